@@ -1,0 +1,223 @@
+"""Settings: frozen sections, read from `vision_ai.toml`, unknown keys refused.
+
+A stage is handed its own section and nothing else. Secrets are never settings: they come from
+the environment where they are used.
+"""
+
+import difflib
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vision_ai.domain import Interval, stamp
+from vision_ai.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A frozen group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MarketConfig(Section):
+    """Where candles come from and how politely they are asked for."""
+
+    base_url: str = Field(default="https://api.bybit.com", pattern=r"^https?://[^\s/]+(:\d+)?/?$")
+    category: Literal["linear", "spot"] = "linear"
+    timeout_s: float = Field(default=10.0, gt=0, le=120)
+    attempts: int = Field(default=5, ge=1, le=20)
+    backoff_s: float = Field(default=0.5, ge=0, le=60, description="doubles at each retry")
+    workers: int = Field(default=4, ge=1, le=32)
+    history: int = Field(default=400, ge=97, le=100_000, description="candles fetched at first")
+
+
+class ChartConfig(Section):
+    """The picture that people see."""
+
+    theme: Literal["light", "dark"] = "dark"
+    width: int = Field(default=1200, ge=400, le=4000)
+    height: int = Field(default=800, ge=300, le=4000)
+
+
+class ModelConfig(Section):
+    """Which model reads charts."""
+
+    version: str = Field(default="current", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    threads: int = Field(default=0, ge=0, le=64, description="0: let ONNX Runtime choose")
+    batch: int = Field(default=32, ge=1, le=1024)
+
+
+class IndexConfig(Section):
+    """How look-alikes are chosen."""
+
+    neighbors: int = Field(default=24, ge=1, le=200)
+    embargo_h: float = Field(default=24.0, ge=0, description="kept free around a query's span")
+
+
+class PredictConfig(Section):
+    """How votes and prompts become probabilities."""
+
+    level: float = Field(default=0.8, gt=0, lt=1, description="nominal coverage of outcome bands")
+    shown: int = Field(default=5, ge=0, le=50, description="look-alikes listed in a prediction")
+
+
+class FeedbackConfig(Section):
+    """What counts as success."""
+
+    target: float = Field(default=0.02, gt=0, lt=1, description="simple return to be reached")
+    stop: float = Field(default=0.02, gt=0, lt=1)
+    atr_multiple: float | None = Field(default=None, gt=0, description="replaces the fixed 2 %")
+    give_up_h: float = Field(default=72.0, gt=0)
+
+
+class DecisionConfig(Section):
+    """When a prediction may still move a decision."""
+
+    stale_after_h: float = Field(default=2.0, gt=0)
+
+
+class Config(Section):
+    """All settings."""
+
+    market: MarketConfig = MarketConfig()
+    chart: ChartConfig = ChartConfig()
+    model: ModelConfig = ModelConfig()
+    index: IndexConfig = IndexConfig()
+    predict: PredictConfig = PredictConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
+    decision: DecisionConfig = DecisionConfig()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the sections that change what a prediction says."""
+        parts = [self.model, self.index, self.predict]
+        text = "\n".join(part.model_dump_json() for part in parts)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where everything is kept under the data root. Symbols must be checked before they come here.
+
+    >>> Paths(Path("data")).prediction("BTCUSDT", 1_749_988_800_000).as_posix()
+    'data/vision_ai/predictions/BTCUSDT_20250615_1200.json'
+    """
+
+    root: Path
+
+    def klines(self, venue: str, symbol: str, interval: Interval) -> Path:
+        """The cached candles of one market."""
+        return self.root / "vision_ai" / "klines" / f"{venue}_{symbol}_{interval}.parquet"
+
+    def chart(self, symbol: str, interval: Interval, as_of_ms: int) -> Path:
+        """The PNG whose newest candle closed at `as_of_ms`."""
+        name = f"{symbol}_{interval}_{stamp(as_of_ms)}.png"
+        return self.root / "charts" / symbol / interval.value / name
+
+    def prediction(self, symbol: str, as_of_ms: int) -> Path:
+        """The prediction whose newest candle closed at `as_of_ms`."""
+        return self.predictions / f"{symbol}_{stamp(as_of_ms)}.json"
+
+    def feedback(self, symbol: str, as_of_ms: int) -> Path:
+        """The log of what followed one prediction."""
+        return self.feedback_logs / f"{symbol}_{stamp(as_of_ms)}.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        """All predictions."""
+        return self.root / "vision_ai" / "predictions"
+
+    @property
+    def embeddings(self) -> Path:
+        """Vectors of charts and texts, as training leaves them."""
+        return self.root / "vision_ai" / "embeddings"
+
+    @property
+    def models(self) -> Path:
+        """Trained models, a folder a version."""
+        return self.root / "vision_ai" / "models"
+
+    @property
+    def index(self) -> Path:
+        """Search indexes, a folder a version."""
+        return self.root / "vision_ai" / "index"
+
+    @property
+    def feedback_logs(self) -> Path:
+        """What followed each prediction."""
+        return self.root / "cv_feedback_logs"
+
+
+def data_root(environ: Mapping[str, str] = os.environ) -> Path:
+    """`VISION_AI_DATA`, or `data` in the current folder."""
+    return Path(environ.get("VISION_AI_DATA") or "data")
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read settings from `path`, or `VISION_AI_CONFIG`, or `vision_ai.toml` where it exists.
+
+    `VISION_AI_BYBIT_URL` overrides `market.base_url`.
+
+    Raises:
+        ConfigError: no such file, not TOML, an unknown key or a value out of range.
+    """
+    content = _read(path, environ)
+    if url := environ.get("VISION_AI_BYBIT_URL"):
+        market = content.get("market")
+        content["market"] = {**(market if isinstance(market, dict) else {}), "base_url": url}
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        loc = [str(part) for part in first["loc"]]
+        raise ConfigError(
+            f"Setting {'.'.join(loc)} is wrong: {first['msg']} (was {first['input']!r:.80}).",
+            hint=_suggest(loc) if first["type"] == "extra_forbidden" else "Mend vision_ai.toml.",
+        ) from error
+
+
+def _read(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
+    named = path or (Path(environ["VISION_AI_CONFIG"]) if "VISION_AI_CONFIG" in environ else None)
+    source = named or Path("vision_ai.toml")
+    if named is None and not source.exists():
+        return {}
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"Settings file {source} cannot be read: {error}.",
+            hint="Mend it, or remove it to use the defaults.",
+        ) from error
+
+
+def _suggest(loc: list[str]) -> str:
+    fields = Config.model_fields
+    if len(loc) > 1 and loc[0] in fields:
+        section = fields[loc[0]].annotation
+        known = list(getattr(section, "model_fields", {}))
+    else:
+        known = list(fields)
+    close = difflib.get_close_matches(loc[-1], known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(known)}."
+
+
+__all__ = [
+    "ChartConfig",
+    "Config",
+    "DecisionConfig",
+    "FeedbackConfig",
+    "IndexConfig",
+    "MarketConfig",
+    "ModelConfig",
+    "Paths",
+    "PredictConfig",
+    "Section",
+    "data_root",
+    "load",
+]

@@ -1,0 +1,304 @@
+"""What is written to disk for people and other programs: JSON documents and JSONL logs.
+
+Documents are replaced atomically, logs are only appended, so a process that is killed at any
+instant leaves every earlier record readable. Every document carries `schema_version`.
+"""
+
+import contextlib
+import errno
+import fcntl
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from vision_ai.domain import Direction, Horizon, Interval, Phase, Setup
+from vision_ai.errors import CorruptFileError, StorageError
+
+Document = TypeVar("Document", bound=BaseModel)
+
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+IsoTime = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
+SymbolText = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,30}$")]
+
+
+class Record(BaseModel):
+    """A frozen document that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Band(Record):
+    """Where price may be at a horizon, as simple returns from the last close.
+
+    `low` and `high` bound a band meant to hold with probability `level`.
+    """
+
+    low: Finite
+    median: Finite
+    high: Finite
+    level: Probability
+    up_probability: Probability
+    samples: int = Field(ge=0, description="look-alikes whose outcome the band rests on")
+
+
+class NeighborRecord(Record):
+    """One look-alike: where it stands, how alike it is, what it was and what followed."""
+
+    symbol: SymbolText
+    interval: Interval
+    as_of: IsoTime
+    similarity: Finite
+    weight: Finite
+    setup: Setup
+    direction: Direction
+    phase: Phase
+    moves: dict[Horizon, Finite | None] = Field(
+        description="simple return from the look-alike's last close to each horizon"
+    )
+
+
+class IntervalReading(Record):
+    """What the chart of one interval shows."""
+
+    interval: Interval
+    first_candle: IsoTime
+    last_candle: IsoTime
+    last_close: Finite
+    klines_hash: str
+    chart: str | None = Field(description="PNG, relative to the data root; null if none was drawn")
+    setup: Setup
+    direction: Direction
+    phase: Phase
+    confidence: Probability
+    abstained: bool
+    abstained_because: str | None = None
+    probabilities: dict[str, Probability] = Field(description="keys `setup:direction`, sum 1")
+    phase_probabilities: dict[Phase, Probability]
+    similarity: Finite = Field(description="mean cosine of the look-alikes that voted")
+    neighbors: list[NeighborRecord]
+    outcome: dict[Horizon, Band]
+
+
+class Prediction(Record):
+    """One symbol at one time: `data/vision_ai/predictions/{SYMBOL}_{YYYYMMDD_HHMM}.json`.
+
+    The top level repeats the interval that leads: the more confident one that did not abstain
+    and shows a setup. `as_of` is the close of the newest candle that was seen.
+    """
+
+    schema_version: Literal[1] = 1
+    symbol: SymbolText
+    as_of: IsoTime
+    source: Literal["klines", "image"] = "klines"
+    venue: str = Field(default="bybit-linear", description="`simulated` marks made-up candles")
+    lead_interval: Interval
+    setup: Setup
+    phase: Phase
+    direction: Direction
+    confidence: Probability
+    abstained: bool
+    probabilities: dict[str, Probability]
+    neighbors: list[NeighborRecord]
+    outcome: dict[Horizon, Band]
+    intervals: dict[Interval, IntervalReading]
+    model_version: str
+    index_version: str
+    style_hash: str
+    rules_version: str
+    created_at: IsoTime
+
+
+Verdict = Literal["target", "stop", "neither", "ambiguous"]
+
+
+class Feedback(Record):
+    """One line of `data/cv_feedback_logs/{SYMBOL}_{YYYYMMDD_HHMM}.jsonl`: one horizon."""
+
+    v: Literal[1] = 1
+    symbol: SymbolText
+    as_of: IsoTime
+    horizon: Horizon
+    interval: Interval
+    setup: Setup
+    direction: Direction
+    phase: Phase
+    confidence: Probability
+    abstained: bool
+    model_version: str
+    index_version: str
+    move: Finite | None
+    best: Finite | None
+    worst: Finite | None
+    first: Verdict | None
+    resolved_on: str | None = Field(description="interval of the candles that settled the order")
+    success: bool | None
+    covered: bool | None
+    reason: str
+    checked_at: IsoTime
+
+
+@contextlib.contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write into one clear sentence.
+
+    Raises:
+        StorageError: the disk is full, or the folder may not be written.
+    """
+    reasons = {
+        errno.ENOSPC: ("the disk is full", "Free some space and run the same command again."),
+        errno.EDQUOT: ("the disk quota is used up", "Free some space and run it again."),
+        errno.EROFS: ("the file system is read-only", "Set VISION_AI_DATA to a writable folder."),
+        errno.EACCES: ("permission is denied", "Set VISION_AI_DATA to a writable folder."),
+        errno.EPERM: ("permission is denied", "Set VISION_AI_DATA to a writable folder."),
+        errno.ENOTDIR: ("a parent of it is a file", "Move that file away or set VISION_AI_DATA."),
+        errno.EFBIG: ("the file would be too large", "Free some space and run it again."),
+    }
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in reasons:
+            raise
+        what, hint = reasons[error.errno]
+        raise StorageError(
+            f"Cannot write {path}: {what}. Earlier files are untouched.", hint=hint
+        ) from error
+
+
+def write_bytes(path: Path, payload: bytes) -> None:
+    """Replace a file in one step: readers see the old content or the new, never a part.
+
+    Raises:
+        StorageError: the file could not be written; the old one stands.
+    """
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with io.open(descriptor, "wb") as file:
+                file.write(payload)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a UTF-8 text file in one step."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a JSON file in one step; keys keep their order, floats must be finite."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_document(path: Path, document: BaseModel) -> None:
+    """Replace a JSON document in one step."""
+    write_text(path, document.model_dump_json(indent=2) + "\n")
+
+
+def read_json(path: Path, *, repair: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CorruptFileError: the file is missing, truncated or no JSON object; `repair` is the hint.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CorruptFileError(f"{path} is missing.", hint=repair) from error
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CorruptFileError(
+            f"{path} is damaged: expected a JSON object, {error}.", hint=repair
+        ) from error
+    if not isinstance(content, dict):
+        raise CorruptFileError(
+            f"{path} is damaged: expected a JSON object, was {type(content).__name__}.", hint=repair
+        )
+    return content
+
+
+def read_document(path: Path, kind: type[Document], *, repair: str) -> Document:
+    """Read and check a JSON document.
+
+    Raises:
+        CorruptFileError: damaged, or its fields are not those of `kind`.
+    """
+    content = read_json(path, repair=repair)
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "top level"
+        raise CorruptFileError(
+            f"{path} is no valid {kind.__name__}: {where}: {first['msg']}.", hint=repair
+        ) from error
+
+
+def append_line(path: Path, line: Record) -> None:
+    """Append one record to a JSONL log, under a lock, synced; a torn last line is closed first.
+
+    Raises:
+        StorageError: the line could not be written.
+    """
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            size = file.seek(0, os.SEEK_END)
+            torn = False
+            if size:
+                file.seek(size - 1)
+                torn = file.read(1) != b"\n"
+            payload = line.model_dump_json().encode() + b"\n"
+            try:
+                file.write((b"\n" if torn else b"") + payload)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                os.ftruncate(file.fileno(), size)
+                raise
+
+
+class BadLine(Record):
+    """A line of a log that is kept but not counted, and why."""
+
+    path: str
+    number: int
+    reason: str
+
+
+def read_lines(path: Path, kind: type[Document]) -> tuple[list[Document], list[BadLine]]:
+    """Read a JSONL log; damaged lines are named, never counted and never dropped from the file."""
+    good: list[Document] = []
+    bad: list[BadLine] = []
+    for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
+        if not raw.strip():
+            continue
+        try:
+            good.append(kind.model_validate_json(raw))
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            bad.append(BadLine(path=str(path), number=number, reason=reason))
+    return good, bad

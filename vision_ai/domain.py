@@ -206,8 +206,7 @@ def parse_interval(text: str) -> Interval:
         if text.strip().lower() == interval.value:
             return interval
     raise IntervalError(
-        f"Interval {text[:40]!r} has no chart: expected one of "
-        f"{', '.join(CHART_INTERVALS)}.",
+        f"Interval {text[:40]!r} has no chart: expected one of {', '.join(CHART_INTERVALS)}.",
         hint="Use --interval 15m or --interval 1h.",
     )
 
@@ -314,9 +313,7 @@ class Klines:
     def gaps(self) -> list[tuple[int, int]]:
         """Missing spans as (first missing open_ms, first open_ms after the gap)."""
         steps = np.flatnonzero(np.diff(self.open_ms) > self.interval.ms)
-        return [
-            (int(self.open_ms[i]) + self.interval.ms, int(self.open_ms[i + 1])) for i in steps
-        ]
+        return [(int(self.open_ms[i]) + self.interval.ms, int(self.open_ms[i + 1])) for i in steps]
 
     def window_ends(self, size: int = WINDOW) -> NDArray[np.int64]:
         """Rows at which a window of `size` candles without a gap ends."""
@@ -328,7 +325,7 @@ class Klines:
     def windows(self, ends: Ints, size: int = WINDOW) -> NDArray[np.float64]:
         """Bars of the windows that end at the given rows: float64 (len(ends), size, 5)."""
         rows = np.asarray(ends, np.int64)[:, None] + np.arange(1 - size, 1)
-        return self.bars[rows]
+        return np.asarray(self.bars[rows])
 
     def last_window(self, as_of_ms: int, size: int = WINDOW) -> "Klines":
         """The newest `size` candles closed at `as_of_ms`.
@@ -349,7 +346,7 @@ class Klines:
             raise KlinesError(
                 f"{self.symbol} {self.interval} lacks candles from {iso(first)} to {iso(after)}: "
                 f"expected {size} candles without a gap.",
-                hint="Fetch again; if the exchange was halted, wait until the gap leaves the chart.",
+                hint="Fetch again; after a halt, wait until the gap has left the chart.",
             )
         _check_alive(window)
         return window

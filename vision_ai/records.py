@@ -7,7 +7,6 @@ instant leaves every earlier record readable. Every document carries `schema_ver
 import contextlib
 import errno
 import fcntl
-import io
 import json
 import os
 import tempfile
@@ -181,15 +180,14 @@ def write_bytes(path: Path, payload: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         try:
-            with io.open(descriptor, "wb") as file:
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(payload)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+            Path(name).unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
 

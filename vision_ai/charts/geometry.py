@@ -86,7 +86,11 @@ def volume_subs(volume: NDArray[np.float64]) -> Rows:
 def strokes(bars: NDArray[np.float64]) -> Strokes:
     """Lay out charts of bars (n, WIDTH, 5)."""
     units = log_units(bars)
-    subs = price_subs(units)
+    return lay_out(price_subs(units), units, bars[..., VOLUME])
+
+
+def lay_out(subs: Rows, units: NDArray[np.float64], volume: NDArray[np.float64]) -> Strokes:
+    """Turn prices in sub-rows (n, WIDTH, 4) into spans; `units` tell up from down."""
     rise = units[..., CLOSE] - units[..., OPEN]
     body_lo, body_hi = thicken(
         np.minimum(subs[..., OPEN], subs[..., CLOSE]),
@@ -97,7 +101,7 @@ def strokes(bars: NDArray[np.float64]) -> Strokes:
         body_hi=body_hi,
         wick_lo=np.minimum(subs[..., LOW], body_lo),
         wick_hi=np.maximum(subs[..., HIGH], body_hi),
-        volume=volume_subs(bars[..., VOLUME]),
+        volume=volume_subs(volume),
         up=rise >= 0,
         down=rise <= 0,
     )

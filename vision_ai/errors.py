@@ -6,7 +6,8 @@
     │   ├── SymbolError
     │   ├── IntervalError
     │   ├── KlinesError              candles that cannot be charted, or a file of them
-    │   └── ImageError               a picture that is no chart, or is damaged
+    │   ├── ImageError               a picture that is no chart, or is damaged
+    │   └── LeakError                an evaluation that would see what it is asked to foretell
     ├── StateError          exit 3   artefacts on disk disagree or are damaged; the hint repairs
     │   ├── CorruptFileError
     │   ├── StaleIndexError          an index or a prediction made by another model or style
@@ -60,6 +61,10 @@ class KlinesError(InputError):
 
 class ImageError(InputError):
     """A picture that cannot be read as a candlestick chart."""
+
+
+class LeakError(InputError):
+    """A split whose parts share symbols or time: its figures would be too good to be true."""
 
 
 class StateError(VisionError):

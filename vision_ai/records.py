@@ -69,7 +69,7 @@ class IntervalReading(Record):
     interval: Interval
     first_candle: IsoTime
     last_candle: IsoTime
-    last_close: Finite
+    last_close: Finite | None = Field(description="null where it was read off a bare picture")
     klines_hash: str
     chart: str | None = Field(description="PNG, relative to the data root; null if none was drawn")
     setup: Setup
@@ -82,7 +82,9 @@ class IntervalReading(Record):
     phase_probabilities: dict[Phase, Probability]
     similarity: Finite = Field(description="mean cosine of the look-alikes that voted")
     neighbors: list[NeighborRecord]
-    outcome: dict[Horizon, Band]
+    outcome: dict[Horizon, Band] = Field(
+        description="empty where the chart has no price scale (a bare picture)"
+    )
 
 
 class Prediction(Record):
@@ -117,8 +119,19 @@ class Prediction(Record):
 Verdict = Literal["target", "stop", "neither", "ambiguous"]
 
 
-class Feedback(Record):
-    """One line of `data/cv_feedback_logs/{SYMBOL}_{YYYYMMDD_HHMM}.jsonl`: one horizon."""
+class LogLine(Record):
+    """A line that knows its place and its checksum: an edited or moved line shows."""
+
+    line: int = Field(default=0, ge=0, description="its place in the file, from 1")
+    check: str = Field(default="", description="SHA-256 of all other fields, 16 hex digits")
+
+
+class Feedback(LogLine):
+    """One line of `data/cv_feedback_logs/{SYMBOL}_{YYYYMMDD_HHMM}.jsonl`: one horizon.
+
+    Moves are simple returns from `entry`. `move` is price's own; `best` and `worst` are the
+    largest gain and the largest loss in the setup's direction (of price, where it is neutral).
+    """
 
     v: Literal[1] = 1
     symbol: SymbolText
@@ -141,6 +154,13 @@ class Feedback(Record):
     covered: bool | None
     reason: str
     checked_at: IsoTime
+    venue: str = "bybit-linear"
+    entry: Finite | None = Field(default=None, description="price at `as_of`")
+    target: Finite | None = Field(default=None, description="gain to be reached, from `entry`")
+    stop: Finite | None = Field(default=None, description="loss that ends it, from `entry`")
+    first_at: IsoTime | None = Field(default=None, description="open of the deciding candle")
+    level: Probability | None = Field(default=None, description="coverage the band was meant for")
+    chart: str | None = Field(default=None, description="PNG, relative to the data root")
 
 
 @contextlib.contextmanager
@@ -260,23 +280,71 @@ def append_line(path: Path, line: Record) -> None:
     Raises:
         StorageError: the line could not be written.
     """
+    with _locked(path) as file:
+        _append(file, line)
+
+
+Line = TypeVar("Line", bound=LogLine)
+
+
+def append_once(path: Path, line: Line, key: Callable[[Line], Hashable]) -> bool:
+    """Append a sealed line unless an intact one with the same key stands there already.
+
+    Reading and writing happen under one lock, so of two processes that append the same key only
+    one writes. Meant for short logs: the file is read each time.
+
+    Returns:
+        Whether the line was written.
+
+    Raises:
+        StorageError: the line could not be written.
+    """
+    with _locked(path) as file:
+        file.seek(0)
+        content = file.read()
+        good, _ = _check_lines(path, content, type(line), key)
+        if key(line) in {key(known) for known in good}:
+            return False
+        whole = content.endswith(b"\n") or not content
+        _append(file, _seal(line, content.count(b"\n") + (1 if whole else 2)))
+        return True
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[IO[bytes]]:
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            size = file.seek(0, os.SEEK_END)
-            torn = False
-            if size:
-                file.seek(size - 1)
-                torn = file.read(1) != b"\n"
-            payload = line.model_dump_json().encode() + b"\n"
-            try:
-                file.write((b"\n" if torn else b"") + payload)
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
-                os.ftruncate(file.fileno(), size)
-                raise
+            yield file
+
+
+def _append(file: IO[bytes], line: Record) -> None:
+    size = file.seek(0, os.SEEK_END)
+    torn = False
+    if size:
+        file.seek(size - 1)
+        torn = file.read(1) != b"\n"
+    payload = line.model_dump_json().encode() + b"\n"
+    try:
+        file.write((b"\n" if torn else b"") + payload)
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError:
+        os.ftruncate(file.fileno(), size)
+        raise
+
+
+def _seal(line: Line, number: int) -> Line:
+    placed = line.model_copy(update={"line": number})
+    return placed.model_copy(update={"check": _checksum(placed.model_dump(mode="json"))})
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """The seal shows accidents and hand edits; it is no signature."""
+    fields = {name: value for name, value in content.items() if name != "check"}
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class BadLine(Record):
@@ -300,3 +368,50 @@ def read_lines(path: Path, kind: type[Document]) -> tuple[list[Document], list[B
             reason = error.errors()[0]["msg"]
             bad.append(BadLine(path=str(path), number=number, reason=reason))
     return good, bad
+
+
+def read_sealed(
+    path: Path, kind: type[Line], key: Callable[[Line], Hashable]
+) -> tuple[list[Line], list[BadLine]]:
+    """Read a log of sealed lines: truncated, edited, moved and repeated ones are named.
+
+    They stay in the file and are never counted. A missing file holds no lines.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return [], []
+    return _check_lines(path, content, kind, key)
+
+
+def _check_lines(
+    path: Path, content: bytes, kind: type[Line], key: Callable[[Line], Hashable]
+) -> tuple[list[Line], list[BadLine]]:
+    good: dict[Hashable, Line] = {}
+    bad: list[BadLine] = []
+    for number, raw in enumerate(content.split(b"\n"), start=1):
+        if not raw.strip():
+            continue
+        line = _check_line(raw, number, kind)
+        if not isinstance(line, str):
+            known = good.setdefault(key(line), line)
+            if known is line:
+                continue
+            line = f"repeats line {known.line}"
+        bad.append(BadLine(path=str(path), number=number, reason=line))
+    return list(good.values()), bad
+
+
+def _check_line(raw: bytes, number: int, kind: type[Line]) -> Line | str:
+    try:
+        content = json.loads(raw)
+        line = kind.model_validate_json(raw)
+    except ValidationError as error:
+        return f"breaks the form: {error.errors()[0]['msg']}"
+    except (ValueError, RecursionError):
+        return "truncated or damaged: no JSON"
+    if line.check != _checksum(content):
+        return "edited by hand or damaged: its check does not match"
+    if line.line != number:
+        return f"out of place: written as line {line.line}, stands at {number}"
+    return line

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vision_ai.domain import Interval, stamp
+from vision_ai.domain import Direction, Interval, Phase, Setup, stamp
 from vision_ai.errors import ConfigError
 
 
@@ -76,10 +76,24 @@ class FeedbackConfig(Section):
     give_up_h: float = Field(default=72.0, gt=0)
 
 
+class DecisionRule(Section):
+    """One more way in which a prediction moves a decision; fields left out match anything."""
+
+    setup: Setup | None = None
+    direction: Direction | None = None
+    phase: Phase | None = None
+    min_confidence: float = Field(ge=0, lt=1, description="the confidence must be above it")
+    delta: float = Field(ge=-1, le=1, description="added to the score")
+    reason: str = Field(min_length=1, max_length=200)
+
+
 class DecisionConfig(Section):
-    """When a prediction may still move a decision."""
+    """When a prediction may still move a decision, and by how much."""
 
     stale_after_h: float = Field(default=2.0, gt=0)
+    rules: tuple[DecisionRule, ...] = Field(
+        default=(), description="beyond the two that always hold; `[[decision.rules]]` in TOML"
+    )
 
 
 class Config(Section):
@@ -127,6 +141,10 @@ class Paths:
     def feedback(self, symbol: str, as_of_ms: int) -> Path:
         """The log of what followed one prediction."""
         return self.feedback_logs / f"{symbol}_{stamp(as_of_ms)}.jsonl"
+
+    def proposal(self, now_ms: int) -> Path:
+        """What the feedback would change in the model, as computed at `now_ms`."""
+        return self.root / "vision_ai" / "proposals" / f"{stamp(now_ms)}.json"
 
     @property
     def predictions(self) -> Path:
@@ -198,7 +216,9 @@ def _read(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _suggest(loc: list[str]) -> str:
     fields = Config.model_fields
-    if len(loc) > 1 and loc[0] in fields:
+    if loc[:2] == ["decision", "rules"]:
+        known = list(DecisionRule.model_fields)
+    elif len(loc) > 1 and loc[0] in fields:
         section = fields[loc[0]].annotation
         known = list(getattr(section, "model_fields", {}))
     else:
@@ -211,6 +231,7 @@ __all__ = [
     "ChartConfig",
     "Config",
     "DecisionConfig",
+    "DecisionRule",
     "FeedbackConfig",
     "IndexConfig",
     "MarketConfig",

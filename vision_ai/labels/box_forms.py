@@ -9,85 +9,78 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.domain import WINDOW
-from vision_ai.labels.box import BARS, ENDED, REACH, apart, quarters
-from vision_ai.labels.measure import AGES, Array, Mask, at
+from vision_ai.labels.box import REACH, apart, second
+from vision_ai.labels.measure import AGES, Array, Mask
 from vision_ai.labels.scene import Form, Scene
 from vision_ai.labels.thresholds import Thresholds
 
 Ages = NDArray[np.int64]
 
-FLOORS = ((80, 3), (64, 3), (48, 3))
-"""Stretches (bars, ended) in which a floor is looked for: it ends before the present touch."""
-
 
 def breakout(scene: Scene, t: Thresholds) -> Form:
     """A fresh close above the box on volume, not given back."""
-    unit, boxes = scene.unit[:, None], scene.boxes
-    age = _first_above(scene.charts.c, boxes.top + t.break_atr * unit)
-    volume = at(scene.volume_since, age) / np.maximum(boxes.volume, 1e-9)
+    boxes = scene.boxes
+    age, left = _left_above(scene, t)
+    volume = _at(scene.volume_since, boxes.row, age) / np.maximum(boxes.volume, 1e-9)
     holds = (
-        boxes.valid(t)
-        & (age >= 0)
+        left
         & (age <= t.break_bars)
-        & (-boxes.top >= t.held_atr * unit)
+        & (-boxes.top >= t.held_atr * boxes.unit)
         & (volume >= t.break_volume)
     )
-    furthest = (at(scene.high_since, age) - boxes.top) / unit
+    furthest = (_at(scene.high_since, boxes.row, age) - boxes.top) / boxes.unit
     return _choose(scene, holds, age, level=boxes.top, volume_ratio=volume, furthest_atr=furthest)
 
 
 def continuation(scene: Scene, t: Thresholds) -> Form:
     """A break some time ago, held above the box ever since and still near its best."""
-    unit, boxes = scene.unit[:, None], scene.boxes
-    age = _first_above(scene.charts.c, boxes.top + t.break_atr * unit)
-    best = at(scene.close_high_since, age)
-    held = at(scene.close_low_since, age) >= boxes.top - t.slack_atr * unit
+    boxes = scene.boxes
+    age, left = _left_above(scene, t)
+    best = _at(scene.close_high_since, boxes.row, age)
+    worst = _at(scene.close_low_since, boxes.row, age)
     holds = (
-        boxes.valid(t)
+        left
         & (age >= t.gone_bars)
-        & held
-        & (best - boxes.top >= t.gone_atr * unit)
-        & (best <= t.near_best_atr * unit)
+        & (worst - boxes.top >= -t.slack_atr * boxes.unit)
+        & (best - boxes.top >= t.gone_atr * boxes.unit)
+        & (best <= t.near_best_atr * boxes.unit)
+        & (-boxes.top >= t.gone_atr * boxes.unit)
     )
-    volume = at(scene.volume_since, age) / np.maximum(boxes.volume, 1e-9)
-    furthest = (at(scene.high_since, age) - boxes.top) / unit
+    volume = _at(scene.volume_since, boxes.row, age) / np.maximum(boxes.volume, 1e-9)
+    furthest = (_at(scene.high_since, boxes.row, age) - boxes.top) / boxes.unit
     return _choose(scene, holds, age, level=boxes.top, volume_ratio=volume, furthest_atr=furthest)
 
 
 def retest_of_break(scene: Scene, t: Thresholds) -> Form:
     """Back down to the top of a broken box, touched and held."""
-    unit, boxes = scene.unit[:, None], scene.boxes
-    age = _first_above(scene.charts.c, boxes.top + t.break_atr * unit)
-    furthest = (at(scene.high_since, age) - boxes.top) / unit
-    held = at(scene.close_low_since, age) >= boxes.top - t.slack_atr * unit
-    fresh = np.floor(t.retest_bars).astype(int)
-    low = scene.low_since[:, fresh : fresh + 1]
+    boxes = scene.boxes
+    age, left = _left_above(scene, t)
+    furthest = (_at(scene.high_since, boxes.row, age) - boxes.top) / boxes.unit
+    worst = _at(scene.close_low_since, boxes.row, age)
+    low = scene.low_since[boxes.row, int(t.retest_bars)]
     holds = (
-        boxes.valid(t)
+        left
         & (age >= t.gone_bars)
-        & held
+        & (worst - boxes.top >= -t.slack_atr * boxes.unit)
         & (furthest >= t.retest_far_atr)
-        & (low - boxes.top <= t.retest_near_atr * unit)
+        & (low - boxes.top <= t.retest_near_atr * boxes.unit)
         & (-boxes.top >= 0)
-        & (-boxes.top <= t.retest_leave_atr * unit)
+        & (-boxes.top <= t.retest_leave_atr * boxes.unit)
     )
     return _choose(scene, holds, age, level=boxes.top, furthest_atr=furthest)
 
 
 def retest_of_floor(scene: Scene, t: Thresholds) -> Form:
     """Back down to a level that had stopped price at least twice, touched and held."""
-    unit, charts = scene.unit[:, None], scene.charts
-    lows = -quarters(-charts.l, FLOORS)
-    floor = np.sort(lows, axis=2)[:, :, 1]
+    unit, lows = scene.unit[:, None], scene.floor_lows
+    floor = -second(-lows)
     touched = np.abs(lows - floor[:, :, None]) <= t.floor_touch_atr * unit[:, :, None]
-    unbroken = lows.min(2) >= floor - t.floor_touch_atr * unit
-    fresh = int(np.floor(t.retest_bars))
+    fresh = int(t.retest_bars)
     low = scene.low_since[:, fresh : fresh + 1]
     far = scene.high_since[:, REACH : REACH + 1] - floor
     holds = (
         apart(touched)
-        & unbroken
+        & (lows.min(2) >= floor - t.floor_touch_atr * unit)
         & (np.abs(low - floor) <= t.floor_touch_atr * unit)
         & (scene.close_low_since[:, fresh : fresh + 1] >= floor - t.slack_atr * unit)
         & (-low >= t.retest_turn_atr * unit)
@@ -95,88 +88,111 @@ def retest_of_floor(scene: Scene, t: Thresholds) -> Form:
         & (-floor <= t.retest_leave_atr * unit)
         & (far >= t.floor_far_atr * unit)
     )
-    age = np.repeat(charts.l[:, -1 - fresh :][:, ::-1].argmin(axis=1)[:, None], len(FLOORS), 1)
-    pick = holds.argmax(axis=1)[:, None]
+    rows, pick = np.arange(len(floor)), holds.argmax(axis=1)
+    age = scene.charts.l[:, -1 - fresh :][:, ::-1].argmin(axis=1)
     facts = {
-        "level": at(floor, pick)[:, 0],
-        "furthest_atr": at(far / unit, pick)[:, 0],
-        "touches": touched.sum(2)[np.arange(len(floor)), pick[:, 0]],
+        "level": floor[rows, pick],
+        "furthest_atr": (far / unit)[rows, pick],
+        "touches": touched.sum(2)[rows, pick],
     }
-    return Form(holds.any(axis=1), age[:, 0], facts)
+    return Form(np.asarray(holds.any(axis=1)), age, facts)
 
 
 def fakeout(scene: Scene, t: Thresholds) -> Form:
     """A break below the box that failed: price is back inside, still in the lower half."""
-    age, depth, volume, failed = _failed_break(scene, t)
-    unit, boxes = scene.unit[:, None], scene.boxes
+    boxes = scene.boxes
+    age, facts, failed = _failed_break(scene, t)
+    best = _at(scene.close_high_since, boxes.row, age)
     holds = (
         failed
         & (age <= t.fail_bars)
         & (-boxes.bottom <= t.fail_near_part * boxes.height)
-        & (at(scene.close_high_since, age) <= boxes.top + t.break_atr * unit)
+        & (best <= boxes.top + t.break_atr * boxes.unit)
     )
-    return _choose(
-        scene, holds, age, level=boxes.bottom, volume_ratio=volume, furthest_atr=depth / unit
-    )
+    return _choose(scene, holds, age, **facts)
 
 
 def trap(scene: Scene, t: Thresholds) -> Form:
     """A failed break below that ran through the upper half, or that failed on a climax."""
-    age, depth, volume, failed = _failed_break(scene, t)
-    unit, boxes = scene.unit[:, None], scene.boxes
+    boxes = scene.boxes
+    age, facts, failed = _failed_break(scene, t)
     ran = (age <= t.trap_bars) & (-boxes.bottom >= t.trap_far_part * boxes.height)
-    climax = (age <= t.fail_bars) & (volume >= t.trap_volume)
-    return _choose(
-        scene,
-        failed & (ran | climax),
-        age,
-        level=boxes.bottom,
-        volume_ratio=volume,
-        furthest_atr=depth / unit,
-    )
+    climax = (age <= t.fail_bars) & (facts["volume_ratio"] >= t.trap_volume)
+    return _choose(scene, failed & (ran | climax), age, **facts)
 
 
 def inside(scene: Scene, t: Thresholds) -> Form:
     """A box that is alive now, with price inside. Its own mirror."""
     boxes = scene.boxes
-    live = ENDED == 0
-    holds = boxes.valid(t) & live & (boxes.top >= 0) & (boxes.bottom <= 0)
-    age = np.zeros(holds.shape, np.int64)
-    return _choose(scene, holds, age, level=boxes.bottom)
+    slack = t.slack_atr * boxes.unit
+    highest = _at(scene.close_high_since, boxes.row, boxes.ended)
+    lowest = _at(scene.close_low_since, boxes.row, boxes.ended)
+    holds = (
+        boxes.valid(t)
+        & (boxes.ended <= t.live_bars)
+        & (highest <= boxes.top + slack)
+        & (lowest >= boxes.bottom - slack)
+    )
+    return _choose(scene, holds, boxes.ended, level=boxes.bottom)
 
 
-def _failed_break(scene: Scene, t: Thresholds) -> tuple[Ages, Array, Array, Mask]:
-    """Age, depth and volume of the first leaving below each box, and where it came back."""
-    charts, boxes, unit = scene.charts, scene.boxes, scene.unit[:, None]
-    closed = _first_above(-charts.c, t.fail_close_atr * unit - boxes.bottom)
-    wicked = _first_above(-charts.l, t.fail_wick_atr * unit - boxes.bottom)
+def _left_above(scene: Scene, t: Thresholds) -> tuple[Ages, Mask]:
+    """Age of the first close above each box, and whether it left the box in time."""
+    boxes = scene.boxes
+    age = _first_above(scene.charts.c, scene, boxes.top + t.break_atr * boxes.unit)
+    return age, boxes.valid(t) & (age >= 0) & (boxes.ended - age <= t.wait_bars)
+
+
+def _failed_break(scene: Scene, t: Thresholds) -> tuple[Ages, dict[str, Array], Mask]:
+    """Age and facts of the first leaving below each box, and whether it came back inside."""
+    charts, boxes = scene.charts, scene.boxes
+    closed = _first_above(-charts.c, scene, t.fail_close_atr * boxes.unit - boxes.bottom)
+    wicked = _first_above(-charts.l, scene, t.fail_wick_atr * boxes.unit - boxes.bottom)
     age = np.maximum(closed, wicked)
-    depth = boxes.bottom - at(scene.low_since, age)
-    volume = at(scene.volume_since, age) / np.maximum(boxes.volume, 1e-9)
+    depth = boxes.bottom - _at(scene.low_since, boxes.row, age)
+    volume = _at(scene.volume_since, boxes.row, age) / np.maximum(boxes.volume, 1e-9)
     failed = (
         boxes.valid(t)
         & (age >= 1)
+        & (boxes.ended - age <= t.wait_bars)
         & (depth <= t.fail_depth_part * boxes.height)
         & (-boxes.bottom >= t.fail_back_part * boxes.height)
     )
-    return age, depth, volume, failed
+    facts = {"level": boxes.bottom, "volume_ratio": volume, "furthest_atr": depth / boxes.unit}
+    return age, facts, failed
 
 
-def _first_above(values: Array, level: Array) -> Ages:
-    """Age of the first bar after each box whose value exceeds the box's level; -1 if none."""
-    late = values[:, None, -REACH:] >= level[:, :, None]
-    late &= AGES[-REACH:] < ENDED[:, None]
-    age = REACH - 1 - late.argmax(axis=2)
-    return np.where(late.any(axis=2), age, -1)
+def _at(columns: Array, row: NDArray[np.int64], age: Ages) -> Array:
+    return np.asarray(columns[row, np.maximum(age, 0)])
+
+
+def _first_above(values: Array, scene: Scene, level: Array) -> Ages:
+    """Age of the first bar after each box whose value reaches the box's level; -1 if none."""
+    boxes = scene.boxes
+    late = values[:, -REACH:][boxes.row] >= level[:, None]
+    late &= AGES[-REACH:] < boxes.ended[:, None]
+    first = REACH - 1 - late.argmax(axis=1)
+    return np.where(late.any(axis=1), first, -1)
 
 
 def _choose(scene: Scene, holds: Mask, age: Ages, **facts: Array) -> Form:
-    """Take the first candidate box that holds, with its facts."""
-    pick = holds.argmax(axis=1)[:, None]
-    boxes = scene.boxes
-    chosen: dict[str, NDArray[Any]] = {name: at(x, pick)[:, 0] for name, x in facts.items()}
-    chosen["box_top"] = at(boxes.top, pick)[:, 0]
-    chosen["box_bottom"] = at(boxes.bottom, pick)[:, 0]
-    chosen["box_bars"] = BARS[pick[:, 0]]
-    chosen["box_ended"] = ENDED[pick[:, 0]]
-    return Form(holds.any(axis=1), at(age, pick)[:, 0], chosen)
+    """Take each chart's first box that holds, with its facts."""
+    boxes, count = scene.boxes, len(scene.unit)
+    chart, first = np.unique(boxes.row[holds], return_index=True)
+    pick = np.flatnonzero(holds)[first]
+    columns: dict[str, NDArray[Any]] = {
+        **facts,
+        "box_top": boxes.top,
+        "box_bottom": boxes.bottom,
+        "box_bars": boxes.bars,
+        "box_ended": boxes.ended,
+    }
+
+    def spread(values: NDArray[Any]) -> NDArray[Any]:
+        out = np.zeros(count, values.dtype)
+        out[chart] = values[pick]
+        return out
+
+    held = np.zeros(count, np.bool_)
+    held[chart] = True
+    return Form(held, spread(age), {name: spread(x) for name, x in columns.items()})

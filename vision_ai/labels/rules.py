@@ -72,8 +72,8 @@ def _chunks(bars: Array) -> Iterator[Array]:
 
 
 def _label_chunk(bars: Array) -> Labels:
-    scene = Scene.of(Charts.of(bars))
     base = Thresholds()
+    scene = Scene.of(Charts.of(bars), base.scaled(-0.1))
     reading, facts = _read(scene, base)
     phase = _phase(scene, base)
     clear = np.ones(len(bars), np.bool_)

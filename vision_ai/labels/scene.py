@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.labels.box import Boxes
+from vision_ai.labels.box import FLOORS, Boxes, quarters
 from vision_ai.labels.measure import Array, Charts, Mask, since
+from vision_ai.labels.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class Scene:
     boxes: Boxes
 
     @classmethod
-    def of(cls, charts: Charts) -> "Scene":
-        """Measure charts."""
-        return cls(charts, Boxes.of(charts))
+    def of(cls, charts: Charts, loosest: Thresholds) -> "Scene":
+        """Measure charts for all thresholds that are no looser than the given ones."""
+        return cls(charts, Boxes.of(charts, loosest))
 
     @cached_property
     def mirrored(self) -> "Scene":
@@ -78,3 +79,8 @@ class Scene:
         """Way that closes went, summed from the first bar."""
         steps = np.abs(np.diff(self.charts.c, axis=1, prepend=self.charts.c[:, :1]))
         return np.cumsum(steps, axis=1)
+
+    @cached_property
+    def floor_lows(self) -> Array:
+        """Quarter lows of the stretches in which a floor is looked for (n, k, 4)."""
+        return -quarters(-self.charts.l, FLOORS)

@@ -29,13 +29,15 @@ class Thresholds:
     """
 
     # A box: a sideways stretch whose edges were each tested twice, well apart.
-    box_height_atr: float = at_most(0.8)  # times the square root of its bars
+    box_height_atr: float = at_most(0.65)  # times the square root of its bars
     box_min_atr: float = at_least(2.0)
     touch_part: float = at_most(0.2)
-    spike_part: float = at_most(0.35)
-    drift_part: float = at_most(0.35)
+    spike_part: float = at_most(0.25)
+    drift_part: float = at_most(0.3)
+    live_bars: float = at_most(4.5)
     # Leaving a box.
     break_atr: float = at_least(0.5)
+    wait_bars: float = at_most(6.5)
     break_bars: float = at_most(3.5)
     break_volume: float = at_least(1.3)
     held_atr: float = at_least(0.25)
@@ -43,12 +45,12 @@ class Thresholds:
     gone_bars: float = at_least(4.5)
     gone_atr: float = at_least(1.5)
     slack_atr: float = at_most(0.4)
-    near_best_atr: float = at_most(1.25)
+    near_best_atr: float = at_most(1.5)
     # Coming back to a level.
-    retest_bars: float = at_most(2.5)
+    retest_bars: float = at_most(4.5)
     retest_far_atr: float = at_least(2.0)
     retest_near_atr: float = at_most(0.5)
-    retest_leave_atr: float = at_most(1.75)
+    retest_leave_atr: float = at_most(2.0)
     retest_turn_atr: float = at_least(0.3)
     floor_touch_atr: float = at_most(0.6)
     floor_far_atr: float = at_least(3.0)
@@ -70,7 +72,7 @@ class Thresholds:
     pull_min_of_leg: float = at_least(0.25)
     pull_max_of_leg: float = at_most(0.62)
     run_atr: float = at_least(7.0)
-    run_turn_bars: float = at_most(3.5)
+    run_turn_bars: float = at_most(5.5)
     climax_bar_atr: float = at_least(2.0)
     climax_volume: float = at_least(2.5)
     reject_atr: float = at_least(1.0)

@@ -1,0 +1,68 @@
+"""Contact sheets: many small charts on one page, each with a caption, for judging by eye."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, Floats
+
+COLUMNS = 4
+CELL = (400, 300)
+CANDLE = 4
+CAPTION, PRICE, VOLUME_TOP = 42, 240, 296
+UP, DOWN, INK, PAPER, LEVEL = "#1a9850", "#d73027", "#222222", "#ffffff", "#2b6cb0"
+
+Level = tuple[float, float, float]
+"""A price, and the first and last candle that it is drawn over."""
+
+
+def contact_sheet(
+    bars: Floats, captions: Sequence[str], levels: Sequence[Sequence[Level]] | None = None
+) -> bytes:
+    """Draw charts in a grid, four to a row, as one PNG.
+
+    Args:
+        bars: raw candles of n charts, (n, candles, 5).
+        captions: text above each chart, up to three lines.
+        levels: prices to mark on each chart, if any, with the candles they span.
+
+    Returns:
+        PNG bytes.
+    """
+    rows = -(-len(bars) // COLUMNS)
+    page = Image.new("RGB", (COLUMNS * CELL[0], max(rows, 1) * CELL[1]), PAPER)
+    pen = ImageDraw.Draw(page)
+    for i, chart in enumerate(np.asarray(bars, np.float64)):
+        corner = (i % COLUMNS * CELL[0], i // COLUMNS * CELL[1])
+        pen.multiline_text((corner[0] + 6, corner[1] + 2), captions[i], fill=INK, spacing=1)
+        _draw(pen, corner, chart, levels[i] if levels else ())
+    file = io.BytesIO()
+    page.quantize(32).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def _draw(
+    pen: ImageDraw.ImageDraw, corner: tuple[int, int], chart: Floats, levels: Sequence[Level]
+) -> None:
+    left, top = corner[0] + 8, corner[1]
+    prices = np.log(chart[:, :VOLUME])
+    low, high = float(prices.min()), float(prices.max())
+    scale = (PRICE - CAPTION) / max(high - low, 1e-12)
+
+    def row(price: float) -> float:
+        return top + PRICE - (price - low) * scale
+
+    tallest = max(float(chart[:, VOLUME].max()), 1e-300)
+    for i, (candle, volume) in enumerate(zip(prices, chart[:, VOLUME], strict=True)):
+        x = left + i * CANDLE
+        colour = UP if candle[CLOSE] >= candle[OPEN] else DOWN
+        pen.line((x + 1, row(candle[HIGH]), x + 1, row(candle[LOW])), fill=colour)
+        body = sorted((row(candle[OPEN]), row(candle[CLOSE])))
+        pen.rectangle((x, body[0], x + 2, body[1]), fill=colour)
+        bar = float(volume) / tallest * (VOLUME_TOP - PRICE - 8)
+        pen.rectangle((x, top + VOLUME_TOP - bar, x + 2, top + VOLUME_TOP), fill=colour)
+    for price, start, stop in levels:
+        y = row(float(np.log(price)))
+        pen.line((left + start * CANDLE, y, left + stop * CANDLE, y), fill=LEVEL)

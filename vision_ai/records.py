@@ -178,6 +178,7 @@ def storage(path: Path) -> Iterator[None]:
         errno.EACCES: ("permission is denied", "Set VISION_AI_DATA to a writable folder."),
         errno.EPERM: ("permission is denied", "Set VISION_AI_DATA to a writable folder."),
         errno.ENOTDIR: ("a parent of it is a file", "Move that file away or set VISION_AI_DATA."),
+        errno.EEXIST: ("a file is in its place", "Move that file away or set VISION_AI_DATA."),
         errno.EFBIG: ("the file would be too large", "Free some space and run it again."),
     }
     try:

@@ -1,0 +1,228 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.clusters import HOUR, START, crowded, embeddings, with_rows
+from vision_ai import index
+from vision_ai.domain import Embeddings, Interval, Neighbors
+from vision_ai.errors import EmptyIndexError, StaleIndexError
+from vision_ai.index import Evaluation, ExactIndex, Index, Live, Spans
+
+DAY = 24 * HOUR
+PURGES = st.sampled_from([Live(), Evaluation(0), Evaluation(5 * HOUR), Evaluation(3 * DAY)])
+
+
+def plain_search(
+    rows: Embeddings, vector: np.ndarray, query: dict, law: str, embargo: int, k: int
+) -> list[int]:
+    """The law as its text says it, in loops, sharing nothing with the package."""
+    ms = {"15m": 900_000, "1h": 3_600_000}
+    spans = []
+    for row in range(len(rows)):
+        last, length = int(rows.last_ms[row]), ms[str(rows.interval[row])]
+        spans.append((last - 95 * length, max(rows.outcomes.complete_ms[row].tolist())))
+    candidates = []
+    for row, (first, complete) in enumerate(spans):
+        if rows.interval[row] != query["interval"]:
+            continue
+        if law == "live":
+            if complete > query["as_of"]:
+                continue
+            if rows.symbol[row] == query["symbol"] and complete > query["first"]:
+                continue
+        else:
+            low = query["first"] - embargo
+            high = query["as_of"] + 6 * HOUR + embargo
+            if first < high and low < complete:
+                continue
+        similarity = float(np.dot(rows.vectors[row].astype(float), vector.astype(float)))
+        candidates.append((-round(similarity, 6), row))
+    kept: list[int] = []
+    for _, row in sorted(candidates):
+        first, complete = spans[row]
+        same = [
+            spans[other]
+            for other in kept
+            if rows.symbol[other] == rows.symbol[row] and rows.interval[other] == rows.interval[row]
+        ]
+        if len(kept) < k and not any(first < c and f < complete for f, c in same):
+            kept.append(row)
+    return kept
+
+
+def found(neighbors: Neighbors, query: int) -> list[int]:
+    return [int(row) for row in neighbors.rows[query] if row >= 0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows=crowded(), asked=crowded(max_size=8), purge=PURGES, k=st.integers(1, 12))
+def test_faiss_search_equals_brute_force_with_ties_and_purge(rows, asked, purge, k):
+    queries = Spans.of(asked)
+    fast = Index(rows).search(asked.vectors, queries, purge=purge, k=k)
+    slow = ExactIndex(rows).search(asked.vectors, queries, purge=purge, k=k)
+    np.testing.assert_array_equal(fast.rows, slow.rows)
+    np.testing.assert_array_equal(fast.similarity, slow.similarity)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    rows=crowded(),
+    asked=crowded(max_size=5),
+    later_h=st.integers(0, 300),
+    law=st.sampled_from(["live", "evaluation"]),
+    embargo_h=st.sampled_from([0, 7, 48]),
+)
+def test_purge_keeps_its_text(rows, asked, later_h, law, embargo_h):
+    as_of = (asked.close_ms + later_h * HOUR).tolist()
+    queries = Spans.at(asked.symbol.tolist(), asked.interval.tolist(), as_of)
+    purge = Live() if law == "live" else Evaluation(embargo_h * HOUR)
+    neighbors = Index(rows).search(asked.vectors, queries, purge=purge, k=6)
+    for i in range(len(asked)):
+        query = {
+            "symbol": asked.symbol[i],
+            "interval": asked.interval[i],
+            "as_of": as_of[i],
+            "first": as_of[i] - 96 * Interval(asked.interval[i]).ms,
+        }
+        expected = plain_search(rows, asked.vectors[i], query, law, embargo_h * HOUR, 6)
+        assert found(neighbors, i) == expected
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=crowded(), asked=crowded(max_size=4), k=st.integers(1, 8))
+def test_later_rows_change_no_live_answer(rows, asked, k):
+    now = int(np.median(rows.close_ms))
+    queries = Spans.at(asked.symbol.tolist(), asked.interval.tolist(), [now] * len(asked))
+    past = rows.outcomes.complete_ms.max(axis=1) <= now
+    if not past.any():
+        return
+    whole = Index(rows).search(asked.vectors, queries, purge=Live(), k=k)
+    early = Index(rows.take(past)).search(asked.vectors, queries, purge=Live(), k=k)
+    known = np.flatnonzero(past)
+    assert [found(whole, i) for i in range(len(asked))] == [
+        known[found(early, i)].tolist() for i in range(len(asked))
+    ]
+
+
+def test_planted_leak_is_never_found():
+    rows = embeddings(400, seed=1)
+    twin = rows.take(np.array([7]))
+    as_of = int(twin.close_ms[0])
+    queries = Spans.at(twin.symbol.tolist(), twin.interval.tolist(), [as_of])
+    for purge in (Live(), Evaluation(0), Evaluation(DAY)):
+        neighbors = Index(rows).search(twin.vectors, queries, purge=purge, k=400)
+        assert 7 not in found(neighbors, 0)
+    later = Spans.at(["OTHERUSDT"], twin.interval.tolist(), [as_of + 300 * DAY])
+    assert found(Index(rows).search(twin.vectors, later, purge=Live(), k=1), 0) == [7]
+
+
+def test_evaluation_forbids_other_symbols_of_the_same_time():
+    rows = embeddings(50, seed=2, symbols=1, hours=1)
+    query = Spans.at(["OTHERUSDT"], ["1h"], [int(rows.close_ms.max())])
+    vector = rows.vectors[:1]
+    assert found(Index(rows).search(vector, query, purge=Evaluation(0), k=3), 0) == []
+
+
+def test_overlapping_rows_of_one_market_count_once():
+    rows = embeddings(300, seed=3, symbols=1, hours=1)
+    query = Spans.at(["OTHERUSDT"], ["15m"], [START + 900 * DAY])
+    neighbors = Index(rows).search(rows.vectors[:1], query, purge=Live(), k=10)
+    assert len(found(neighbors, 0)) == 1
+
+
+def test_other_intervals_speak_only_when_asked():
+    rows = embeddings(200, seed=4)
+    query = Spans.at(["OTHERUSDT"], ["1h"], [START + 900 * DAY])
+    own = Index(rows).search(rows.vectors[:1], query, purge=Live(), k=50)
+    assert set(rows.interval[found(own, 0)]) == {"1h"}
+    every = Index(rows).search(rows.vectors[:1], query, purge=Live(), k=50, any_interval=True)
+    assert set(rows.interval[found(every, 0)]) == {"15m", "1h"}
+    plain = ExactIndex(rows).search(rows.vectors[:1], query, purge=Live(), k=50, any_interval=True)
+    np.testing.assert_array_equal(every.rows, plain.rows)
+
+
+def test_many_queries_are_answered_in_chunks_as_one_by_one():
+    rows, asked = embeddings(500, seed=5), embeddings(600, seed=6)
+    queries = Spans.of(asked)
+    together = Index(rows).search(asked.vectors, queries, purge=Evaluation(DAY), k=5)
+    for i in (0, 255, 256, 599):
+        one = slice(i, i + 1)
+        alone = Index(rows).search(
+            asked.vectors[one], queries.take(one), purge=Evaluation(DAY), k=5
+        )
+        np.testing.assert_array_equal(together.rows[one], alone.rows)
+
+
+def test_an_interval_that_the_index_lacks_finds_nothing():
+    rows = embeddings(50, seed=7)
+    hourly = rows.take(rows.interval == "1h")
+    query = Spans.at(["OTHERUSDT"], ["15m"], [START + 900 * DAY])
+    neighbors = Index(hourly).search(rows.vectors[:1], query, purge=Live(), k=3)
+    assert neighbors.rows.tolist() == [[-1, -1, -1]]
+
+
+def test_vectors_of_another_model_are_refused():
+    rows = embeddings(20, seed=8)
+    query = Spans.at(["BTCUSDT"], ["1h"], [START])
+    with pytest.raises(StaleIndexError, match=r"expected shape \(1, 16\), was \(1, 8\)"):
+        Index(rows).search(np.zeros((1, 8), np.float32), query, purge=Live(), k=3)
+
+
+def test_an_index_of_nothing_is_refused():
+    with pytest.raises(EmptyIndexError, match="index build"):
+        Index(embeddings(0))
+
+
+def test_index_written_and_read_is_the_same(tmp_path):
+    rows = embeddings(60, seed=9)
+    built = index.build(tmp_path, rows, now_ms=START)
+    loaded = index.load(tmp_path, model="model-1", style="style-1")
+    assert loaded.version == built.version
+    for name in ("vectors", "symbol", "interval", "last_ms", "reading", "phase", "weight"):
+        np.testing.assert_array_equal(getattr(loaded.rows, name), getattr(rows, name))
+    for name in ("move", "best", "worst", "scale", "complete_ms"):
+        np.testing.assert_array_equal(
+            getattr(loaded.rows.outcomes, name), getattr(rows.outcomes, name)
+        )
+
+
+@pytest.mark.parametrize("maker", [{"model": "model-2"}, {"style": "style-2"}])
+def test_index_of_another_maker_is_refused_with_its_repair(tmp_path, maker):
+    index.build(tmp_path, embeddings(5), now_ms=START)
+    with pytest.raises(StaleIndexError, match="vision-ai index build"):
+        index.load(tmp_path, **maker)
+
+
+def test_building_and_adding_twice_adds_nothing_twice(tmp_path):
+    rows = embeddings(80, seed=10)
+    first, rest = rows.take(np.arange(50)), rows.take(np.arange(30, 80))
+    index.build(tmp_path, first, now_ms=START)
+    added = index.add(tmp_path, rest, now_ms=START + 1)
+    keys = set(zip(rows.symbol, rows.interval, rows.last_ms, strict=True))
+    assert len(added) == len(keys)
+    again = index.add(tmp_path, rest, now_ms=START + 2)
+    assert again.version == added.version
+    assert len(list(tmp_path.glob("[!.]*/manifest.json"))) == 2
+
+
+def test_rows_of_another_model_cannot_join(tmp_path):
+    rows = embeddings(10)
+    index.build(tmp_path, rows, now_ms=START)
+    with pytest.raises(StaleIndexError, match="cannot join"):
+        index.add(tmp_path, with_rows(rows, model="model-2"), now_ms=START)
+
+
+def test_version_follows_every_column():
+    rows = embeddings(10)
+    versions = {
+        index.fingerprint(changed)
+        for changed in (
+            rows,
+            with_rows(rows, weight=rows.weight * 2),
+            with_rows(rows, data="data-2"),
+            with_rows(rows, last_ms=rows.last_ms + HOUR),
+            rows.take(np.arange(9)),
+        )
+    }
+    assert len(versions) == 5

@@ -1,0 +1,387 @@
+"""Search for look-alikes: the index is asked for the charts nearest to a query.
+
+`ExactIndex` is the plain search that anybody can check: it compares everything with everything.
+`Index` gives the same answers through FAISS, fast enough for a whole market. In both, what may
+not speak about a query is removed *before* ranking (`retrieval.purge`), and overlapping charts of
+one market count once: only the most similar of them is kept.
+
+Similarities are rounded to `STEP` and equal ones are ordered by row, so that the same charts give
+the same neighbours on every machine.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai.domain import Bools, Embeddings, Ints, Neighbors, iso
+from vision_ai.errors import CorruptFileError, EmptyIndexError, StaleIndexError
+from vision_ai.retrieval import store, table
+from vision_ai.retrieval.purge import Evaluation, Live, Purge, Spans
+from vision_ai.retrieval.store import REPAIR, Manifest
+
+Vectors = NDArray[np.float32]
+
+STEP = 1e-6
+"""Similarities closer than this are ties: far above rounding noise, far below any meaning."""
+
+_DOUBT = 1e-5
+"""How far FAISS's single-precision scores may stand from the exact ones."""
+
+_CHUNK = 256
+"""Queries ranked at once: the gathered candidates stay below 50 MB."""
+
+
+class ExactIndex:
+    """Brute force over rows: the oracle that `Index` must equal."""
+
+    def __init__(self, rows: Embeddings) -> None:
+        self.rows = rows
+
+    def search(
+        self, vectors: Vectors, queries: Spans, *, purge: Purge, k: int, any_interval: bool = False
+    ) -> Neighbors:
+        """The same as `Index.search`, one query at a time."""
+        spans = Spans.of(self.rows)
+        found = _nothing(len(queries), k)
+        for i in range(len(queries)):
+            query = queries.take(slice(i, i + 1))
+            allowed = purge.admits(spans, query)[0]
+            if not any_interval:
+                allowed &= self.rows.interval == query.interval
+            exact = self.rows.vectors.astype(np.float64) @ vectors[i].astype(np.float64)
+            similarity = np.round(exact / STEP) * STEP
+            ranked = np.lexsort((np.arange(len(exact)), -similarity))
+            kept: list[int] = []
+            for row in ranked[allowed[ranked]]:
+                if len(kept) < k and not any(_overlap(spans, row, other) for other in kept):
+                    kept.append(int(row))
+            found.rows[i, : len(kept)] = kept
+            found.similarity[i, : len(kept)] = similarity[kept]
+        return found
+
+
+class Index:
+    """Rows that can be searched, held in memory.
+
+    Attributes:
+        rows: what is known of each chart; `Neighbors.rows` point into it.
+        version: hash of the rows: the same rows give the same version.
+    """
+
+    def __init__(self, rows: Embeddings) -> None:
+        if len(rows) == 0:
+            raise EmptyIndexError("An index of no charts cannot answer.", hint=REPAIR)
+        self.rows = rows
+        self.version = fingerprint(rows)
+        self._spans = Spans.of(rows)
+        self._shelves: dict[str, _Shelf] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def search(
+        self, vectors: Vectors, queries: Spans, *, purge: Purge, k: int, any_interval: bool = False
+    ) -> Neighbors:
+        """The k most similar rows that may speak about each query, best first.
+
+        Args:
+            vectors: float32 (q, d), unit length, made by the model that made the rows.
+            queries: whose charts they are and when they were seen.
+            purge: `Live()` on a running desk, `Evaluation(embargo_ms)` on the report card.
+            k: how many; fewer are found where the law or the index leaves fewer.
+            any_interval: let 15m charts speak about 1h charts and the other way round.
+
+        Raises:
+            StaleIndexError: the vectors are not of the index's dimension.
+        """
+        vectors = self._check(vectors, queries)
+        found = _nothing(len(queries), k)
+        for name in [""] if any_interval else np.unique(queries.interval):
+            asked = np.flatnonzero((queries.interval == name) | any_interval)
+            shelf = self._shelf(str(name))
+            for start in range(0, len(asked), _CHUNK) if len(shelf) else ():
+                chunk = asked[start : start + _CHUNK]
+                admitted = shelf.admitted(purge, queries.take(chunk))
+                rows, similarity = shelf.rank(vectors[chunk], admitted, k)
+                found.rows[chunk], found.similarity[chunk] = rows, similarity
+        return found
+
+    def _shelf(self, interval: str) -> "_Shelf":
+        if interval not in self._shelves:
+            on_it = (self.rows.interval == interval) | (interval == "")
+            self._shelves[interval] = _Shelf.of(self.rows, self._spans, np.flatnonzero(on_it))
+        return self._shelves[interval]
+
+    def _check(self, vectors: Vectors, queries: Spans) -> Vectors:
+        expected = (len(queries), self.rows.vectors.shape[1])
+        if vectors.shape != expected:
+            raise StaleIndexError(
+                f"Query vectors: expected shape {expected}, was {vectors.shape}; the index holds "
+                f"vectors of model {self.rows.model!r}.",
+                hint=REPAIR,
+            )
+        return np.ascontiguousarray(vectors, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Shelf:
+    """The rows of one interval, as FAISS holds them."""
+
+    numbers: Ints  # rows of the whole index
+    vectors: Vectors
+    spans: Spans
+    market: Ints  # code of symbol and interval
+    flat: Any
+
+    @classmethod
+    def of(cls, rows: Embeddings, spans: Spans, numbers: Ints) -> Self:
+        vectors = np.ascontiguousarray(rows.vectors[numbers], np.float32)
+        mine = spans.take(numbers)
+        names = np.char.add(np.char.add(mine.symbol, " "), mine.interval)
+        market = np.unique(names, return_inverse=True)[1] if len(mine) else np.empty(0, np.int64)
+        return cls(numbers, vectors, mine, market.astype(np.int64), _flat(vectors))
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def admitted(self, purge: Purge, queries: Spans) -> Bools:
+        """Bool (q, n): which rows may speak."""
+        if purge.admits_all(self.spans, queries):
+            return np.ones((len(queries), len(self)), np.bool_)
+        return purge.admits(self.spans, queries)
+
+    def rank(self, vectors: Vectors, admitted: Bools, k: int) -> tuple[Ints, Vectors]:
+        """Rows (q, k) of the whole index, and their similarity, best first."""
+        rows = np.full((len(vectors), k), -1, np.int64)
+        similarity = np.full((len(vectors), k), -np.inf, np.float32)
+        open_queries = np.flatnonzero(admitted.any(axis=1))
+        fetched = 2 * k + 16
+        while len(open_queries):
+            fetched = min(fetched, len(self))
+            ranked, scores, sure = self._fetch(
+                vectors[open_queries], admitted[open_queries], fetched
+            )
+            kept = self._distinct(ranked, sure, k)
+            exhausted = sure.all(axis=1) & (fetched >= admitted[open_queries].sum(axis=1))
+            done = (kept[:, -1] >= 0) | exhausted
+            at = np.maximum(kept[done], 0)
+            here = open_queries[done]
+            rows[here] = np.where(kept[done] >= 0, np.take_along_axis(ranked[done], at, 1), -1)
+            similarity[here] = np.where(
+                kept[done] >= 0, np.take_along_axis(scores[done], at, 1), -np.inf
+            )
+            open_queries = open_queries[~done]
+            fetched *= 4
+        return np.where(rows >= 0, self.numbers[rows], -1), similarity
+
+    def _fetch(self, vectors: Vectors, admitted: Bools, m: int) -> tuple[Ints, Vectors, Bools]:
+        """Candidates (q, m) in exact order, and which surely precede every row not fetched."""
+        rows = np.full((len(vectors), m), -1, np.int64)
+        worst = np.full(len(vectors), -np.inf)
+        for selector, group in _alike(admitted):
+            scores, ids = _ask(self.flat, vectors[group], m, selector)
+            rows[group] = ids
+            full = ids[:, -1] >= 0
+            left = m < admitted[group[0]].sum()
+            worst[group] = np.where(full & left, scores[:, -1] + _DOUBT, -np.inf)
+        exact = np.einsum(
+            "qmd,qd->qm", self.vectors[rows], vectors, dtype=np.float64, casting="safe"
+        )
+        exact = np.where(rows >= 0, np.round(exact / STEP) * STEP, -np.inf)
+        order = np.lexsort((rows, -exact), axis=1)
+        rows = np.take_along_axis(rows, order, 1)
+        exact = np.take_along_axis(exact, order, 1)
+        return rows, exact.astype(np.float32), (exact > worst[:, None]) | (rows < 0)
+
+    def _distinct(self, ranked: Ints, sure: Bools, k: int) -> Ints:
+        """Places (q, k) in `ranked` that remain when overlapping rows of a market count once."""
+        q = np.arange(len(ranked))
+        kept = np.full((len(ranked), k), -1, np.int64)
+        kept_rows = np.full((len(ranked), k), -1, np.int64)
+        count = np.zeros(len(ranked), np.int64)
+        first, known = self.spans.first_ms, self.spans.known_ms
+        for place in range(ranked.shape[1]):
+            row = ranked[:, place]
+            wanted = (row >= 0) & sure[:, place] & (count < k)
+            if not wanted.any():
+                break
+            clash = (
+                (kept_rows >= 0)
+                & (self.market[kept_rows] == self.market[row][:, None])
+                & (first[kept_rows] < known[row][:, None])
+                & (first[row][:, None] < known[kept_rows])
+            ).any(axis=1)
+            take = q[wanted & ~clash]
+            kept[take, count[take]] = place
+            kept_rows[take, count[take]] = row[take]
+            count[take] += 1
+        return kept
+
+
+def fingerprint(rows: Embeddings) -> str:
+    """Sixteen hex digits over everything that the rows hold: the version of their index."""
+    h = hashlib.sha256("|".join((rows.model, rows.style, rows.rules, rows.data)).encode())
+    outcomes = rows.outcomes
+    for column in (rows.vectors, rows.last_ms, rows.reading, rows.phase, rows.weight):
+        h.update(np.ascontiguousarray(column).tobytes())
+    for column in (outcomes.move, outcomes.best, outcomes.worst, outcomes.scale):
+        h.update(np.ascontiguousarray(column, np.float64).tobytes())
+    h.update(np.ascontiguousarray(outcomes.complete_ms).tobytes())
+    h.update("|".join([*rows.symbol.tolist(), *rows.interval.tolist()]).encode())
+    return h.hexdigest()[:16]
+
+
+def build(root: Path, rows: Embeddings, *, now_ms: int) -> Index:
+    """Write an index of the rows under `root` and make it current; the same rows add nothing.
+
+    Raises:
+        EmptyIndexError: there are no rows.
+        StorageError: the disk is full or the folder may not be written.
+    """
+    index = Index(rows)
+    manifest = Manifest(
+        version=index.version,
+        model=rows.model,
+        style=rows.style,
+        rules=rows.rules,
+        data=rows.data,
+        count=len(rows),
+        dim=rows.vectors.shape[1],
+        files={},
+        created_at=iso(now_ms),
+    )
+    files = {"index.faiss": _serialize(rows.vectors), "rows.parquet": table.pack(rows)}
+    store.publish(root, manifest, files)
+    return index
+
+
+def load(
+    root: Path, *, model: str | None = None, style: str | None = None, version: str | None = None
+) -> Index:
+    """Read an index, by default the current one, and check that `model` and `style` made it.
+
+    Raises:
+        EmptyIndexError: none was built yet.
+        CorruptFileError: a file of it is missing, truncated or altered.
+        StaleIndexError: another model or style made it.
+    """
+    manifest, files = store.read(root, version or store.current(root))
+    _check_maker("model", manifest.model, model)
+    _check_maker("style", manifest.style, style)
+    made_by = (manifest.model, manifest.style, manifest.rules, manifest.data)
+    try:
+        vectors = _deserialize(files["index.faiss"])
+        rows = table.unpack(files["rows.parquet"], vectors, made_by, repair=REPAIR)
+    except KeyError as error:
+        raise CorruptFileError(f"The manifest in {root} lacks {error}.", hint=REPAIR) from error
+    index = Index(rows)
+    if index.version != manifest.version:
+        raise CorruptFileError(
+            f"Index {manifest.version} in {root} holds the rows of {index.version}.", hint=REPAIR
+        )
+    return index
+
+
+def add(root: Path, rows: Embeddings, *, now_ms: int) -> Index:
+    """Add rows to the current index, by (symbol, interval, last candle); known ones are skipped.
+
+    Raises:
+        StaleIndexError: another model, style or rule book made the rows.
+    """
+    return build(root, merge(load(root).rows, rows), now_ms=now_ms)
+
+
+def merge(old: Embeddings, new: Embeddings) -> Embeddings:
+    """`old` followed by the rows of `new` that it lacks; merging twice changes nothing.
+
+    Raises:
+        StaleIndexError: another model, style or rule book made `new`.
+    """
+    return table.merge(old, new, StaleIndexError)
+
+
+def _check_maker(facet: str, was: str, expected: str | None) -> None:
+    if expected is not None and was != expected:
+        raise StaleIndexError(
+            f"The index was built by {facet} {was!r}: expected {expected!r}.", hint=REPAIR
+        )
+
+
+def _nothing(q: int, k: int) -> Neighbors:
+    return Neighbors(np.full((q, k), -1, np.int64), np.full((q, k), -np.inf, np.float32))
+
+
+def _overlap(spans: Spans, a: int, b: int) -> bool:
+    return bool(
+        spans.symbol[a] == spans.symbol[b]
+        and spans.interval[a] == spans.interval[b]
+        and spans.first_ms[a] < spans.known_ms[b]
+        and spans.first_ms[b] < spans.known_ms[a]
+    )
+
+
+def _alike(admitted: Bools) -> Iterator[tuple[NDArray[np.uint8] | None, Ints]]:
+    """Queries grouped by what they may see: its bitmap (None: everything), and their numbers."""
+    bitmaps = np.packbits(admitted, axis=1, bitorder="little")
+    groups: dict[bytes, list[int]] = {}
+    for i, bitmap in enumerate(bitmaps):
+        groups.setdefault(bitmap.tobytes(), []).append(i)
+    for members in groups.values():
+        sees_all = admitted[members[0]].all()
+        yield (None if sees_all else bitmaps[members[0]]), np.array(members, np.int64)
+
+
+def _flat(vectors: Vectors) -> Any:
+    flat = _faiss().IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    return flat
+
+
+def _ask(
+    flat: Any, vectors: Vectors, m: int, bitmap: NDArray[np.uint8] | None
+) -> tuple[Vectors, Ints]:
+    faiss = _faiss()
+    seen = None if bitmap is None else faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))
+    scores, ids = flat.search(vectors, m, params=seen)
+    return scores, ids
+
+
+def _serialize(vectors: Vectors) -> bytes:
+    return bytes(_faiss().serialize_index(_flat(vectors)).tobytes())
+
+
+def _deserialize(payload: bytes) -> Vectors:
+    try:
+        flat = _faiss().deserialize_index(np.frombuffer(payload, np.uint8))
+    except RuntimeError as error:
+        raise CorruptFileError("index.faiss is no FAISS index.", hint=REPAIR) from error
+    vectors: Vectors = flat.reconstruct_n(0, flat.ntotal)
+    return vectors
+
+
+def _faiss() -> Any:
+    """The one door to FAISS, which takes a third of a second to load and ships no types."""
+    import faiss
+
+    return faiss
+
+
+__all__ = [
+    "STEP",
+    "Evaluation",
+    "ExactIndex",
+    "Index",
+    "Live",
+    "Purge",
+    "Spans",
+    "add",
+    "build",
+    "fingerprint",
+    "load",
+    "merge",
+]

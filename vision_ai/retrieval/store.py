@@ -1,0 +1,147 @@
+"""Versioned folders of files that no kill can tear.
+
+`<root>/<version>/` holds the files and a `manifest.json` with their hashes; `<root>/current`
+names the version in use. A version is written beside the others and renamed into place, then the
+pointer is replaced: at every instant `current` names a whole version.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from vision_ai import records
+from vision_ai.errors import CorruptFileError, EmptyIndexError
+from vision_ai.records import IsoTime, Record
+
+REPAIR = "Run `vision-ai index build`."
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+
+
+class Manifest(Record):
+    """What made an index and what lies in its folder: `manifest.json`."""
+
+    schema_version: Literal[1] = 1
+    version: str = Field(description="hash of the rows: the same rows give the same version")
+    model: str
+    style: str
+    rules: str
+    data: str
+    count: int = Field(ge=0)
+    dim: int = Field(ge=0)
+    files: dict[str, str] = Field(description="SHA-256 of each file")
+    created_at: IsoTime
+
+
+def publish(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """Write a version and make it current. Killed at any instant, the earlier one stands.
+
+    A version that is already there, whole, is only pointed at; a damaged one is replaced.
+
+    Raises:
+        StorageError: the disk is full or the folder may not be written.
+    """
+    hashes = {name: hashlib.sha256(payload).hexdigest() for name, payload in files.items()}
+    manifest = manifest.model_copy(update={"files": hashes})
+    with records.storage(root), _locked(root):
+        if not _is_whole(root, manifest.version):
+            _write_version(root, manifest, files)
+        records.write_text(root / "current", manifest.version + "\n")
+
+
+def current(root: Path) -> str:
+    """The version in use.
+
+    Raises:
+        EmptyIndexError: none was built yet.
+        CorruptFileError: the pointer is damaged.
+    """
+    pointer = root / "current"
+    try:
+        version = pointer.read_text(encoding="utf-8").strip()
+    except FileNotFoundError as error:
+        raise EmptyIndexError(f"No index has been built in {root}.", hint=REPAIR) from error
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(f"{pointer} is damaged: {error}.", hint=REPAIR) from error
+    if not _VERSION.match(version):
+        raise CorruptFileError(
+            f"{pointer} is damaged: expected the name of a version, was {version[:40]!r}.",
+            hint=REPAIR,
+        )
+    return version
+
+
+def read(root: Path, version: str) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest and files of a version, each checked against its hash.
+
+    Raises:
+        CorruptFileError: a file is missing, truncated or altered.
+    """
+    folder = root / version
+    manifest = records.read_document(folder / "manifest.json", Manifest, repair=REPAIR)
+    return manifest, {name: _checked(folder / name, sha) for name, sha in manifest.files.items()}
+
+
+def versions(root: Path) -> list[str]:
+    """Every version that lies in `root`, by name."""
+    return sorted(path.parent.name for path in root.glob("[!.]*/manifest.json"))
+
+
+def _checked(path: Path, sha256: str) -> bytes:
+    try:
+        payload = path.read_bytes()
+    except FileNotFoundError as error:
+        raise CorruptFileError(f"{path} is missing.", hint=REPAIR) from error
+    found = hashlib.sha256(payload).hexdigest()
+    if found != sha256:
+        raise CorruptFileError(
+            f"{path} is damaged: expected SHA-256 {sha256[:12]}, was {found[:12]} "
+            f"({len(payload)} bytes).",
+            hint=REPAIR,
+        )
+    return payload
+
+
+def _is_whole(root: Path, version: str) -> bool:
+    if not (root / version).exists():
+        return False
+    try:
+        read(root, version)
+    except CorruptFileError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """One builder at a time; the lock dies with its process, so leftovers are surely orphans."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for orphan in root.glob(".building-*"):
+            shutil.rmtree(orphan)
+        yield
+
+
+def _write_version(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
+    try:
+        for name, payload in files.items():
+            records.write_bytes(building / name, payload)
+        records.write_document(building / "manifest.json", manifest)
+        building.chmod(0o755)
+        target = root / manifest.version
+        if target.exists():  # damaged: nothing of it can be read any more
+            target.replace(Path(tempfile.mkdtemp(prefix=".building-", dir=root)) / "damaged")
+        building.replace(target)
+        records.sync_folder(root)
+    finally:
+        for leftover in root.glob(".building-*"):
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,240 @@
+"""The human view: a PNG of 96 candles drawn by mplfinance, with axes, UTC time and volume.
+
+Drawn on a figure of its own that pyplot never sees: nothing leaks, no screen is needed and no
+setting of the caller's matplotlib changes. Equal candles give equal bytes.
+"""
+
+import datetime as dt
+from typing import Any
+
+import matplotlib as mpl
+import mplfinance as mpf
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from vision_ai.charts import png, ticks
+from vision_ai.charts.meta import ChartMeta, Panel
+from vision_ai.charts.theme import THEMES, Rgb, Theme
+from vision_ai.config import ChartConfig
+from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, WINDOW, Bytes, Klines
+from vision_ai.errors import KlinesError
+
+_DPI = 100
+_BODY_WIDTH = 0.7
+_VOLUME_SHARE = 0.2
+_X_LIMITS = (-1.0, WINDOW + 0.5)
+_OUTLINE = 1.0
+"""Pixels of line around a body: what keeps a body without height visible."""
+_CHARACTER = 8.0
+"""Pixels that a digit of an axis label takes."""
+
+
+def draw(klines: Klines, config: ChartConfig) -> bytes:
+    """Draw a window of 96 candles as a PNG that says in its text chunk what it shows.
+
+    Raises:
+        KlinesError: not exactly 96 candles, or a gap between them.
+    """
+    if len(klines) != WINDOW or klines.gaps():
+        raise KlinesError(
+            f"{klines.symbol} {klines.interval}: a chart needs {WINDOW} candles without a gap, "
+            f"was given {len(klines)}.",
+            hint="Cut the window with Klines.last_window.",
+        )
+    theme = THEMES[config.theme]
+    with mpl.rc_context(_RC):
+        figure = Figure(figsize=(config.width / _DPI, config.height / _DPI), dpi=_DPI)
+        canvas: Any = FigureCanvasAgg(figure)
+        price, volume = _axes(figure, klines, theme)
+        _draw_candles(price, klines, theme)
+        _draw_volume(volume, klines, theme)
+        _label_axes(price, volume, klines, theme)
+        _write_title(figure, klines, theme)
+        canvas.draw()
+        pixels: Bytes = np.asarray(canvas.buffer_rgba())[..., :3]
+    return png.encode(pixels, _meta(klines, price, volume, theme))
+
+
+_RC: Any = {"font.family": "DejaVu Sans", "font.size": 9, "axes.unicode_minus": False}
+
+
+def _axes(figure: Figure, klines: Klines, theme: Theme) -> tuple[Axes, Axes]:
+    """Price panel above volume panel, on whole pixels, with room for the labels at the right."""
+    width, height = figure.get_size_inches() * _DPI
+    high = float(klines.bars[:, HIGH].max())
+    longest = len(ticks.price_text(high, ticks.price_decimals(klines.bars)))
+    left, right = 14, width - max(64, round(longest * _CHARACTER) + 20)
+    bottom, top = 30, height - 58
+    split = bottom + round((top - bottom) * _VOLUME_SHARE)
+    figure.set_facecolor(_unit(theme.ground))
+    rectangles = ((split + 8, top), (bottom, split))
+    price, volume = (
+        figure.add_axes(
+            (left / width, low_edge / height, (right - left) / width, (edge - low_edge) / height)
+        )
+        for low_edge, edge in rectangles
+    )
+    for axes in (price, volume):
+        axes.set_facecolor(_unit(theme.ground))
+        axes.set_axisbelow(True)
+        axes.grid(visible=True, color=_unit(theme.grid), linewidth=0.8)
+        axes.tick_params(length=0, pad=6, labelcolor=_unit(theme.text), labelsize=9)
+        for spine in axes.spines.values():
+            spine.set_color(_unit(theme.grid))
+    return price, volume
+
+
+def _draw_candles(axes: Axes, klines: Klines, theme: Theme) -> None:
+    frame = pd.DataFrame(
+        klines.bars[:, :VOLUME],
+        columns=["Open", "High", "Low", "Close"],
+        index=pd.to_datetime(klines.open_ms, unit="ms"),
+    )
+    still = klines.bars[:, OPEN] == klines.bars[:, CLOSE]
+    overrides = [_hex(theme.still) if flat else None for flat in still]
+    mpf.plot(
+        frame,
+        type="candle",
+        ax=axes,
+        style=_market_style(theme),
+        axisoff=False,
+        xlim=_X_LIMITS,
+        ylim=_price_limits(klines),
+        update_width_config={"candle_width": _BODY_WIDTH, "candle_linewidth": 1.0},
+        marketcolor_overrides=overrides,
+    )
+    axes.set_ylabel("")
+    for drawn in axes.collections:
+        if isinstance(drawn, PolyCollection):
+            drawn.set_linewidth(_OUTLINE * 72 / _DPI)
+
+
+def _draw_volume(axes: Axes, klines: Klines, theme: Theme) -> None:
+    heights = klines.bars[:, VOLUME]
+    left = np.arange(WINDOW) - _BODY_WIDTH / 2
+    right = left + _BODY_WIDTH
+    zero = np.zeros(WINDOW)
+    corners = np.stack(
+        [np.c_[left, zero], np.c_[left, heights], np.c_[right, heights], np.c_[right, zero]], axis=1
+    )
+    rise = np.sign(klines.bars[:, CLOSE] - klines.bars[:, OPEN]).astype(int)
+    inks = {1: theme.volume_up, -1: theme.volume_down, 0: theme.volume_still}
+    bars = PolyCollection(list(corners), facecolors=[_unit(inks[r]) for r in rise], linewidths=0)
+    axes.add_collection(bars, autolim=False)
+    axes.set_xlim(_X_LIMITS)
+    axes.set_ylim(0, max(float(heights.max()), np.finfo(float).tiny) * 1.08)
+
+
+def _label_axes(price: Axes, volume: Axes, klines: Klines, theme: Theme) -> None:
+    rows, texts = ticks.time_ticks(klines.open_ms, 12)
+    price.set_xticks(rows, [""] * len(rows))
+    volume.set_xticks(rows, texts)
+    marks, decimals = ticks.price_ticks(*price.get_ylim(), 8)
+    price.yaxis.tick_right()
+    price.set_yticks(marks, [ticks.price_text(mark, decimals) for mark in marks])
+    largest = volume.get_ylim()[1] / 1.08
+    volume.yaxis.tick_right()
+    volume.set_yticks([largest / 2, largest], [ticks.short_text(largest * f) for f in (0.5, 1)])
+    last = float(klines.bars[-1, CLOSE])
+    ink = theme.up if last >= klines.bars[-1, OPEN] else theme.down
+    price.axhline(last, color=_unit(theme.faint), linewidth=0.8, linestyle=(0, (2, 4)), zorder=0.6)
+    price.annotate(
+        ticks.price_text(last, ticks.price_decimals(klines.bars)),
+        xy=(1, last),
+        xycoords=("axes fraction", "data"),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        color="white",
+        fontsize=9,
+        bbox={"boxstyle": "square,pad=0.25", "facecolor": _unit(ink), "edgecolor": "none"},
+    )
+
+
+def _write_title(figure: Figure, klines: Klines, theme: Theme) -> None:
+    width, height = figure.get_size_inches() * _DPI
+    decimals = ticks.price_decimals(klines.bars)
+    last = float(klines.bars[-1, CLOSE])
+    change = last / float(klines.bars[0, OPEN]) - 1
+    ink = theme.up if change >= 0 else theme.down
+
+    def write(x: float, y: float, text: str, color: Rgb, **style: Any) -> float:
+        placed: Any = figure.text(
+            x, height - y, text, color=_unit(color), va="baseline", transform=None, **style
+        )
+        return float(placed.get_window_extent().x1)
+
+    edge = write(14, 28, f"{klines.symbol}  {klines.interval}", theme.text, size=14, weight="bold")
+    price = f"{ticks.price_text(last, decimals)}   {change:+.2%}"
+    edge = write(edge + 16, 28, price, ink, size=12)
+    span = f"{_minute(int(klines.open_ms[0]))}  to  {_minute(int(klines.close_ms[-1]))} UTC"
+    if edge + len(span) * _CHARACTER < width:
+        write(width - 14, 28, span, theme.faint, size=9, ha="right")
+    candle = _candle_text(klines, decimals)
+    if len(candle) * _CHARACTER < width:
+        write(14, 47, candle, theme.faint, size=9)
+
+
+def _candle_text(klines: Klines, decimals: int) -> str:
+    values = klines.bars[-1]
+    named = zip("OHLC", values[:VOLUME], strict=True)
+    prices = "   ".join(f"{name} {ticks.price_text(value, decimals)}" for name, value in named)
+    return f"{prices}   Vol {ticks.short_text(float(values[VOLUME]))}"
+
+
+def _minute(ms: int) -> str:
+    return dt.datetime.fromtimestamp(ms / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _price_limits(klines: Klines) -> tuple[float, float]:
+    low, high = float(klines.bars[:, LOW].min()), float(klines.bars[:, HIGH].max())
+    pad = 0.04 * (high - low) or 0.01 * high
+    return low - pad, high + pad
+
+
+def _market_style(theme: Theme) -> dict[str, Any]:
+    up, down = _hex(theme.up), _hex(theme.down)
+    colors = mpf.make_marketcolors(up=up, down=down, edge="inherit", wick="inherit", alpha=1.0)
+    style: dict[str, Any] = mpf.make_mpf_style(base_mpf_style="default", marketcolors=colors)
+    return style
+
+
+def _meta(klines: Klines, price: Axes, volume: Axes, theme: Theme) -> ChartMeta:
+    return ChartMeta(
+        symbol=klines.symbol,
+        interval=klines.interval,
+        first_open_ms=int(klines.open_ms[0]),
+        last_open_ms=int(klines.open_ms[-1]),
+        x_left=_X_LIMITS[0],
+        x_right=_X_LIMITS[1],
+        price=_panel(price),
+        volume=_panel(volume),
+        style=theme.name,
+        klines=klines.digest,
+    )
+
+
+def _panel(axes: Axes) -> Panel:
+    box = axes.get_window_extent()
+    height = axes.figure.bbox.height
+    low, high = axes.get_ylim()
+    return Panel(
+        left=round(box.x0, 3),
+        top=round(height - box.y1, 3),
+        right=round(box.x1, 3),
+        bottom=round(height - box.y0, 3),
+        low=low,
+        high=high,
+    )
+
+
+def _unit(ink: Rgb) -> tuple[float, float, float]:
+    return (ink[0] / 255, ink[1] / 255, ink[2] / 255)
+
+
+def _hex(ink: Rgb) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*ink)

@@ -23,7 +23,7 @@ REACH = 24
 STRETCHES = tuple((bars, ended) for bars in LENGTHS for ended in range(REACH + 1))
 """Candidates, best first: the longest, and of one length the freshest."""
 
-FLOORS = tuple((bars, ended) for bars in (80, 64, 48) for ended in (3, 5, 7))
+FLOORS = tuple((bars, ended) for bars in (80, 64, 48) for ended in range(3, 11))
 """Stretches (bars, ended) in which a floor is looked for: it ends before the present touch."""
 
 
@@ -37,6 +37,7 @@ class Boxes:
         ended: bars after each box (m,).
         highs: highest high of each quarter (m, 4).
         lows: lowest low of each quarter (m, 4).
+        lean: distance of the mean close from the middle of the box (m,).
         drift: distance between the mean closes of the two halves (m,).
         volume: mean volume inside, in parts of the chart's mean (m,).
         unit: one ATR of the chart (m,).
@@ -47,6 +48,7 @@ class Boxes:
     ended: NDArray[np.int64]
     highs: Array
     lows: Array
+    lean: Array
     drift: Array
     volume: Array
     unit: Array
@@ -65,6 +67,8 @@ class Boxes:
         closes, volumes = _sums(charts.c), _sums(charts.v)
         first = closes[row, start + half] - closes[row, start]
         later = closes[row, start + 2 * half] - closes[row, start + half]
+        mean = (first + later) / (2 * half)
+        middle = (second(highs[row, pick]) - second(-lows[row, pick])) / 2
         volume = (volumes[row, start + 2 * half] - volumes[row, start]) / (2 * half)
         found = cls(
             row,
@@ -72,6 +76,7 @@ class Boxes:
             ended[pick],
             highs[row, pick],
             lows[row, pick],
+            np.abs(mean - middle),
             np.abs(later - first) / half,
             volume,
             charts.unit[row],
@@ -85,6 +90,7 @@ class Boxes:
             self.ended[keep],
             self.highs[keep],
             self.lows[keep],
+            self.lean[keep],
             self.drift[keep],
             self.volume[keep],
             self.unit[keep],
@@ -99,6 +105,7 @@ class Boxes:
             self.ended,
             -self.lows,
             -self.highs,
+            self.lean,
             self.drift,
             self.volume,
             self.unit,
@@ -127,6 +134,7 @@ class Boxes:
             (height <= t.box_height_atr * np.sqrt(self.bars) * self.unit)
             & (height >= t.box_min_atr * self.unit)
             & (spike <= t.spike_part * height)
+            & (self.lean <= t.lean_part * height)
             & (self.drift <= t.drift_part * height)
             & apart(self.highs >= (self.top - near)[:, None])
             & apart(self.lows <= (self.bottom + near)[:, None])

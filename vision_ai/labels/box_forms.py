@@ -40,11 +40,11 @@ def continuation(scene: Scene, t: Thresholds) -> Form:
     worst = _at(scene.close_low_since, boxes.row, age)
     holds = (
         left
-        & (age >= t.gone_bars)
+        & (age > t.break_bars)
         & (worst - boxes.top >= -t.slack_atr * boxes.unit)
         & (best - boxes.top >= t.gone_atr * boxes.unit)
         & (best <= t.near_best_atr * boxes.unit)
-        & (-boxes.top >= t.gone_atr * boxes.unit)
+        & (-boxes.top >= t.gone_held_atr * boxes.unit)
     )
     volume = _at(scene.volume_since, boxes.row, age) / np.maximum(boxes.volume, 1e-9)
     furthest = (_at(scene.high_since, boxes.row, age) - boxes.top) / boxes.unit
@@ -60,11 +60,10 @@ def retest_of_break(scene: Scene, t: Thresholds) -> Form:
     low = scene.low_since[boxes.row, int(t.retest_bars)]
     holds = (
         left
-        & (age >= t.gone_bars)
+        & (age > t.break_bars)
         & (worst - boxes.top >= -t.slack_atr * boxes.unit)
         & (furthest >= t.retest_far_atr)
         & (low - boxes.top <= t.retest_near_atr * boxes.unit)
-        & (-boxes.top >= 0)
         & (-boxes.top <= t.retest_leave_atr * boxes.unit)
     )
     return _choose(scene, holds, age, level=boxes.top, furthest_atr=furthest)
@@ -77,19 +76,20 @@ def retest_of_floor(scene: Scene, t: Thresholds) -> Form:
     touched = np.abs(lows - floor[:, :, None]) <= t.floor_touch_atr * unit[:, :, None]
     fresh = int(t.retest_bars)
     low = scene.low_since[:, fresh : fresh + 1]
+    rows = np.arange(len(unit))
+    age = scene.charts.l[:, -1 - fresh :][:, ::-1].argmin(axis=1)
+    turned = scene.close_high_since[rows, age][:, None]
     far = scene.high_since[:, REACH : REACH + 1] - floor
     holds = (
         apart(touched)
         & (lows.min(2) >= floor - t.floor_touch_atr * unit)
         & (np.abs(low - floor) <= t.floor_touch_atr * unit)
         & (scene.close_low_since[:, fresh : fresh + 1] >= floor - t.slack_atr * unit)
-        & (-low >= t.retest_turn_atr * unit)
-        & (-floor >= 0)
+        & (turned - low >= t.retest_turn_atr * unit)
         & (-floor <= t.retest_leave_atr * unit)
         & (far >= t.floor_far_atr * unit)
     )
-    rows, pick = np.arange(len(floor)), holds.argmax(axis=1)
-    age = scene.charts.l[:, -1 - fresh :][:, ::-1].argmin(axis=1)
+    pick = holds.argmax(axis=1)
     facts = {
         "level": floor[rows, pick],
         "furthest_atr": (far / unit)[rows, pick],
@@ -106,7 +106,7 @@ def fakeout(scene: Scene, t: Thresholds) -> Form:
     holds = (
         failed
         & (age <= t.fail_bars)
-        & (-boxes.bottom <= t.fail_near_part * boxes.height)
+        & (-boxes.bottom < t.trap_far_part * boxes.height)
         & (best <= boxes.top + t.break_atr * boxes.unit)
     )
     return _choose(scene, holds, age, **facts)
@@ -117,7 +117,9 @@ def trap(scene: Scene, t: Thresholds) -> Form:
     boxes = scene.boxes
     age, facts, failed = _failed_break(scene, t)
     ran = (age <= t.trap_bars) & (-boxes.bottom >= t.trap_far_part * boxes.height)
-    climax = (age <= t.fail_bars) & (facts["volume_ratio"] >= t.trap_volume)
+    best = _at(scene.close_high_since, boxes.row, age)
+    back = best - boxes.bottom >= t.trap_back_part * boxes.height
+    climax = (age <= t.fail_bars) & back & (facts["volume_ratio"] >= t.trap_volume)
     return _choose(scene, failed & (ran | climax), age, **facts)
 
 
@@ -150,13 +152,15 @@ def _failed_break(scene: Scene, t: Thresholds) -> tuple[Ages, dict[str, Array], 
     wicked = _first_above(-charts.l, scene, t.fail_wick_atr * boxes.unit - boxes.bottom)
     age = np.maximum(closed, wicked)
     depth = boxes.bottom - _at(scene.low_since, boxes.row, age)
+    best = _at(scene.close_high_since, boxes.row, age)
     volume = _at(scene.volume_since, boxes.row, age) / np.maximum(boxes.volume, 1e-9)
     failed = (
         boxes.valid(t)
         & (age >= 1)
         & (boxes.ended - age <= t.wait_bars)
         & (depth <= t.fail_depth_part * boxes.height)
-        & (-boxes.bottom >= t.fail_back_part * boxes.height)
+        & (best - boxes.bottom >= t.fail_back_part * boxes.height)
+        & (boxes.bottom <= 0)
     )
     facts = {"level": boxes.bottom, "volume_ratio": volume, "furthest_atr": depth / boxes.unit}
     return age, facts, failed

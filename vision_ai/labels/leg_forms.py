@@ -18,19 +18,20 @@ RECENT_BARS = 48
 def pullback(scene: Scene, t: Thresholds) -> Form:
     """A clear leg up, and an orderly retracement of part of it."""
     charts, unit = scene.charts, scene.unit
-    high, age = _extreme(charts.h)
-    low, start = _origin(charts.l, age)
+    high, age = _extreme(charts.soft_h)
+    low, start = _origin(charts.soft_l, age)
     leg = high - low
     way = at(scene.path, (WINDOW - 1 - age)[:, None])[:, 0] - at(scene.path, start[:, None])[:, 0]
     straight = leg / np.maximum(way, unit)
-    deepest = (high - at(scene.low_since, age[:, None])[:, 0]) / np.maximum(leg, unit)
+    deepest = (high - at(scene.soft_low_since, age[:, None])[:, 0]) / np.maximum(leg, unit)
     now = high / np.maximum(leg, unit)
     holds = (
         (leg >= t.pull_leg_atr * unit)
         & (straight >= t.pull_straight)
         & (age >= t.pull_min_bars)
         & (age <= t.pull_max_bars)
-        & (now >= t.pull_min_of_leg)
+        & (deepest >= t.pull_min_of_leg)
+        & (now >= t.pull_left_of_leg)
         & (deepest <= t.pull_max_of_leg)
     )
     bars = WINDOW - 1 - age - start
@@ -45,6 +46,7 @@ def exhaustion(scene: Scene, t: Thresholds) -> Form:
     low = -low
     high, start = _origin(-charts.h, age)
     run = -high - low
+    rejected = at(scene.close_high_since, age[:, None])[:, 0]
     recent = int(t.run_turn_bars) + 1
     volume = scene.volume_since[:, recent]
     climax = (scene.range_since[:, recent] >= t.climax_bar_atr * unit) | (volume >= t.climax_volume)
@@ -53,7 +55,7 @@ def exhaustion(scene: Scene, t: Thresholds) -> Form:
         & (low <= charts.l.min(axis=1))
         & (age <= t.run_turn_bars)
         & climax
-        & (-low >= t.reject_atr * unit)
+        & (rejected - low >= t.reject_atr * unit)
         & (-low <= t.reject_of_run * run)
     )
     bars = WINDOW - 1 - age - start
@@ -70,19 +72,20 @@ def exhaustion(scene: Scene, t: Thresholds) -> Form:
 def reversal(scene: Scene, t: Thresholds) -> Form:
     """A decline to the chart's low, of which at least half has been taken back since."""
     charts, unit = scene.charts, scene.unit
-    low, age = _extreme(-charts.l)
+    low, age = _extreme(-charts.soft_l)
     low = -low
-    high, start = _origin(-charts.h, age)
+    high, start = _origin(-charts.soft_h, age)
     leg = -high - low
     retraced = -low / np.maximum(leg, unit)
     best = at(scene.close_high_since, age[:, None])[:, 0]
     holds = (
         (leg >= t.turn_leg_atr * unit)
-        & (low <= charts.l.min(axis=1))
+        & (low <= charts.soft_l.min(axis=1))
         & (age >= t.turn_min_bars)
         & (age <= t.turn_max_bars)
-        & (retraced >= t.turn_of_leg)
-        & (-low >= t.turn_atr * unit)
+        & (best - low >= t.turn_of_leg * leg)
+        & (best - low >= t.turn_atr * unit)
+        & (retraced >= t.turn_kept_of_leg)
         & (best <= t.near_best_atr * unit)
     )
     bars = WINDOW - 1 - age - start

@@ -57,6 +57,16 @@ class Charts:
         return h - low
 
     @cached_property
+    def soft_h(self) -> Array:
+        """Middle between high and close: a lone wick counts half."""
+        return (self.h + self.c) / 2
+
+    @cached_property
+    def soft_l(self) -> Array:
+        """Middle between low and close: a lone wick counts half."""
+        return (self.l + self.c) / 2
+
+    @cached_property
     def atr(self) -> Array:
         """Mean true range of the chart (n,)."""
         return self.true_range.mean(axis=1)

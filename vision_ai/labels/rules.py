@@ -110,8 +110,10 @@ def _phase(scene: Scene, t: Thresholds) -> NDArray[np.int8]:
     phase = np.full(len(later), PHASES.index(Phase.RANGE), np.int8)
     phase[(earlier <= -t.came_of_chart) & (place < 0)] = PHASES.index(Phase.ACCUMULATION)
     phase[(earlier >= t.came_of_chart) & (place > 0)] = PHASES.index(Phase.DISTRIBUTION)
-    phase[later >= t.trend_of_chart] = PHASES.index(Phase.MARKUP)
-    phase[later <= -t.trend_of_chart] = PHASES.index(Phase.MARKDOWN)
+    for sign, trend in ((1, Phase.MARKUP), (-1, Phase.MARKDOWN)):
+        rises, came = sign * later, sign * earlier
+        still = (rises >= t.still_of_chart) & (came >= t.came_of_chart)
+        phase[(rises >= t.trend_of_chart) | still] = PHASES.index(trend)
     return phase
 
 

@@ -55,6 +55,11 @@ class Scene:
         return since(self.charts.l, np.minimum)
 
     @cached_property
+    def soft_low_since(self) -> Array:
+        """Lowest middle between low and close."""
+        return since(self.charts.soft_l, np.minimum)
+
+    @cached_property
     def close_high_since(self) -> Array:
         """Highest close."""
         return since(self.charts.c, np.maximum)

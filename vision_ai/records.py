@@ -161,6 +161,9 @@ class Feedback(LogLine):
     stop: Finite | None = Field(default=None, description="loss that ends it, from `entry`")
     first_at: IsoTime | None = Field(default=None, description="open of the deciding candle")
     level: Probability | None = Field(default=None, description="coverage the band was meant for")
+    stretch: Finite | None = Field(
+        default=None, description="widening of the band's halves that just holds the price"
+    )
     chart: str | None = Field(default=None, description="PNG, relative to the data root")
 
 

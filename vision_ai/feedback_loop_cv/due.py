@@ -1,0 +1,178 @@
+"""What has to be resolved, and which candles that takes: pure bookkeeping, no file, no network."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from vision_ai.config import FeedbackConfig
+from vision_ai.domain import CHART_INTERVALS, HORIZONS, Horizon, Interval, iso, parse_time
+from vision_ai.records import Feedback, IntervalReading, Prediction
+
+Key = tuple[str, str, Horizon]
+"""Symbol, as-of time and horizon: what makes a line of the logs unique."""
+
+JOIN_MS = 24 * 3_600_000
+"""Spans of one symbol closer than this are fetched as one: a day is less than a page of candles."""
+
+ATR_CANDLES = 14
+"""Candles whose true range is averaged where the target is a multiple of it."""
+
+
+def key(line: Feedback) -> Key:
+    """What makes a line of the logs unique."""
+    return line.symbol, line.as_of, line.horizon
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A horizon that cannot be resolved yet, and why; it is tried again."""
+
+    symbol: str
+    as_of: str
+    horizon: Horizon
+    reason: str
+
+
+@dataclass(frozen=True)
+class Due:
+    """One horizon of one prediction that has no line in the logs."""
+
+    prediction: Prediction
+    horizon: Horizon
+
+    @property
+    def key(self) -> Key:
+        """What makes it unique."""
+        return self.prediction.symbol, self.prediction.as_of, self.horizon
+
+    @property
+    def as_of_ms(self) -> int:
+        """When the prediction was made; its outcome starts here."""
+        return parse_time(self.prediction.as_of)
+
+    @property
+    def end_ms(self) -> int:
+        """When the outcome is complete."""
+        return self.as_of_ms + self.horizon.ms
+
+    @property
+    def lead(self) -> IntervalReading | None:
+        """The reading whose setup and bands the prediction repeats; None if it is absent."""
+        return self.prediction.intervals.get(self.prediction.lead_interval)
+
+    @property
+    def lead_end_ms(self) -> int:
+        """When the leading chart's last candle closed: bands count from there.
+
+        A 1h chart may end up to 45 minutes before `as_of`.
+        """
+        if self.lead is None:
+            return self.as_of_ms
+        return min(_end_ms(self.lead), self.as_of_ms)
+
+    @property
+    def entry(self) -> float | None:
+        """Price at `as_of`: the last close of the chart that ends there, else of the leading one.
+
+        None for a bare picture, which has no price scale.
+        """
+        readings = self.prediction.intervals
+        for interval in CHART_INTERVALS:
+            reading = readings.get(interval)
+            if reading is not None and _end_ms(reading) == self.as_of_ms:
+                return reading.last_close
+        return self.lead.last_close if self.lead else None
+
+    def wait(self, reason: str) -> Waiting:
+        """Leave it for later."""
+        return Waiting(self.prediction.symbol, self.prediction.as_of, self.horizon, reason)
+
+
+def _end_ms(reading: IntervalReading) -> int:
+    return parse_time(reading.last_candle) + reading.interval.ms
+
+
+def pending(predictions: Iterable[Prediction], logs: Iterable[Feedback], now_ms: int) -> list[Due]:
+    """List the horizons that are complete at `now_ms` and have no line yet, oldest first.
+
+    Args:
+        predictions: any predictions; the same one given twice counts once.
+        logs: intact lines of the logs.
+        now_ms: the clock, UTC milliseconds.
+    """
+    done = {key(line) for line in logs}
+    found: dict[Key, Due] = {}
+    for prediction in predictions:
+        for horizon in HORIZONS:
+            due = Due(prediction, horizon)
+            if due.key not in done and due.end_ms <= now_ms:
+                found.setdefault(due.key, due)
+    return sorted(found.values(), key=lambda due: (due.end_ms, due.key))
+
+
+@dataclass(frozen=True)
+class Span:
+    """Candles of one market that are fetched in one go: open times in [first_ms, end_ms)."""
+
+    venue: str
+    symbol: str
+    interval: Interval
+    first_ms: int
+    end_ms: int
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.interval} from {iso(self.first_ms)} to {iso(self.end_ms)}"
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A span of candles and what waits for it."""
+
+    span: Span
+    dues: tuple[Due, ...]
+
+
+def plan(dues: Iterable[Due], config: FeedbackConfig) -> list[Errand]:
+    """Join what is due into one fetch of 15m candles per market and span of time.
+
+    Spans of one market that touch, or lie less than a day apart, become one, so ten thousand
+    hourly predictions of fifty symbols take fifty fetches.
+    """
+    markets: dict[tuple[str, str], list[Due]] = {}
+    for due in dues:
+        market = due.prediction.venue, due.prediction.symbol
+        markets.setdefault(market, []).append(due)
+    return [errand for market in sorted(markets) for errand in _errands(markets[market], config)]
+
+
+def _errands(dues: list[Due], config: FeedbackConfig) -> Iterator[Errand]:
+    run: list[Due] = []
+    end_ms = 0
+    for due in sorted(dues, key=lambda due: (due.as_of_ms, due.end_ms)):
+        if run and first_needed_ms(due, config) > end_ms + JOIN_MS:
+            yield _errand(run, end_ms, config)
+            run, end_ms = [], 0
+        run.append(due)
+        end_ms = max(end_ms, due.end_ms)
+    if run:
+        yield _errand(run, end_ms, config)
+
+
+def _errand(dues: list[Due], end_ms: int, config: FeedbackConfig) -> Errand:
+    prediction = dues[0].prediction
+    first_ms = min(first_needed_ms(due, config) for due in dues)
+    span = Span(prediction.venue, prediction.symbol, Interval.M15, first_ms, end_ms)
+    return Errand(span, tuple(dues))
+
+
+def first_needed_ms(due: Due, config: FeedbackConfig) -> int:
+    """Open time of the first 15m candle that resolving takes.
+
+    That is the candle before the outcome, whose close must agree with the prediction's, or the
+    history of the true range where targets are multiples of it.
+    """
+    step = Interval.M15.ms
+    first_ms = due.as_of_ms - step
+    if config.atr_multiple is not None:
+        lead_ms = due.prediction.lead_interval.ms
+        first_ms = due.lead_end_ms - (ATR_CANDLES + 1) * lead_ms
+    return first_ms // step * step

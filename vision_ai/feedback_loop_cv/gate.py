@@ -1,0 +1,133 @@
+"""Whether a challenger may replace the champion: an exact paired test with a stated error rate.
+
+Both are judged on the same later cases, kept apart from everything either has learned from.
+Cases that overlap in time are summed into one block, so that a run of like hours is one piece
+of evidence, and the blocks are compared by the sign test, which holds for any distribution.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vision_ai.domain import Floats, Ints, parse_time
+from vision_ai.errors import InputError
+from vision_ai.records import Feedback
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The verdict of one comparison.
+
+    Attributes:
+        wins: blocks in which the challenger scored higher.
+        losses: blocks in which the champion did.
+        ties: blocks in which they were equal; they do not count.
+        p_value: chance of at least so many wins if each block were a fair coin.
+        level: the error rate that this attempt may spend.
+        promote: whether the p-value is within it.
+    """
+
+    wins: int
+    losses: int
+    ties: int
+    p_value: float
+    level: float
+    promote: bool
+
+
+def compare(
+    champion: Floats, challenger: Floats, block: Ints, *, alpha: float = 0.05, attempt: int = 1
+) -> Trial:
+    """Compare two models case by case.
+
+    The null hypothesis is that the challenger wins a block with probability at most one half.
+    Over all attempts ever made, the chance of one false promotion stays at or under `alpha`
+    if blocks are independent and each attempt uses a fold that was not looked at before.
+
+    Args:
+        champion: float (n,), score of each case, higher is better (such as a log-likelihood).
+        challenger: float (n,), the same cases in the same order.
+        block: int (n,), cases with the same number are one piece of evidence.
+        alpha: error rate over all attempts.
+        attempt: how many comparisons were made so far, this one included.
+
+    Raises:
+        InputError: lengths differ, a score is not finite, or a number is out of range.
+
+    >>> import numpy as np
+    >>> trial = compare(np.zeros(8), np.ones(8), np.arange(8))
+    >>> trial.wins, trial.p_value, trial.promote
+    (8, 0.00390625, True)
+    """
+    _check(champion, challenger, block, alpha)
+    _, inverse = np.unique(block, return_inverse=True)
+    sums = np.bincount(inverse, weights=challenger - champion)
+    wins, losses = int((sums > 0).sum()), int((sums < 0).sum())
+    p_value = sign_test(wins, losses)
+    level = spend(alpha, attempt)
+    return Trial(wins, losses, len(sums) - wins - losses, p_value, level, p_value <= level)
+
+
+def _check(champion: Floats, challenger: Floats, block: Ints, alpha: float) -> None:
+    if not len(champion) == len(challenger) == len(block):
+        raise InputError(
+            f"Scores do not pair: expected equal lengths, were {len(champion)}, "
+            f"{len(challenger)} and {len(block)}."
+        )
+    if not (np.isfinite(champion).all() and np.isfinite(challenger).all()):
+        raise InputError("Scores must be finite numbers.")
+    if not 0 < alpha < 1:
+        raise InputError(f"The error rate must lie between 0 and 1, was {alpha}.")
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """Chance of at least `wins` heads in `wins + losses` throws of a fair coin, exact.
+
+    >>> sign_test(0, 0), sign_test(3, 1)
+    (1.0, 0.3125)
+    """
+    throws = wins + losses
+    favourable = sum(math.comb(throws, k) for k in range(wins, throws + 1))
+    return float(favourable / (1 << throws))
+
+
+def spend(alpha: float, attempt: int) -> float:
+    """Share of the error rate for one attempt; the shares of all attempts sum to `alpha`.
+
+    >>> round(sum(spend(0.05, k) for k in range(1, 100_000)), 5)
+    0.05
+
+    Raises:
+        InputError: attempts count from 1.
+    """
+    if attempt < 1:
+        raise InputError(f"Attempts count from 1, was {attempt}.")
+    return alpha * 6 / (math.pi * attempt) ** 2
+
+
+def later_fold(
+    lines: Iterable[Feedback], learned_until_ms: int, embargo_ms: int
+) -> tuple[list[Feedback], list[Feedback]]:
+    """Split lines into those a challenger may learn from and those that may judge it.
+
+    A line may be learned from if its outcome was complete at `learned_until_ms`. It may judge
+    if its chart came at least `embargo_ms` after that; the embargo must be longer than a
+    chart's window, so that no judged picture shows candles of a learned outcome. All others
+    are left out.
+
+    Args:
+        lines: intact lines.
+        learned_until_ms: end of learning, UTC milliseconds.
+        embargo_ms: gap between the two, four days for 1h charts.
+    """
+    learned: list[Feedback] = []
+    judging: list[Feedback] = []
+    for line in lines:
+        as_of_ms = parse_time(line.as_of)
+        if as_of_ms + line.horizon.ms <= learned_until_ms:
+            learned.append(line)
+        elif as_of_ms >= learned_until_ms + embargo_ms:
+            judging.append(line)
+    return learned, judging

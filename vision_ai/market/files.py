@@ -1,0 +1,253 @@
+"""Candles in Parquet and CSV files of any origin, read with suspicion.
+
+A file is named `venue_SYMBOL_interval.parquet`, or its symbol and interval are given. Columns: a
+time (`open_ms`, `timestamp`, `time`, `date`, ...), then open, high, low, close, volume; further
+columns are ignored. Whatever is wrong ends in one sentence that says what and where.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from vision_ai.domain import Interval, Klines, parse_symbol
+from vision_ai.errors import CorruptFileError, InputError, IntervalError, KlinesError
+
+MOST_ROWS = 20_000_000
+"""Forty years of 1m candles; a file that claims more is not read into memory."""
+
+MOST_BYTES = 2**31
+"""Largest CSV file that is read."""
+
+IMPORTED = "imported"
+"""Venue of a file whose name tells none."""
+
+TIME_COLUMNS = (
+    "open_ms", "open_time", "opentime", "timestamp", "time", "datetime", "date", "start", "ts",
+    "unix",
+)  # fmt: skip
+VALUE_COLUMNS = ("open", "high", "low", "close", "volume")
+
+_NAME = re.compile(
+    r"(?:(?P<venue>[A-Za-z0-9.-]{1,60})_)?(?P<symbol>[A-Z0-9]{2,30})_(?P<interval>1m|5m|15m|1h)\Z"
+)
+_HEADLESS = re.compile(rb"\s*\d{10,19}(\s*,\s*-?[\d.eE+-]+){5}")
+
+# Times later than 1973 in each unit do not overlap: 1e8 s, 1e11 ms, 1e14 us, 1e17 ns.
+_UNITS = ((1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0), (0.0, 1e3))
+
+
+@dataclass(frozen=True)
+class FileName:
+    """What the name of a file of candles says; empty text and None where it says nothing."""
+
+    venue: str
+    symbol: str
+    interval: Interval | None
+
+    @property
+    def category(self) -> str:
+        """Bybit's category that such candles belong to."""
+        return "spot" if self.venue.endswith("spot") else "linear"
+
+
+def parse_name(path: Path) -> FileName:
+    """Read venue, symbol and interval from a file name.
+
+    >>> parse_name(Path("bybit-linear_BTCUSDT_15m.parquet"))
+    FileName(venue='bybit-linear', symbol='BTCUSDT', interval=<Interval.M15: '15m'>)
+    """
+    found = _NAME.match(path.stem)
+    if not found:
+        return FileName("", "", None)
+    return FileName(found["venue"] or "", found["symbol"], Interval(found["interval"]))
+
+
+def candle_files(folder: Path) -> list[Path]:
+    """Files in `folder` whose names are those of candle files, in order of name.
+
+    Raises:
+        KlinesError: no such folder, or no candle file in it.
+    """
+    if not folder.is_dir():
+        raise KlinesError(f"{folder} is no folder.", hint="Name a folder of candle files.")
+    files = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in {".parquet", ".csv"} and parse_name(path).interval and path.is_file()
+    ]
+    if not files:
+        raise KlinesError(
+            f"{folder} holds no candles: expected files like bybit-linear_BTCUSDT_15m.parquet.",
+            hint="Check the folder, or give one file with --symbol and --interval.",
+        )
+    return files
+
+
+def read_folder(folder: Path, interval: Interval | None = None) -> Iterator[tuple[str, Klines]]:
+    """Venue and candles of each file in turn, one file in memory at a time.
+
+    With `interval`, finer candles are resampled to it and coarser files are passed over.
+
+    Raises:
+        KlinesError: no candle file, or candles that break the rules.
+        CorruptFileError: a file is damaged.
+    """
+    for path in candle_files(folder):
+        name = parse_name(path)
+        stored = name.interval
+        if interval is None or stored is interval:
+            yield name.venue or IMPORTED, read_file(path)
+        elif stored is not None and interval.ms % stored.ms == 0:
+            yield name.venue or IMPORTED, read_file(path).resample(interval)
+
+
+def read_file(path: Path, symbol: str = "", interval: Interval | None = None) -> Klines:
+    """Read the candles of one Parquet or CSV file.
+
+    Args:
+        path: the file.
+        symbol: overrides the file name's.
+        interval: overrides the file name's; without either, the commonest step of the times.
+
+    Raises:
+        KlinesError: no such file, no symbol, a column is missing, or bad candles.
+        CorruptFileError: the file is truncated or of another format.
+        SymbolError: the symbol is not valid.
+    """
+    name = parse_name(path)
+    symbol = symbol or name.symbol
+    if not symbol:
+        raise KlinesError(
+            f"{path.name} does not say which symbol it holds.",
+            hint="Add --symbol BTCUSDT, or name the file venue_SYMBOL_interval.parquet.",
+        )
+    symbol = parse_symbol(symbol)
+    open_ms, bars = _columns(_table(path), path)
+    try:
+        return Klines(symbol, interval or name.interval or _step(open_ms, path), open_ms, bars)
+    except KlinesError as error:
+        raise KlinesError(f"{path.name}: {error.message}", hint=error.hint) from error
+
+
+def _table(path: Path) -> pa.Table:
+    if not path.is_file():
+        raise KlinesError(f"{path} is no file.", hint="Check the path.")
+    try:
+        return _csv(path) if path.suffix == ".csv" else _parquet(path)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise CorruptFileError(
+            f"{path} is damaged, or no {path.suffix.lstrip('.') or 'Parquet'} file: {_said(error)}",
+            hint="Get the file again, or delete it and fetch the candles.",
+        ) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        # Arrow reports a truncated file as an OSError without a number
+        raise CorruptFileError(
+            f"{path} is damaged: {_said(error)}",
+            hint="Get the file again, or delete it and fetch the candles.",
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    return f"{str(error).splitlines()[0]:.120}".rstrip(".") + "."
+
+
+def _parquet(path: Path) -> pa.Table:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        _refuse_huge(path, file.metadata.num_rows)
+        names = _wanted(file.schema_arrow.names, path)
+        return file.read(columns=list(names.values())).rename_columns(list(names))
+
+
+def _csv(path: Path) -> pa.Table:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise KlinesError(f"{path} has {size} bytes: expected at most {MOST_BYTES}.")
+    with path.open("rb") as file:
+        first = file.readline(10_000)
+    if not first.strip():
+        raise KlinesError(f"{path} is empty: expected a line of column names.")
+    plain = ["open_ms", *VALUE_COLUMNS] if _HEADLESS.match(first) else None
+    if plain:  # the exchanges' own archives have no header
+        plain += [f"extra{i}" for i in range(first.count(b",") + 1 - len(plain))]
+    table = pa.csv.read_csv(path, read_options=pa.csv.ReadOptions(column_names=plain))
+    _refuse_huge(path, table.num_rows)
+    names = _wanted(table.column_names, path)
+    return table.select(list(names.values())).rename_columns(list(names))
+
+
+def _refuse_huge(path: Path, rows: int) -> None:
+    if rows > MOST_ROWS:
+        raise KlinesError(
+            f"{path} claims {rows} candles: expected at most {MOST_ROWS}.",
+            hint="Split the file by year.",
+        )
+
+
+def _wanted(names: list[str], path: Path) -> dict[str, str]:
+    """Our names for the columns that are needed, and the file's own names for them."""
+    by_plain = {name.strip().lower().replace(" ", "_"): name for name in reversed(names)}
+    time = next((column for column in TIME_COLUMNS if column in by_plain), None)
+    missing = [column for column in VALUE_COLUMNS if column not in by_plain]
+    if time is None or missing:
+        lacks = ", ".join([*(() if time else ("a time",)), *missing])
+        raise KlinesError(
+            f"{path.name} lacks {lacks}: its columns are {', '.join(map(str, names))[:120]}.",
+            hint="Expected columns: open_ms, open, high, low, close, volume.",
+        )
+    return {"open_ms": by_plain[time], **{name: by_plain[name] for name in VALUE_COLUMNS}}
+
+
+def _columns(table: pa.Table, path: Path) -> tuple[Any, Any]:
+    try:
+        open_ms = _times(table.column("open_ms"))
+        values = [_floats(table.column(name)) for name in VALUE_COLUMNS]
+    except (pa.ArrowException, OverflowError) as error:
+        raise KlinesError(
+            f"{path.name}: a value cannot be read as a number or a time: {_said(error)}",
+            hint="Expected UTC times (ISO or epoch) and plain numbers.",
+        ) from error
+    return open_ms, np.column_stack(values)
+
+
+def _floats(column: pa.ChunkedArray) -> Any:
+    return pc.cast(column, pa.float64()).to_numpy()
+
+
+def _times(column: pa.ChunkedArray) -> Any:
+    """Epoch numbers of any unit, ISO text, dates and timestamps as UTC milliseconds."""
+    if column.null_count:
+        raise pa.ArrowInvalid("a time is missing")
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pc.cast(column, pa.timestamp("ms", tz="UTC"))
+    if pa.types.is_temporal(column.type):
+        stamps = pc.cast(column, pa.timestamp("ms", tz=getattr(column.type, "tz", None)))
+        return pc.cast(stamps, pa.int64()).to_numpy()
+    numbers = pc.cast(column, pa.int64()).to_numpy()
+    largest = float(np.abs(numbers).max(initial=0))
+    factor = next(factor for floor, factor in _UNITS if largest >= floor)
+    if factor >= 1:
+        return numbers * int(factor)
+    return numbers // round(1 / factor)
+
+
+def _step(open_ms: Any, path: Path) -> Interval:
+    steps, counts = np.unique(np.diff(open_ms), return_counts=True)
+    step = int(steps[np.argmax(counts)]) if len(steps) else 0
+    for interval in Interval:
+        if interval.ms == step:
+            return interval
+    raise IntervalError(
+        f"{path.name}: candles are {step / 60_000:g} minutes apart: expected one of "
+        f"{', '.join(Interval)}.",
+        hint="Add --interval 15m, or resample the file.",
+    )

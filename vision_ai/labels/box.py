@@ -61,7 +61,7 @@ class Boxes:
         height = second(highs) + second(-lows)
         bars, ended = np.array(STRETCHES).T
         limit = loosest.box_height_atr * np.sqrt(bars) * charts.unit[:, None]
-        row, pick = np.nonzero((height <= limit))
+        row, pick = np.nonzero(height <= limit)
         start = WINDOW - ended[pick] - bars[pick]
         half = bars[pick] // 2
         closes, volumes = _sums(charts.c), _sums(charts.v)
@@ -159,7 +159,7 @@ def second(x: Array) -> Array:
     """
     a, b, c, d = np.moveaxis(x, -1, 0)
     best = np.minimum(np.maximum(a, b), np.maximum(c, d))
-    return np.maximum(best, np.maximum(np.minimum(a, b), np.minimum(c, d)))
+    return np.asarray(np.maximum(best, np.maximum(np.minimum(a, b), np.minimum(c, d))))
 
 
 def apart(touched: Mask) -> Mask:

@@ -84,7 +84,6 @@ def reversal(scene: Scene, t: Thresholds) -> Form:
         & (age >= t.turn_min_bars)
         & (age <= t.turn_max_bars)
         & (best - low >= t.turn_of_leg * leg)
-        & (best - low >= t.turn_atr * unit)
         & (retraced >= t.turn_kept_of_leg)
         & (best <= t.near_best_atr * unit)
     )

@@ -39,7 +39,8 @@ class Charts:
     def of(cls, bars: Array) -> "Charts":
         """Bring raw candles (n, WINDOW, 5) into canonical form."""
         last = bars[:, -1:, CLOSE]
-        h, low, c = (np.round(np.log(bars[:, :, k] / last), DIGITS) for k in (HIGH, LOW, CLOSE))
+        prices = np.round(np.log(bars[:, :, [HIGH, LOW, CLOSE]] / last[:, :, None]), DIGITS)
+        h, low, c = np.ascontiguousarray(np.moveaxis(prices, 2, 0))
         mean = bars[:, :, VOLUME].mean(axis=1, keepdims=True)
         return cls(h, low, c, bars[:, :, VOLUME] / np.where(mean > 0, mean, 1.0))
 
@@ -69,7 +70,7 @@ class Charts:
     @cached_property
     def atr(self) -> Array:
         """Mean true range of the chart (n,)."""
-        return self.true_range.mean(axis=1)
+        return np.asarray(self.true_range.mean(axis=1))
 
     @cached_property
     def height(self) -> Array:
@@ -79,7 +80,8 @@ class Charts:
     @cached_property
     def unit(self) -> Array:
         """The ATR, or the smallest step that the eye can see if that is more (n,)."""
-        return np.maximum(np.maximum(self.atr, self.height * VISIBLE), 10.0**-DIGITS)
+        least = np.maximum(self.height * VISIBLE, 10.0**-DIGITS)
+        return np.asarray(np.maximum(self.atr, least))
 
 
 def rolling_max(x: Array, width: int) -> Array:

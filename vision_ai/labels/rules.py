@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.domain import PHASES, READINGS, WINDOW, Direction, Labels, Phase, Reading, Setup
+from vision_ai.domain import PHASES, READINGS, Direction, Labels, Phase, Reading, Setup
 from vision_ai.labels import box_forms, leg_forms
 from vision_ai.labels.measure import Array, Charts
 from vision_ai.labels.scene import Form, Scene

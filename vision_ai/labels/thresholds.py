@@ -58,7 +58,7 @@ class Thresholds:
     # Failing to leave a box.
     fail_close_atr: float = at_least(0.3)
     fail_wick_atr: float = at_least(0.6)
-    fail_bars: float = at_most(8.5)
+    fail_bars: float = at_most(10.5)
     fail_depth_part: float = at_most(0.8)
     fail_back_part: float = at_least(0.15)
     trap_bars: float = at_most(16.5)
@@ -84,7 +84,6 @@ class Thresholds:
     turn_max_bars: float = at_most(24.5)
     turn_of_leg: float = at_least(0.5)
     turn_kept_of_leg: float = at_least(0.4)
-    turn_atr: float = at_least(3.0)
     # Phases: the rise of a line fitted through half of the chart's closes.
     trend_of_chart: float = at_least(0.35)
     came_of_chart: float = at_least(0.35)

@@ -1,0 +1,238 @@
+"""What look-alikes did next, as bands that cover as often as they say.
+
+A move is measured in units of what the chart's own volatility would make of a random walk, so
+that calm and wild charts can speak about each other. The look-alikes' weighted quantiles are
+trusted only as far as a calibration fold found them better than the quantiles of all charts, and
+then widened by split-conformal scores (Romano et al. 2019), one for calm, usual and wild charts.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from pydantic import Field
+
+from vision_ai.domain import HORIZONS, Bools, Floats, Interval, Ints, Outcomes
+from vision_ai.records import Finite, Probability, Record
+
+ENOUGH = 8
+"""With fewer known outcomes than this the look-alikes are not listened to."""
+_CELL = 100
+"""With fewer calibration charts than this, a volatility group takes the score of all."""
+_TRUSTS = np.linspace(0, 1, 11)
+
+
+class BandRule(Record):
+    """How the outcomes of look-alikes become the band of one interval at one horizon.
+
+    Moves are in volatility units; `edges` part calm, usual and wild charts by their scale.
+    """
+
+    level: Probability = Field(description="how often the band is meant to hold")
+    overall: tuple[Finite, Finite, Finite] = Field(description="low, median, high of all charts")
+    trust: Probability = Field(description="weight of the look-alikes against all charts")
+    edges: tuple[Finite, Finite]
+    widen: tuple[Finite, Finite, Finite] = Field(description="conformal widening of each group")
+    base_up: Probability = Field(description="how often price rose at all")
+    trust_up: Probability = Field(description="weight of the look-alikes' share of rises")
+
+
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """Bands of q charts at every horizon, as simple returns; NaN where there is no scale.
+
+    All are (q, horizons); `samples` counts the look-alikes whose outcome was known.
+    """
+
+    low: Floats
+    median: Floats
+    high: Floats
+    up: Floats
+    samples: Ints
+    level: Floats
+
+    def take(self, rows: Ints | Bools) -> Self:
+        """Only the given charts."""
+        return type(self)(**{name: column[rows] for name, column in vars(self).items()})
+
+
+def units(interval: Interval) -> Floats:
+    """Candles to each horizon, square-rooted: what a random walk's volatility grows by.
+
+    >>> units(Interval.M15).round(3).tolist()
+    [2.828, 4.899]
+    """
+    return np.sqrt([float(horizon.bars(interval)) for horizon in HORIZONS])
+
+
+def normalized(outcomes: Outcomes, interval: "np.typing.NDArray[np.str_]") -> Floats:
+    """Moves in volatility units, (n, horizons); NaN where unknown or where nothing moved."""
+    growth = np.empty((len(interval), len(HORIZONS)))
+    for name in np.unique(interval):
+        growth[interval == name] = units(Interval(str(name)))
+    scale = np.where(outcomes.scale > 0, outcomes.scale, np.nan)
+    moves: Floats = outcomes.move / (scale[:, None] * growth)
+    return moves
+
+
+def quantiles(values: Floats, weight: Floats, at: Floats) -> Floats:
+    """Weighted quantiles of each row, (q, len(at)); NaN values do not count, no values give NaN.
+
+    Each value stands at the middle of its own weight; between two, linearly.
+
+    >>> quantiles(np.array([[1.0, 3.0, np.nan]]), np.ones((1, 3)), np.array([0.5])).tolist()
+    [[2.0]]
+    """
+    mass = np.where(np.isnan(values), 0, weight)
+    order = np.argsort(np.where(mass > 0, values, np.inf), axis=1, kind="stable")
+    values = np.take_along_axis(values, order, 1)
+    mass = np.take_along_axis(mass, order, 1)
+    total = mass.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        middle = (np.cumsum(mass, axis=1) - mass / 2) / total
+    last = np.maximum((mass > 0).sum(axis=1, keepdims=True) - 1, 0)
+    columns = [_between(values, middle, last, float(p)) for p in at]
+    return np.where(total > 0, np.stack(columns, axis=1), np.nan)
+
+
+def _between(values: Floats, middle: Floats, last: Ints, p: float) -> Floats:
+    below = (middle < p) & (np.arange(values.shape[1]) <= last)
+    right = np.minimum(below.sum(axis=1, keepdims=True), last)
+    left = np.maximum(right - below.any(axis=1, keepdims=True), 0)
+    here, there = np.take_along_axis(middle, left, 1), np.take_along_axis(middle, right, 1)
+    step = np.clip((p - here) / np.where(there > here, there - here, 1), 0, 1)
+    low, high = np.take_along_axis(values, left, 1), np.take_along_axis(values, right, 1)
+    result: Floats = (low + step * (high - low))[:, 0]
+    return result
+
+
+def tails(level: float) -> Floats:
+    """The three quantiles of a band: low, median, high.
+
+    >>> tails(0.8).round(3).tolist()
+    [0.1, 0.5, 0.9]
+    """
+    return np.array([(1 - level) / 2, 0.5, (1 + level) / 2])
+
+
+def plain_rule(moves: Floats, level: float) -> BandRule:
+    """A rule without a calibration fold: the quantiles of all charts, whatever the look-alikes."""
+    known = moves[np.isfinite(moves)]
+    overall = np.quantile(known, tails(level)) if len(known) else np.array([-1.28, 0, 1.28])
+    return BandRule(
+        level=level,
+        overall=_three(overall),
+        trust=0.0,
+        edges=(0.0, 0.0),
+        widen=(0.0, 0.0, 0.0),
+        base_up=float((known > 0).mean()) if len(known) else 0.5,
+        trust_up=0.0,
+    )
+
+
+def fit_rule(
+    plain: BandRule, moves: Floats, weight: Floats, truth: Floats, scale: Floats
+) -> BandRule:
+    """Fit one interval and horizon on a purged fold.
+
+    Args:
+        plain: quantiles of all charts, made from other charts than the fold's.
+        moves: (q, k) of the fold's look-alikes, in volatility units.
+        weight: (q, k) how loud each votes.
+        truth: (q,) what the fold's charts did, in volatility units; NaN where unknown.
+        scale: (q,) their volatility.
+    """
+    known = np.isfinite(truth) & np.isfinite(scale)
+    if not known.any():
+        return plain
+    moves, weight, truth, scale = moves[known], weight[known], truth[known], scale[known]
+    trust = _best_trust(plain, moves, weight, truth)
+    rule = plain.model_copy(update={"trust": trust})
+    low, _, high = _blend(rule, moves, weight).T
+    score = np.maximum(low - truth, truth - high)
+    lower, upper = np.quantile(scale, [1 / 3, 2 / 3])
+    edges = (float(lower), float(upper))
+    base = float((truth > 0).mean())
+    return rule.model_copy(
+        update={
+            "edges": edges,
+            "widen": _conformal(score, _group(scale, edges), rule.level),
+            "base_up": base,
+            "trust_up": _trust_up(moves, weight, truth > 0, base),
+        }
+    )
+
+
+def apply(rule: BandRule, moves: Floats, weight: Floats, scale: Floats, growth: float) -> Floats:
+    """Low, median, high and chance of a rise of q charts: (q, 4), as simple returns.
+
+    Args:
+        rule: of this interval and horizon.
+        moves: (q, k) of the look-alikes, in volatility units.
+        weight: (q, k) how loud each votes.
+        scale: (q,) volatility of the charts; NaN gives NaN bands.
+        growth: volatility units at this horizon, see `units`.
+    """
+    low, median, high = _blend(rule, moves, weight).T
+    widen = np.asarray(rule.widen)[_group(scale, rule.edges)]
+    low, high = np.minimum(low - widen, median), np.maximum(high + widen, median)
+    # beyond e^±4 a return says nothing but "anything": keep the numbers printable
+    log = np.clip(np.stack([low, median, high], axis=1) * (scale * growth)[:, None], -4, 4)
+    share = _share_up(moves, weight, rule.base_up)
+    up = np.clip(rule.base_up + rule.trust_up * (share - rule.base_up), 0.01, 0.99)
+    return np.column_stack([np.expm1(log), up])
+
+
+def _blend(rule: BandRule, moves: Floats, weight: Floats) -> Floats:
+    theirs = quantiles(moves, weight, tails(rule.level))
+    enough = ((weight > 0) & np.isfinite(moves)).sum(axis=1) >= ENOUGH
+    theirs = np.where(enough[:, None], theirs, rule.overall)
+    blended: Floats = rule.trust * theirs + (1 - rule.trust) * np.asarray(rule.overall)
+    return blended
+
+
+def _best_trust(plain: BandRule, moves: Floats, weight: Floats, truth: Floats) -> float:
+    at = tails(plain.level)
+    theirs = _blend(plain.model_copy(update={"trust": 1.0}), moves, weight)
+    losses = []
+    for trust in _TRUSTS:
+        miss = truth[:, None] - (trust * theirs + (1 - trust) * np.asarray(plain.overall))
+        losses.append(float(np.maximum(at * miss, (at - 1) * miss).mean()))
+    return float(_TRUSTS[int(np.argmin(losses))])
+
+
+def _group(scale: Floats, edges: tuple[float, float]) -> Ints:
+    group: Ints = (scale > edges[0]).astype(np.int64) + (scale > edges[1])
+    return group
+
+
+def _conformal(score: Floats, group: Ints, level: float) -> tuple[float, float, float]:
+    overall = _ceiling(score, level)
+    members = [score[group == g] for g in range(3)]
+    return _three(np.array([_ceiling(m, level) if len(m) >= _CELL else overall for m in members]))
+
+
+def _ceiling(score: Floats, level: float) -> float:
+    """The score that a new chart stays below with probability `level`, for any distribution."""
+    rank = min(int(np.ceil((len(score) + 1) * level)), len(score))
+    return float(np.sort(score)[rank - 1])
+
+
+def _share_up(moves: Floats, weight: Floats, base: float) -> Floats:
+    known = np.where(np.isfinite(moves), weight, 0)
+    total = known.sum(axis=1)
+    rises = (known * (moves > 0)).sum(axis=1)
+    share: Floats = np.where(total > 0, rises / np.where(total > 0, total, 1), base)
+    return share
+
+
+def _trust_up(moves: Floats, weight: Floats, rose: Bools, base: float) -> float:
+    lean = _share_up(moves, weight, base) - base
+    if not (lean**2).sum() > 0:
+        return 0.0
+    return float(np.clip((lean * (rose - base)).sum() / (lean**2).sum(), 0, 1))
+
+
+def _three(values: Floats) -> tuple[float, float, float]:
+    a, b, c = (float(value) for value in values)
+    return a, b, c

@@ -64,11 +64,14 @@ def render(bars: NDArray[np.float64], styles: Styles | None = None) -> Bytes:
     return columns.transpose(0, 3, 1, 2)
 
 
-def to_png(picture: Bytes) -> bytes:
-    """Encode one model view, or any uint8 (h, w, 3) picture, as a small PNG."""
+def to_png(picture: Bytes, side: int | None = None) -> bytes:
+    """Encode one model view, or any uint8 (h, w, 3) picture, as a small PNG.
+
+    `side` scales it to a square of so many pixels, as image models elsewhere expect.
+    """
     from vision_ai.charts import png
 
-    return png.encode(picture)
+    return png.encode(picture, side=side)
 
 
 def _draw(strokes: geometry.Strokes, columns: Bytes) -> None:

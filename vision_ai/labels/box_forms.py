@@ -93,7 +93,7 @@ def retest_of_floor(scene: Scene, t: Thresholds) -> Form:
     facts = {
         "level": floor[rows, pick],
         "furthest_atr": (far / unit)[rows, pick],
-        "touches": touched.sum(2)[rows, pick],
+        "touches_bottom": touched.sum(2)[rows, pick],
     }
     return Form(np.asarray(holds.any(axis=1)), age, facts)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vision_ai.domain import PHASES, READINGS, Direction, Labels, Phase, Reading, Setup
 from vision_ai.labels import box_forms, leg_forms
+from vision_ai.labels.facts import FACTS, chart_facts, count_touches, write
 from vision_ai.labels.measure import Array, Charts
 from vision_ai.labels.scene import Form, Scene
 from vision_ai.labels.thresholds import Thresholds
@@ -20,12 +21,6 @@ RULES_VERSION = "1"
 
 CHUNK = 512
 """Windows measured at a time: the working set stays in the processor's cache."""
-
-FACTS = (
-    "atr", "chart_atr", "trend", "earlier_trend", "place", "level", "box_top", "box_bottom",
-    "box_bars", "box_ended", "furthest_atr", "bars_since", "volume_ratio", "touches",
-    "leg_atr", "leg_bars", "retraced",
-)  # fmt: skip
 
 Rule = Callable[[Scene, Thresholds], Form]
 
@@ -75,6 +70,7 @@ def _label_chunk(bars: Array) -> Labels:
     base = Thresholds()
     scene = Scene.of(Charts.of(bars), base.scaled(-0.1))
     reading, facts = _read(scene, base)
+    count_touches(scene.charts, facts, base)
     phase = _phase(scene, base)
     clear = np.ones(len(bars), np.bool_)
     for strict in (0.1, -0.1):
@@ -87,7 +83,7 @@ def _read(scene: Scene, t: Thresholds) -> tuple[NDArray[np.int8], dict[str, Arra
     """Climb the ladder: the first setup that holds names the chart."""
     count = len(scene.unit)
     reading = np.full(count, NONE, np.int8)
-    facts = _chart_facts(scene)
+    facts = chart_facts(scene)
     free = np.ones(count, np.bool_)
     for setup, rules in LADDER:
         for rule in rules:
@@ -96,12 +92,12 @@ def _read(scene: Scene, t: Thresholds) -> tuple[NDArray[np.int8], dict[str, Arra
             shorts = free & down.holds & (~up.holds | (down.age < up.age))
             reading[longs] = READINGS.index(Reading(setup, Direction.LONG))
             reading[shorts] = READINGS.index(Reading(setup.mirror, Direction.SHORT))
-            _write_facts(facts, up, longs, sign=1.0)
-            _write_facts(facts, down, shorts, sign=-1.0)
+            write(facts, up, longs)
+            write(facts, down, shorts, mirrored=True)
             free &= ~(longs | shorts)
     live = box_forms.inside(scene, t)
     reading[free & live.holds] = RANGE
-    _write_facts(facts, live, free & live.holds, sign=1.0)
+    write(facts, live, free & live.holds)
     return reading, facts
 
 
@@ -115,23 +111,3 @@ def _phase(scene: Scene, t: Thresholds) -> NDArray[np.int8]:
         still = (rises >= t.still_of_chart) & (came >= t.came_of_chart)
         phase[(rises >= t.trend_of_chart) | still] = PHASES.index(trend)
     return phase
-
-
-def _chart_facts(scene: Scene) -> dict[str, Array]:
-    later, earlier, place = leg_forms.trends(scene)
-    facts = {name: np.zeros(len(later)) for name in FACTS}
-    facts["atr"] = scene.charts.atr
-    facts["chart_atr"] = scene.charts.height / scene.unit
-    facts["trend"], facts["earlier_trend"], facts["place"] = later, earlier, place
-    return facts
-
-
-FLIPPED = {"level": "level", "box_top": "box_bottom", "box_bottom": "box_top"}
-"""Facts that are prices, and where they go when the chart is turned back upright."""
-
-
-def _write_facts(facts: dict[str, Array], form: Form, rows: NDArray[np.bool_], sign: float) -> None:
-    facts["bars_since"][rows] = form.age[rows]
-    for name, values in form.facts.items():
-        target = FLIPPED.get(name, name) if sign < 0 else name
-        facts[target][rows] = values[rows] * (sign if name in FLIPPED else 1.0)

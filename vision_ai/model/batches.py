@@ -1,0 +1,215 @@
+"""Labelled windows to training batches, drawn on the fly and replayable.
+
+A batch is a pure function of the seed and the step, so that a run that was killed continues
+with the very batch it lost. Drawing, labelling and wording are handed in as functions: this
+stage knows neither charts nor labels.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai.domain import (
+    CLOSE,
+    HIGH,
+    LOW,
+    OPEN,
+    PHASES,
+    READINGS,
+    VOLUME,
+    WINDOW,
+    Bools,
+    Bytes,
+    Ints,
+    Klines,
+    Label,
+    Labels,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Labelled windows, each a row number in one of several tables of candles.
+
+    Attributes:
+        tables: candles, one table a symbol and interval.
+        table: int32 (n,), which table.
+        end: int32 (n,), row of the window's last candle.
+        reading: int8 (n,), codes of `READINGS`.
+        phase: int8 (n,), codes of `PHASES`.
+    """
+
+    tables: tuple[Klines, ...]
+    table: NDArray[np.int32]
+    end: NDArray[np.int32]
+    reading: NDArray[np.int8]
+    phase: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.end)
+
+    def take(self, rows: Ints | Bools) -> "Corpus":
+        """Only the given rows (indices or mask)."""
+        return Corpus(
+            self.tables, self.table[rows], self.end[rows], self.reading[rows], self.phase[rows]
+        )
+
+    def bars(self, rows: Ints) -> NDArray[np.float64]:
+        """Candles of the given rows: float64 (len(rows), 96, 5)."""
+        out = np.empty((len(rows), WINDOW, 5))
+        tables = self.table[rows]
+        for table in np.unique(tables):
+            here = np.flatnonzero(tables == table)
+            out[here] = self.tables[table].windows(self.end[rows[here]])
+        return out
+
+    @property
+    def symbol(self) -> NDArray[np.str_]:
+        """Symbol of each row."""
+        return np.array([table.symbol for table in self.tables], np.str_)[self.table]
+
+    @property
+    def interval(self) -> NDArray[np.str_]:
+        """Interval of each row."""
+        return np.array([table.interval.value for table in self.tables], np.str_)[self.table]
+
+    @property
+    def last_ms(self) -> NDArray[np.int64]:
+        """Open time of each window's last candle."""
+        out = np.empty(len(self), np.int64)
+        for code, table in enumerate(self.tables):
+            here = self.table == code
+            out[here] = table.open_ms[self.end[here]]
+        return out
+
+    @property
+    def interval_ms(self) -> NDArray[np.int64]:
+        """Candle length of each row."""
+        return np.array([table.interval.ms for table in self.tables], np.int64)[self.table]
+
+    @property
+    def first_ms(self) -> NDArray[np.int64]:
+        """Open time of each window's first candle."""
+        return self.last_ms - (WINDOW - 1) * self.interval_ms
+
+    @property
+    def close_ms(self) -> NDArray[np.int64]:
+        """When each window was complete."""
+        return self.last_ms + self.interval_ms
+
+
+def balanced(codes: Ints, power: float) -> NDArray[np.float64]:
+    """Cumulative chance of drawing each row: a class of share p is drawn as if it had p^(1-power).
+
+    Args:
+        codes: (n,), class of each row.
+        power: 0 keeps the natural shares, 1 makes all classes equal.
+    """
+    counts = np.bincount(codes, minlength=1).astype(np.float64)
+    weight = np.maximum(counts, 1) ** -power
+    chance = np.cumsum(weight[codes])
+    result: NDArray[np.float64] = chance / chance[-1]
+    return result
+
+
+def mirrored(bars: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same candles with log price negated: highs become lows.
+
+    >>> bars = np.array([[[2.0, 4.0, 1.0, 2.0, 7.0]]])
+    >>> mirrored(bars).tolist()
+    [[[0.5, 1.0, 0.25, 0.5, 7.0]]]
+    """
+    out = bars.copy()
+    out[..., [OPEN, HIGH, LOW, CLOSE]] = 1 / bars[..., [OPEN, LOW, HIGH, CLOSE]]
+    return out
+
+
+def digits(bars: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Where each candle stands within its window, 0 to 1: float32 (n, 96, 5).
+
+    Prices on the log scale between the window's lowest low and highest high, volume against the
+    window's largest.
+    """
+    logs = np.log(bars[..., :VOLUME])
+    low = logs[..., LOW].min(axis=1)[:, None, None]
+    high = logs[..., HIGH].max(axis=1)[:, None, None]
+    prices = (logs - low) / np.maximum(high - low, 1e-12)
+    largest = np.maximum(bars[..., VOLUME].max(axis=1, keepdims=True), 1e-12)
+    volume = bars[..., VOLUME] / largest
+    return np.concatenate([prices, volume[..., None]], axis=-1).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one step learns from.
+
+    Attributes:
+        pictures: uint8 (n, 192, 96, 3).
+        reading, phase: int64 (n,), codes.
+        captions: a description of each chart.
+        digits: float32 (n, 96, 5), what the columns say.
+    """
+
+    pictures: Bytes
+    reading: NDArray[np.int64]
+    phase: NDArray[np.int64]
+    captions: list[str]
+    digits: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.reading)
+
+
+@dataclass(frozen=True)
+class Artist:
+    """The functions that turn candles into pictures and words.
+
+    Attributes:
+        draw: bars and randomness to pictures in random styles.
+        label: bars to labels.
+        describe: one label and randomness to a sentence.
+    """
+
+    draw: Callable[[NDArray[np.float64], np.random.Generator], Bytes]
+    label: Callable[[NDArray[np.float64]], Labels]
+    describe: Callable[[Label, np.random.Generator], str]
+
+
+class Batches:
+    """Batches of a corpus: number `step` is always the same."""
+
+    def __init__(
+        self, corpus: Corpus, artist: Artist, *, size: int, seed: int, balance: float
+    ) -> None:
+        self.corpus = corpus
+        self.artist = artist
+        self.size = size
+        self.seed = seed
+        self._chance = balanced(corpus.reading.astype(np.int64), balance)
+
+    def at(self, step: int) -> Batch:
+        """Draw the batch of one step: half of the windows are mirrored, with their labels."""
+        rng = np.random.default_rng([self.seed, step])
+        rows = np.searchsorted(self._chance, rng.random(self.size), side="right")
+        bars = self.corpus.bars(rows)
+        flip = rng.random(self.size) < 0.5
+        bars[flip] = mirrored(bars[flip])
+        labels = self.artist.label(bars)
+        return Batch(
+            pictures=self.artist.draw(bars, rng),
+            reading=labels.reading.astype(np.int64),
+            phase=labels.phase.astype(np.int64),
+            captions=[self.artist.describe(label, rng) for label in labels],
+            digits=digits(bars),
+        )
+
+
+def shares(corpus: Corpus) -> dict[str, float]:
+    """How often each reading and phase occurs."""
+    n = max(len(corpus), 1)
+    reading = np.bincount(corpus.reading, minlength=len(READINGS)) / n
+    phase = np.bincount(corpus.phase, minlength=len(PHASES)) / n
+    named = {r.name: float(s) for r, s in zip(READINGS, reading, strict=True)}
+    return named | {f"phase:{p}": float(s) for p, s in zip(PHASES, phase, strict=True)}

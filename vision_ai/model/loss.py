@@ -1,0 +1,69 @@
+"""Losses of training: charts and texts with the same label attract, all others repel.
+
+`-similarity` alone is least when everything maps to one point, so negatives are required.
+Descriptions repeat within a batch, so every chart and text of one label are positives of each
+other. All functions are pure and return the mean over the batch as a scalar.
+"""
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def same(left: Tensor, right: Tensor) -> Tensor:
+    """Which labels agree: bool (n, m) of codes (n,) and (m,).
+
+    >>> same(torch.tensor([0, 1]), torch.tensor([1, 1])).tolist()
+    [[False, False], [True, True]]
+    """
+    return left[:, None] == right[None, :]
+
+
+def one_way(logits: Tensor, positive: Tensor) -> Tensor:
+    """Softmax cross-entropy of each row, its probability spread evenly over its positives.
+
+    Args:
+        logits: (n, m), scaled similarities.
+        positive: bool (n, m); rows without a positive say nothing and are left out.
+    """
+    log_probability = functional.log_softmax(logits.float(), dim=1)
+    count = positive.sum(dim=1)
+    found = count > 0
+    total = -(log_probability * positive).sum(dim=1)
+    each = total / count.clamp(min=1)
+    return (each * found).sum() / found.sum().clamp(min=1)
+
+
+def contrastive(images: Tensor, texts: Tensor, positive: Tensor, scale: Tensor) -> Tensor:
+    """Multi-positive contrastive loss, both ways (InfoNCE with a label mask).
+
+    Args:
+        images: (n, d), unit length.
+        texts: (m, d), unit length.
+        positive: bool (n, m), pairs with the same label.
+        scale: the inverse temperature.
+    """
+    logits = scale * images.float() @ texts.float().T
+    return (one_way(logits, positive) + one_way(logits.T, positive.T)) / 2
+
+
+def prompted(images: Tensor, prompts: Tensor, codes: Tensor, scale: Tensor) -> Tensor:
+    """Contrast each chart with one prompt a class: the loss behind reading by words.
+
+    Args:
+        images: (n, d), unit length.
+        prompts: (classes, d), unit length, in the order of the codes.
+        codes: int64 (n,).
+        scale: the inverse temperature.
+    """
+    logits = scale * images.float() @ prompts.float().T
+    return functional.cross_entropy(logits, codes)
+
+
+def classified(logits: Tensor, codes: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy of the linear heads that only training has."""
+    return functional.cross_entropy(logits.float(), codes, label_smoothing=smoothing)
+
+
+def read_back(digits: Tensor, truth: Tensor) -> Tensor:
+    """Mean absolute error of the candles that the stem read from its columns."""
+    return functional.l1_loss(digits.float(), truth)

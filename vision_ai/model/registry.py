@@ -1,0 +1,241 @@
+"""Model versions on disk: the one that ships with the package, and those trained here.
+
+A version is a folder: `image.onnx`, `text.onnx`, `tokenizer.json`, `model.safetensors`,
+`exemplars.parquet` and `manifest.json`, which holds the SHA-256 of each of the others. The file
+`current` beside the trained versions names the one in use; without it the shipped one is.
+Knows no torch.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from vision_ai import records
+from vision_ai.config import Paths
+from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError, StateError
+from vision_ai.records import Record
+
+logger = logging.getLogger(__name__)
+
+SHIPPED = Path(__file__).parent.parent / "assets" / "chart-clip"
+"""The model that comes with the package."""
+
+CURRENT = "current"
+"""Name that stands for the version in use, and of the file that says which that is."""
+
+
+class Data(Record):
+    """The candles that a model learned from."""
+
+    klines: str = Field(description="SHA-256 over the digests of all tables")
+    train_symbols: list[str]
+    held_out_symbols: list[str]
+    train_until: str = Field(description="training windows and their outcomes ended before")
+    held_out_from: str = Field(description="validation windows started after")
+    train_windows: int
+    held_out_windows: int
+
+
+class Manifest(Record):
+    """`manifest.json`: what a model is, what it learned from and how well it reads."""
+
+    schema_version: Literal[1] = 1
+    version: str
+    preset: str
+    style: str = Field(description="hash of the model view")
+    rules: str = Field(description="version of the rule book that labelled the charts")
+    dimension: int = Field(ge=1)
+    context: int = Field(ge=1, description="tokens of a text")
+    created_at: str
+    recipe: dict[str, Any]
+    data: Data
+    figures: dict[str, float] = Field(description="measured on held-out symbols, later in time")
+    prior: dict[str, float] = Field(description="natural share of each reading and phase")
+    scale: float = Field(description="inverse temperature of the contrastive loss")
+    prototypes: dict[str, list[float]] = Field(
+        description="unit vector of each reading's and each phase's prompts"
+    )
+    files: dict[str, str] = Field(description="SHA-256 of each file of the folder")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model version on disk, its files checked against the manifest.
+
+    Attributes:
+        path: the folder.
+        manifest: what it says of itself.
+    """
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def version(self) -> str:
+        """The version's name."""
+        return self.manifest.version
+
+    @property
+    def image(self) -> Path:
+        """The image tower: uint8 (n, 192, 96, 3) to unit float32 (n, d)."""
+        return self.path / "image.onnx"
+
+    @property
+    def text(self) -> Path:
+        """The text tower: int64 (n, context) to unit float32 (n, d)."""
+        return self.path / "text.onnx"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The text tower's words."""
+        return self.path / "tokenizer.json"
+
+    @property
+    def weights(self) -> Path:
+        """Weights of both towers, in open_clip's names."""
+        return self.path / "model.safetensors"
+
+    @property
+    def exemplars(self) -> Path:
+        """Charts with vectors, labels and outcomes, to be searched and voted with."""
+        return self.path / "exemplars.parquet"
+
+
+def resolve(paths: Paths, version: str = CURRENT) -> ModelFolder:
+    """Find a model version and check its files.
+
+    Args:
+        paths: where trained versions are kept.
+        version: a version's name, or `current`.
+
+    Raises:
+        MissingModelError: no such version.
+        CorruptFileError: a file is missing, or differs from what was trained.
+    """
+    name = _current(paths) if version == CURRENT else version
+    folder = _folders(paths).get(name)
+    if folder is None:
+        known = ", ".join(sorted(_folders(paths))) or "none"
+        raise MissingModelError(
+            f"Model version {name[:80]!r} is not here; known: {known}.",
+            hint="Pick one with vision-ai models, or make one with vision-ai train.",
+        )
+    return open_folder(folder)
+
+
+def versions(paths: Paths) -> list[ModelFolder]:
+    """Every whole version, oldest first; damaged ones are logged and left out."""
+    found = []
+    for name, folder in _folders(paths).items():
+        try:
+            found.append(open_folder(folder))
+        except CorruptFileError as error:
+            logger.warning("model damaged version=%s error=%s", name, error)
+    return sorted(found, key=lambda model: (model.manifest.created_at, model.version))
+
+
+def open_folder(folder: Path) -> ModelFolder:
+    """Read a version's manifest and check its files.
+
+    Raises:
+        CorruptFileError: a file is missing, or differs from what was trained.
+    """
+    repair = _repair(folder)
+    manifest = records.read_document(folder / "manifest.json", Manifest, repair=repair)
+    for name, expected in manifest.files.items():
+        try:
+            found = sha256(folder / name)
+        except FileNotFoundError as error:
+            raise CorruptFileError(f"{folder / name} is missing.", hint=repair) from error
+        if found != expected:
+            raise CorruptFileError(
+                f"{folder / name} is damaged: expected SHA-256 {expected[:12]}, was {found[:12]}.",
+                hint=repair,
+            )
+    return ModelFolder(folder, manifest)
+
+
+def activate(paths: Paths, version: str) -> None:
+    """Make a version the current one.
+
+    Raises:
+        ConfigError: `current` names no version.
+        MissingModelError: no such version.
+        CorruptFileError: the version is damaged; the current one stays.
+    """
+    if version == CURRENT:
+        raise ConfigError(
+            "A version is needed, 'current' is not one.", hint="List them with vision-ai models."
+        )
+    resolve(paths, version)
+    records.write_text(paths.models / CURRENT, version + "\n")
+
+
+def publish(paths: Paths, staging: Path, manifest: Manifest) -> ModelFolder:
+    """Turn a folder of freshly written files into a version, in one step.
+
+    Args:
+        paths: where versions are kept.
+        staging: folder on the same disk with every file but the manifest.
+        manifest: all but the files' hashes, which are taken here.
+
+    Raises:
+        StateError: a version of that name stands already.
+        StorageError: the disk is full or read-only.
+    """
+    target = paths.models / manifest.version
+    if target.exists():
+        raise StateError(
+            f"Model version {manifest.version} stands already.", hint=f"Delete {target} first."
+        )
+    hashes = {path.name: sha256(path) for path in sorted(staging.iterdir())}
+    full = manifest.model_copy(update={"files": hashes})
+    records.write_document(staging / "manifest.json", full)
+    with records.storage(target):
+        staging.replace(target)
+        records.sync_folder(paths.models)
+    return open_folder(target)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _current(paths: Paths) -> str:
+    pointer = paths.models / CURRENT
+    if pointer.is_file():
+        return pointer.read_text(encoding="utf-8").strip()
+    if (SHIPPED / "manifest.json").is_file():
+        return _name(SHIPPED)
+    raise MissingModelError(
+        "No model is installed.", hint="Install vision-ai again, or run vision-ai train."
+    )
+
+
+def _folders(paths: Paths) -> Mapping[str, Path]:
+    found: dict[str, Path] = {}
+    if (SHIPPED / "manifest.json").is_file():
+        found[_name(SHIPPED)] = SHIPPED
+    if paths.models.is_dir():
+        for folder in sorted(paths.models.iterdir()):
+            if not folder.name.startswith(".") and (folder / "manifest.json").is_file():
+                found[folder.name] = folder
+    return found
+
+
+def _name(folder: Path) -> str:
+    content = records.read_json(folder / "manifest.json", repair=_repair(folder))
+    return str(content.get("version"))
+
+
+def _repair(folder: Path) -> str:
+    if folder == SHIPPED:
+        return "Install vision-ai again: pip install --force-reinstall --no-deps vision-ai."
+    return f"Delete {folder} and run vision-ai train again."

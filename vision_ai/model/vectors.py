@@ -1,0 +1,174 @@
+"""Vectors of charts in one Parquet file, with everything that is known of each chart.
+
+Vectors are half floats: a cosine moves by less than 0.001, the file halves. Model, style, rule
+book and data stand in the schema's metadata, so that a file cannot be taken for another's.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from vision_ai import records
+from vision_ai.domain import HORIZONS, PHASES, READINGS, Embeddings, Floats, Outcomes
+from vision_ai.errors import CorruptFileError
+
+FORMAT = "vision_ai.embeddings.1"
+"""Written into each file; another one is refused."""
+
+TEXTS = "vision_ai.texts.1"
+"""The same for vectors of sentences."""
+
+MARKS = ("model", "style", "rules", "data")
+
+
+def save(path: Path, embeddings: Embeddings) -> None:
+    """Replace the file at `path` in one step.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
+    records.write_bytes(path, dump(embeddings))
+
+
+def dump(embeddings: Embeddings) -> bytes:
+    """The bytes of such a file; equal embeddings give equal bytes."""
+    outcomes = embeddings.outcomes
+    columns: dict[str, Any] = {
+        "vector": _half(embeddings.vectors),
+        "symbol": pa.array(embeddings.symbol.tolist(), pa.string()).dictionary_encode(),
+        "interval": pa.array(embeddings.interval.tolist(), pa.string()).dictionary_encode(),
+        "last_ms": pa.array(embeddings.last_ms, pa.int64()),
+        "reading": pa.array(embeddings.reading, pa.int8()),
+        "phase": pa.array(embeddings.phase, pa.int8()),
+        "weight": pa.array(embeddings.weight, pa.float32()),
+        "scale": pa.array(np.asarray(outcomes.scale, np.float32)),
+    }
+    for code, horizon in enumerate(HORIZONS):
+        for name in ("move", "best", "worst"):
+            values = np.asarray(getattr(outcomes, name)[:, code], np.float32)
+            columns[f"{name}_{horizon}"] = pa.array(values)
+        columns[f"complete_ms_{horizon}"] = pa.array(outcomes.complete_ms[:, code], pa.int64())
+    marks = {"format": FORMAT} | {mark: getattr(embeddings, mark) for mark in MARKS}
+    return _parquet(pa.table(columns), marks)
+
+
+def load(
+    path: Path, *, repair: str = "Run vision-ai train, or install vision-ai again."
+) -> Embeddings:
+    """Read such a file.
+
+    Raises:
+        CorruptFileError: missing, truncated, of another format, or with codes out of range.
+    """
+    try:
+        table = pq.read_table(io.BytesIO(path.read_bytes()))
+        marks = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+        if marks.get("format") != FORMAT:
+            raise CorruptFileError(
+                f"{path} is of format {marks.get('format')!r}: expected {FORMAT}.", hint=repair
+            )
+        embeddings = _from_table(table, marks)
+    except FileNotFoundError as error:
+        raise CorruptFileError(f"{path} is missing.", hint=repair) from error
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise CorruptFileError(f"{path} is damaged: {str(error)[:200]}.", hint=repair) from error
+    _check(embeddings, path, repair)
+    return embeddings
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Vectors of n sentences.
+
+    Attributes:
+        sentences: the texts.
+        labels: what each means, `setup:direction` or `phase:...`.
+        vectors: float32 (n, d), unit length.
+    """
+
+    sentences: list[str]
+    labels: list[str]
+    vectors: NDArray[np.float32]
+
+
+def save_texts(path: Path, texts: Texts, *, model: str) -> None:
+    """Replace the file at `path` with vectors of sentences, made by version `model`.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
+    columns = {
+        "vector": _half(texts.vectors),
+        "sentence": pa.array(texts.sentences, pa.string()),
+        "label": pa.array(texts.labels, pa.string()),
+    }
+    records.write_bytes(path, _parquet(pa.table(columns), {"format": TEXTS, "model": model}))
+
+
+def _half(vectors: NDArray[np.float32]) -> pa.Array:
+    half = np.ascontiguousarray(vectors, np.float16)
+    return pa.FixedSizeListArray.from_arrays(pa.array(half.ravel(), pa.float16()), half.shape[1])
+
+
+def _parquet(table: pa.Table, marks: dict[str, str]) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(marks), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _from_table(table: pa.Table, marks: dict[str, str]) -> Embeddings:
+    n = len(table)
+    lists = table.column("vector").combine_chunks()
+    half = lists.values.to_numpy(zero_copy_only=False).reshape(n, lists.type.list_size)
+    vectors = half.astype(np.float32)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Embeddings(
+        vectors=vectors / np.maximum(length, 1e-12),
+        symbol=_texts(table, "symbol"),
+        interval=_texts(table, "interval"),
+        last_ms=table.column("last_ms").to_numpy(),
+        reading=table.column("reading").to_numpy(),
+        phase=table.column("phase").to_numpy(),
+        weight=table.column("weight").to_numpy(),
+        outcomes=Outcomes(
+            move=_horizons(table, "move"),
+            best=_horizons(table, "best"),
+            worst=_horizons(table, "worst"),
+            scale=table.column("scale").to_numpy(),
+            complete_ms=_horizons(table, "complete_ms"),
+        ),
+        model=marks["model"],
+        style=marks["style"],
+        rules=marks["rules"],
+        data=marks["data"],
+    )
+
+
+def _texts(table: pa.Table, name: str) -> NDArray[np.str_]:
+    return np.array(table.column(name).to_pylist(), np.str_)
+
+
+def _horizons(table: pa.Table, name: str) -> Any:
+    columns: list[Floats] = [table.column(f"{name}_{horizon}").to_numpy() for horizon in HORIZONS]
+    return np.stack(columns, axis=1)
+
+
+def _check(embeddings: Embeddings, path: Path, repair: str) -> None:
+    problems = {
+        "a vector that is not finite": not np.isfinite(embeddings.vectors).all(),
+        "a reading out of range": not _within(embeddings.reading, len(READINGS)),
+        "a phase out of range": not _within(embeddings.phase, len(PHASES)),
+    }
+    for what, found in problems.items():
+        if found:
+            raise CorruptFileError(f"{path} is damaged: it holds {what}.", hint=repair)
+
+
+def _within(codes: NDArray[np.int8], size: int) -> bool:
+    return bool(((codes >= 0) & (codes < size)).all())

@@ -1,0 +1,333 @@
+"""Labelled charts to a fine-tuned CLIP model: one call from candles to a model version.
+
+Candles are cut into windows, windows are split so that neither a symbol nor an hour is shared
+between training and validation, the rule book labels them, and the model learns from charts
+that are drawn anew at each step. The run ends with both towers in ONNX, exemplars, vectors in
+`data/vision_ai/embeddings/` and figures on the held-out windows. A run that is killed goes on
+where its last checkpoint stands; a run that is finished is not run again.
+"""
+
+import fcntl
+import hashlib
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+from vision_ai import records
+from vision_ai.charts import raster, style
+from vision_ai.config import Paths, Section
+from vision_ai.domain import (
+    CHART_INTERVALS,
+    PHASES,
+    READINGS,
+    Bytes,
+    Embeddings,
+    Klines,
+    Label,
+    Outcomes,
+    iso,
+)
+from vision_ai.errors import StateError
+from vision_ai.labels import describe, outcomes, rules
+from vision_ai.market import files
+from vision_ai.model import (
+    batches,
+    export,
+    label_cache,
+    learner,
+    presets,
+    registry,
+    report,
+    split,
+    vectors,
+)
+from vision_ai.model.batches import Artist, Batches, Corpus
+from vision_ai.model.embed import Embedder
+from vision_ai.model.fit import Course, fit
+from vision_ai.model.learner import Learner, Recipe, Words
+from vision_ai.model.presets import ChartReader
+from vision_ai.model.registry import Data, Manifest, ModelFolder
+from vision_ai.model.split import Split, SplitConfig
+
+logger = logging.getLogger(__name__)
+
+
+class TrainConfig(Section):
+    """A whole training run; the defaults made the model that ships with the package."""
+
+    recipe: Recipe = Recipe()
+    split: SplitConfig = SplitConfig()
+    validation: int = Field(default=1500, ge=1, description="charts of each validation")
+    measured: int = Field(default=6000, ge=1, description="charts of the final figures")
+    exemplars: int = Field(default=11_000, ge=1, description="charts kept to vote")
+
+
+def train(
+    config: TrainConfig,
+    klines: Path,
+    paths: Paths,
+    *,
+    device: str | None = None,
+    weights: Path | None = None,
+    quiet: bool = False,
+) -> ModelFolder:
+    """Train a model version, make it the current one and return it.
+
+    Args:
+        config: what to train and how.
+        klines: folder of Parquet or CSV candles, `venue_SYMBOL_interval.parquet`.
+        paths: the data root.
+        device: `cuda`, `mps` or `cpu`; None takes the first of these that is here.
+        weights: local safetensors to start from, for presets that start from weights.
+        quiet: show no progress bar.
+
+    Raises:
+        ConfigError: an unknown preset or device, or weights that may run code.
+        KlinesError: too few candles to train and to validate.
+        CorruptFileError: candles, weights or checkpoints are damaged.
+        StateError: the same run is under way already.
+        StorageError: the disk is full or read-only.
+    """
+    where = learner.pick_device(device)
+    tables = read_tables(klines)
+    run = _Run(config, paths, tables)
+    with run.locked():
+        if not run.is_done:
+            trained = _learn(run, where, weights, quiet=quiet)
+            _finish(run, trained)
+        run.clean()
+    registry.activate(paths, run.version)
+    return registry.resolve(paths, run.version)
+
+
+def read_tables(klines: Path) -> tuple[Klines, ...]:
+    """Candles of both charted intervals of every file in a folder, coarser ones resampled."""
+    return tuple(
+        table for interval in CHART_INTERVALS for _, table in files.read_folder(klines, interval)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A run's identity and places: the same settings and candles are the same run."""
+
+    config: TrainConfig
+    paths: Paths
+    tables: Sequence[Klines]
+
+    @property
+    def data(self) -> str:
+        """SHA-256 over all candles, in any order of their files."""
+        return hashlib.sha256("".join(sorted(t.digest for t in self.tables)).encode()).hexdigest()
+
+    @property
+    def version(self) -> str:
+        """Name of the model version that comes out."""
+        parts = (self.config.model_dump_json(), self.data, rules.RULES_VERSION, raster.STYLE_HASH)
+        digest = hashlib.sha256("|".join(parts).encode()).hexdigest()
+        return f"{self.config.recipe.preset}-{digest[:10]}"
+
+    @property
+    def folder(self) -> Path:
+        """Where checkpoints stand until the run is done."""
+        return self.paths.models / f".run-{self.version}"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the version stands already."""
+        return (self.paths.models / self.version / "manifest.json").is_file()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second process out of the same run."""
+        with records.storage(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / "lock").open("a")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StateError(
+                    f"Run {self.version} is under way in another process.",
+                    hint="Wait for it, or stop it.",
+                ) from error
+            yield
+
+    def clean(self) -> None:
+        """Remove what only an unfinished run needs."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """What training hands to the export."""
+
+    reader: ChartReader
+    parts: Split
+    course: Course
+
+
+def _learn(run: _Run, where: torch.device, weights: Path | None, *, quiet: bool) -> _Trained:
+    config, recipe = run.config, run.config.recipe
+    parts = _labelled(run)
+    torch.manual_seed(recipe.seed)
+    reader = presets.create(presets.resolve(recipe.preset), weights)
+    words = _words(reader)
+    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and learner.bf16_pays(where))
+    logger.info(
+        "training version=%s device=%s bf16=%s train=%d held_out=%d",
+        run.version, where, bf16, len(parts.train), len(parts.held_out),
+    )  # fmt: skip
+    student = Learner(reader, words, recipe, where, bf16=bf16)
+    source = Batches(
+        parts.train, ARTIST, size=recipe.batch, seed=recipe.seed, balance=recipe.balance
+    )
+    charts = _charts(_some(parts.held_out, config.validation, recipe.seed))
+
+    def validate(average: ChartReader) -> dict[str, float]:
+        read = learner.see(average, charts.pictures, bf16=student.bf16)
+        found = report.by_prompts(read, learner.prototypes(average, words), charts)
+        return {"score": (found["setup_macro_f1"] + found["phase_macro_f1"]) / 2, **found}
+
+    course = fit(student, source, run.folder, validate, quiet=quiet)
+    return _Trained(student.average.cpu(), parts, course)
+
+
+def _finish(run: _Run, trained: _Trained) -> None:
+    """Export, measure and publish; nothing is visible until all of it is there."""
+    reader, parts, config = trained.reader, trained.parts, run.config
+    staging = Path(tempfile.mkdtemp(prefix="staging-", dir=run.folder))
+    staging.chmod(0o755)  # a model is for every user of the machine
+    words = _words(reader)
+    export.export(reader, staging)
+    records.write_text(staging / "tokenizer.json", words.tokenizer.to_str())
+    known = _some(parts.train, config.exemplars, config.recipe.seed, balance=0.5)
+    unseen = _some(parts.held_out, config.measured, config.recipe.seed + 1)
+    charts = _charts(unseen)
+    names = [reading.name for reading in READINGS] + [f"phase:{phase}" for phase in PHASES]
+    sentences, meant = words.sentences(names)
+    parity = export.check_parity(reader, staging, charts.pictures[:32], words.tokens(sentences))
+    prototypes = learner.prototypes(reader, words)
+    manifest = _manifest(run, trained, dict(zip(names, prototypes.tolist(), strict=True)))
+    embedder = Embedder(ModelFolder(staging, manifest))
+    figures = report.figures(embedder.images, prototypes, charts, _charts(known))
+    manifest = manifest.model_copy(update={"figures": {**figures, "onnx_parity": parity}})
+    exemplars = _embeddings(known, embedder, manifest)
+    vectors.save(staging / "exemplars.parquet", exemplars)
+    folder = run.paths.embeddings
+    vectors.save(folder / f"{run.version}.parquet", exemplars)
+    vectors.save(
+        folder / f"{run.version}-held-out.parquet", _embeddings(unseen, embedder, manifest)
+    )
+    vectors.save_texts(
+        folder / f"{run.version}-texts.parquet",
+        vectors.Texts(sentences, meant, embedder.texts(sentences)),
+        model=run.version,
+    )
+    registry.publish(run.paths, staging, manifest)
+
+
+def _manifest(run: _Run, trained: _Trained, prototypes: dict[str, list[float]]) -> Manifest:
+    parts, recipe = trained.parts, run.config.recipe
+    return Manifest(
+        version=run.version,
+        preset=recipe.preset,
+        style=raster.STYLE_HASH,
+        rules=rules.RULES_VERSION,
+        dimension=len(next(iter(prototypes.values()))),
+        context=trained.reader.context,
+        created_at=iso(round(time.time() * 1000)),
+        recipe=run.config.model_dump(mode="json"),
+        data=Data(
+            klines=run.data,
+            train_symbols=sorted(set(parts.train.symbol.tolist())),
+            held_out_symbols=sorted(set(parts.held_out.symbol.tolist())),
+            train_until=iso(parts.train_until_ms),
+            held_out_from=iso(parts.held_out_from_ms),
+            train_windows=len(parts.train),
+            held_out_windows=len(parts.held_out),
+        ),
+        figures={},
+        prior=batches.shares(parts.train),
+        scale=float(trained.reader.scale.detach()),
+        prototypes={name: [round(x, 6) for x in row] for name, row in prototypes.items()},
+        files={},
+    )
+
+
+def _labelled(run: _Run) -> Split:
+    parts = split.divide(run.tables, run.config.split)
+    cache = label_cache.LabelCache(
+        run.paths.root / "vision_ai" / "labels", rules.label, rules.RULES_VERSION
+    )
+    return replace(parts, train=cache.label(parts.train), held_out=cache.label(parts.held_out))
+
+
+def _some(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Corpus:
+    """Up to `count` rows, each at most once, in their order."""
+    rng = np.random.default_rng([seed, count])
+    chance = np.diff(batches.balanced(corpus.reading.astype(np.int64), balance), prepend=0.0)
+    rows = rng.choice(len(corpus), min(count, len(corpus)), replace=False, p=chance)
+    return corpus.take(np.sort(rows))
+
+
+def _charts(corpus: Corpus) -> report.Charts:
+    """Pictures of all windows in the canonical style."""
+    pictures = raster.render(corpus.bars(np.arange(len(corpus))))
+    return report.Charts(pictures, corpus.reading, corpus.phase)
+
+
+def _embeddings(corpus: Corpus, embedder: Embedder, manifest: Manifest) -> Embeddings:
+    """Vectors of all windows with what followed each."""
+    return Embeddings(
+        vectors=embedder.images(_charts(corpus).pictures),
+        symbol=corpus.symbol,
+        interval=corpus.interval,
+        last_ms=corpus.last_ms,
+        reading=corpus.reading,
+        phase=corpus.phase,
+        weight=np.ones(len(corpus), np.float32),
+        outcomes=_outcomes(corpus),
+        model=manifest.version,
+        style=manifest.style,
+        rules=manifest.rules,
+        data=manifest.data.klines,
+    )
+
+
+def _outcomes(corpus: Corpus) -> Outcomes:
+    """Outcomes of all windows, in their order; windows are sorted by table."""
+    parts = [
+        outcomes.outcomes(corpus.tables[code], corpus.end[corpus.table == code].astype(np.int64))
+        for code in np.unique(corpus.table)
+    ]
+    names = ("move", "best", "worst", "scale", "complete_ms")
+    return Outcomes(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _draw(bars: NDArray[np.float64], rng: np.random.Generator) -> Bytes:
+    return raster.render(bars, style.sample(len(bars), rng))
+
+
+def _describe(label: Label, rng: np.random.Generator) -> str:
+    return describe.describe(label, rng)[0]
+
+
+ARTIST = Artist(_draw, rules.label, _describe)
+"""How this project draws, labels and words its charts."""
+
+
+def _words(reader: ChartReader) -> Words:
+    tokenizer = presets.tokenizer(reader, list(describe.VOCABULARY))
+    groups = [describe.prompts(code) for code in (*READINGS, *PHASES)]
+    return Words(tokenizer, reader.context, groups)

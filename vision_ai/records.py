@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal, TypeVar
 
@@ -292,27 +292,30 @@ def append_line(path: Path, line: Record) -> None:
 Line = TypeVar("Line", bound=LogLine)
 
 
-def append_once(path: Path, line: Line, key: Callable[[Line], Hashable]) -> bool:
-    """Append a sealed line unless an intact one with the same key stands there already.
+def append_once(path: Path, lines: Sequence[Line], key: Callable[[Line], Hashable]) -> list[Line]:
+    """Append sealed lines, without those whose key an intact line of the file has already.
 
     Reading and writing happen under one lock, so of two processes that append the same key only
     one writes. Meant for short logs: the file is read each time.
 
     Returns:
-        Whether the line was written.
+        The lines that were written, sealed.
 
     Raises:
-        StorageError: the line could not be written.
+        StorageError: nothing was written.
     """
     with _locked(path) as file:
         file.seek(0)
         content = file.read()
-        good, _ = _check_lines(path, content, type(line), key)
-        if key(line) in {key(known) for known in good}:
-            return False
+        good, _ = _check_lines(path, content, type(lines[0]), key) if content else ([], [])
+        known = {key(line) for line in good}
+        fresh = [line for line in lines if key(line) not in known]
         whole = content.endswith(b"\n") or not content
-        _append(file, _seal(line, content.count(b"\n") + (1 if whole else 2)))
-        return True
+        first = content.count(b"\n") + (1 if whole else 2)
+        sealed = [_seal(line, number) for number, line in enumerate(fresh, start=first)]
+        if sealed:
+            _append(file, *sealed)
+        return sealed
 
 
 @contextlib.contextmanager
@@ -324,13 +327,13 @@ def _locked(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _append(file: IO[bytes], line: Record) -> None:
+def _append(file: IO[bytes], *lines: Record) -> None:
     size = file.seek(0, os.SEEK_END)
     torn = False
     if size:
         file.seek(size - 1)
         torn = file.read(1) != b"\n"
-    payload = line.model_dump_json().encode() + b"\n"
+    payload = b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
     try:
         file.write((b"\n" if torn else b"") + payload)
         file.flush()

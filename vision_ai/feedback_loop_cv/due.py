@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from vision_ai.config import FeedbackConfig
 from vision_ai.domain import CHART_INTERVALS, HORIZONS, Horizon, Interval, iso, parse_time
@@ -44,12 +45,12 @@ class Due:
         """What makes it unique."""
         return self.prediction.symbol, self.prediction.as_of, self.horizon
 
-    @property
+    @cached_property
     def as_of_ms(self) -> int:
         """When the prediction was made; its outcome starts here."""
         return parse_time(self.prediction.as_of)
 
-    @property
+    @cached_property
     def end_ms(self) -> int:
         """When the outcome is complete."""
         return self.as_of_ms + self.horizon.ms
@@ -59,7 +60,7 @@ class Due:
         """The reading whose setup and bands the prediction repeats; None if it is absent."""
         return self.prediction.intervals.get(self.prediction.lead_interval)
 
-    @property
+    @cached_property
     def lead_end_ms(self) -> int:
         """When the leading chart's last candle closed: bands count from there.
 
@@ -69,7 +70,7 @@ class Due:
             return self.as_of_ms
         return min(_end_ms(self.lead), self.as_of_ms)
 
-    @property
+    @cached_property
     def entry(self) -> float | None:
         """Price at `as_of`: the last close of the chart that ends there, else of the leading one.
 

@@ -89,7 +89,10 @@ def sign_test(wins: int, losses: int) -> float:
     (1.0, 0.3125)
     """
     throws = wins + losses
-    favourable = sum(math.comb(throws, k) for k in range(wins, throws + 1))
+    ways = favourable = math.comb(throws, wins)
+    for heads in range(wins, throws):
+        ways = ways * (throws - heads) // (heads + 1)
+        favourable += ways
     return float(favourable / (1 << throws))
 
 

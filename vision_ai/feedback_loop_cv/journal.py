@@ -1,7 +1,7 @@
 """Predictions and logs on disk: what stands there, what is damaged, what is still owed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,14 +34,14 @@ class Journal:
     damaged: list[str] = field(default_factory=list)
 
 
-def append(paths: Paths, line: Feedback) -> bool:
-    """Write a line to its log unless it stands there; says whether it was written.
+def append(paths: Paths, lines: Sequence[Feedback]) -> list[Feedback]:
+    """Write lines of one prediction to its log; returns those that did not stand there.
 
     Raises:
-        StorageError: the line could not be written.
+        StorageError: nothing was written.
     """
-    path = paths.feedback(line.symbol, parse_time(line.as_of))
-    return records.append_once(path, line, key)
+    path = paths.feedback(lines[0].symbol, parse_time(lines[0].as_of))
+    return records.append_once(path, lines, key)
 
 
 def read_log(path: Path) -> tuple[list[Feedback], list[BadLine]]:

@@ -1,5 +1,6 @@
 """One round of feedback: read what is owed, fetch candles once per span, write the lines."""
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from vision_ai.domain import Interval, Klines, parse_time
 from vision_ai.errors import InputError, TransientError
 from vision_ai.feedback_loop_cv import journal
 from vision_ai.feedback_loop_cv.due import Due, Errand, Span, Waiting, plan
-from vision_ai.feedback_loop_cv.outcome import give_up, resolve
+from vision_ai.feedback_loop_cv.outcome import give_up, resolve_due
 from vision_ai.records import BadLine, Feedback
 
 logger = logging.getLogger(__name__)
@@ -51,11 +52,8 @@ def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> Ro
     done = Round(bad=book.bad, damaged=book.damaged)
     runner = _Runner(source, config, now_ms, done)
     for errand in plan(book.due, config):
-        for result in runner.results(errand):
-            if isinstance(result, Waiting):
-                done.waiting.append(result)
-            elif journal.append(paths, result):
-                done.written.append(result)
+        for _, results in itertools.groupby(runner.results(errand), lambda result: result.as_of):
+            _keep(paths, list(results), done)
     logger.info(
         "feedback written=%d waiting=%d bad_lines=%d damaged=%d fetches=%d",
         len(done.written),
@@ -65,6 +63,14 @@ def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> Ro
         done.fetches,
     )
     return done
+
+
+def _keep(paths: Paths, results: list[Feedback | Waiting], done: Round) -> None:
+    """Write the lines of one prediction in one go."""
+    done.waiting += [result for result in results if isinstance(result, Waiting)]
+    lines = [result for result in results if isinstance(result, Feedback)]
+    if lines:
+        done.written += journal.append(paths, lines)
 
 
 @dataclass
@@ -114,4 +120,4 @@ class _Runner:
         return self.source(span)
 
     def _resolve(self, due: Due, klines: Klines, fine: Klines | None) -> Feedback | Waiting:
-        return resolve(due.prediction, due.horizon, klines, fine, self.config, self.now_ms)
+        return resolve_due(due, klines, fine, self.config, self.now_ms)

@@ -72,9 +72,15 @@ def resolve(
         The line for the log (`line` and `check` are set when it is written), or what it waits
         for. After `config.give_up_h` of waiting the line says `success: null` and why.
     """
-    due = Due(prediction, horizon)
+    return resolve_due(Due(prediction, horizon), klines, fine, config, now_ms)
+
+
+def resolve_due(
+    due: Due, klines: Klines, fine: Klines | None, config: FeedbackConfig, now_ms: int
+) -> Feedback | Waiting:
+    """The same for what `pending` lists."""
     if now_ms < due.end_ms:
-        return due.wait(f"its {horizon} are over at {iso(due.end_ms)}")
+        return due.wait(f"its {due.horizon} are over at {iso(due.end_ms)}")
     if due.entry is None or due.entry <= 0:
         reason = "read from a bare picture: there is no price to measure from"
         return _line(due, _Figures(verdict=_Verdict(None, None, reason)), now_ms)

@@ -315,8 +315,15 @@ def _outcomes(corpus: Corpus) -> Outcomes:
     return Outcomes(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
+STYLED = 0.4
+"""Share of training charts drawn in a random style; the rest as they are drawn when read."""
+
+
 def _draw(bars: NDArray[np.float64], rng: np.random.Generator) -> Bytes:
-    return raster.render(bars, style.sample(len(bars), rng))
+    pictures = raster.render(bars)
+    foreign = np.flatnonzero(rng.random(len(bars)) < STYLED)
+    pictures[foreign] = raster.render(bars[foreign], style.sample(len(foreign), rng))
+    return pictures
 
 
 def _describe(label: Label, rng: np.random.Generator) -> str:

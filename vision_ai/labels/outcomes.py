@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.domain import CLOSE, HIGH, HORIZONS, LOW, WINDOW, Floats, Ints, Klines, Outcomes
+from vision_ai.domain import CLOSE, HIGH, HORIZONS, LOW, Floats, Ints, Klines, Outcomes
 
 NORMAL = math.sqrt(math.pi / 2)
 """Standard deviation of a normal value over its mean distance from zero."""
@@ -23,8 +23,7 @@ def outcomes(klines: Klines, ends: Ints) -> Outcomes:
 
     Returns:
         Log moves, best and worst excursions from the last close, by horizon; and `scale`, the
-        volatility of one candle inside the window: the mean size of its log returns times
-        sqrt(pi / 2), which one freak candle moves less than a standard deviation.
+        `volatility` of one candle inside the window.
     """
     rows = np.asarray(ends, np.int64)
     spans = [horizon.bars(klines.interval) for horizon in HORIZONS]
@@ -32,7 +31,17 @@ def outcomes(klines: Klines, ends: Ints) -> Outcomes:
     move, best, worst = (np.stack(part, axis=1) for part in zip(*measured, strict=True))
     lengths = np.array([horizon.ms for horizon in HORIZONS])
     complete = klines.close_ms[rows][:, None] + lengths
-    return Outcomes(move, best, worst, _scale(klines, rows), complete)
+    return Outcomes(move, best, worst, volatility(klines.windows(rows)), complete)
+
+
+def volatility(bars: NDArray[np.float64]) -> Floats:
+    """Expected size of one candle's log move inside windows (n, 96, 5), float (n,).
+
+    The mean size of the log returns times sqrt(pi / 2), which equals the standard deviation of
+    normal returns and is moved less by one freak candle.
+    """
+    closes = np.log(bars[:, :, CLOSE])
+    return np.asarray(np.abs(np.diff(closes, axis=1)).mean(axis=1) * NORMAL)
 
 
 def _measure(klines: Klines, rows: NDArray[np.int64], bars: int) -> tuple[Floats, Floats, Floats]:
@@ -47,8 +56,3 @@ def _measure(klines: Klines, rows: NDArray[np.int64], bars: int) -> tuple[Floats
     best[there] = np.log(ahead[:, :, HIGH].max(axis=1) / start)
     worst[there] = np.log(ahead[:, :, LOW].min(axis=1) / start)
     return move, best, worst
-
-
-def _scale(klines: Klines, rows: NDArray[np.int64]) -> Floats:
-    closes = np.log(klines.bars[rows[:, None] + np.arange(1 - WINDOW, 1), CLOSE])
-    return np.asarray(np.abs(np.diff(closes, axis=1)).mean(axis=1) * NORMAL)

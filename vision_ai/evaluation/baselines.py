@@ -1,0 +1,95 @@
+"""What a model must beat to be worth its name, measured on the same charts under the same purge."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vision_ai.domain import CLOSE, PHASES, READINGS, Bytes, Embeddings, Floats, Ints
+from vision_ai.errors import ImageError
+from vision_ai.forecast import votes
+from vision_ai.index import Index, Purge, Spans, Vectors
+
+_CELL_ROWS, _CELL_COLUMNS = 8, 4
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """Codes that a baseline answers with, (q,) each, and how sure it is of its reading."""
+
+    reading: Ints
+    phase: Ints
+    confidence: Floats
+
+
+def majority(exemplars: Embeddings, n: int) -> Guess:
+    """Always the commonest label of the exemplars."""
+    counts = np.bincount(exemplars.reading, minlength=len(READINGS))
+    phases = np.bincount(exemplars.phase, minlength=len(PHASES))
+    share = counts.max() / max(counts.sum(), 1)
+    return Guess(np.full(n, counts.argmax()), np.full(n, phases.argmax()), np.full(n, float(share)))
+
+
+def pixels(pictures: Bytes) -> Vectors:
+    """Model views (n, rows, columns, 3) as small pictures: float32 (n, d), centred, unit length.
+
+    Raises:
+        ImageError: the pictures do not divide into cells of 8 rows and 4 columns.
+    """
+    n, rows, columns, channels = pictures.shape
+    if rows % _CELL_ROWS or columns % _CELL_COLUMNS:
+        raise ImageError(
+            f"Pictures of {rows} x {columns}: expected multiples of {_CELL_ROWS} x {_CELL_COLUMNS}."
+        )
+    cells = pictures.reshape(
+        n, rows // _CELL_ROWS, _CELL_ROWS, columns // _CELL_COLUMNS, _CELL_COLUMNS, channels
+    )
+    return _unit(cells.mean(axis=(2, 4), dtype=np.float32).reshape(n, -1))
+
+
+def returns(bars: Floats) -> Vectors:
+    """Bars (n, w, 5) as z-scored log returns of their closes: float32 (n, w - 1), unit length.
+
+    Cosine between two of them is the correlation of their returns.
+    """
+    return _unit(np.diff(np.log(bars[:, :, CLOSE]), axis=1))
+
+
+def nearest(
+    exemplars: Embeddings,
+    features: Vectors,
+    asked: Vectors,
+    queries: Spans,
+    *,
+    purge: Purge,
+    k: int = 24,
+) -> Guess:
+    """Vote of the k nearest exemplars in a feature space, found by the same search and purge.
+
+    Args:
+        exemplars: labels and times.
+        features: float32 (n, d), unit length: the exemplars in that space.
+        asked: float32 (q, d): the queries in it.
+        queries: whose charts they are and when they were seen.
+        purge: the law, the same as the model's.
+        k: how many vote.
+    """
+    index = Index(replace(exemplars, vectors=features))
+    found = index.search(asked, queries, purge=purge, k=k)
+    strength = np.where(found.rows >= 0, 1.0, 0.0)
+    at = np.maximum(found.rows, 0)
+    reading = _share(strength, exemplars.reading[at], exemplars.reading, len(READINGS))
+    phase = _share(strength, exemplars.phase[at], exemplars.phase, len(PHASES))
+    return Guess(reading.argmax(axis=1), phase.argmax(axis=1), reading.max(axis=1))
+
+
+def _share(strength: Floats, codes: Ints, every: Ints, classes: int) -> Floats:
+    """Vote shares; half a vote of the overall shares breaks ties towards the commoner class."""
+    prior = np.bincount(every, minlength=classes) / len(every)
+    return votes.shares(strength, codes.astype(np.int64), prior, 0.5)
+
+
+def _unit(features: Floats) -> Vectors:
+    centred = features - features.mean(axis=1, keepdims=True)
+    length = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    unit: Vectors = np.ascontiguousarray(centred / length, np.float32)
+    return unit

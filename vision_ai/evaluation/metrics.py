@@ -1,0 +1,187 @@
+"""Figures of the report card. Each is one pure function of columns, each has an interval.
+
+Intervals come from resampling whole blocks (a symbol's week), because charts an hour apart are
+nearly the same chart and would make any figure look surer than it is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vision_ai.domain import Bools, Floats, Ints
+
+WEEK_MS = 7 * 86_400_000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with the interval that block resampling gives it."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTable:
+    """Per class: precision, recall, F1 (0 where undefined) and how often it is true."""
+
+    precision: Floats
+    recall: Floats
+    f1: Floats
+    support: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Bins of equal mass, from unsure to sure: what was said, how often it was right, how many."""
+
+    said: Floats
+    right: Floats
+    count: Ints
+
+
+def per_class(truth: Ints, predicted: Ints, classes: int) -> ClassTable:
+    """Precision, recall and F1 of every class.
+
+    >>> per_class(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).recall.tolist()
+    [0.5, 1.0]
+    """
+    flat = truth.astype(np.int64) * classes + predicted
+    table = np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
+    hit, true, claimed = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    return ClassTable(
+        precision=hit / np.maximum(claimed, 1),
+        recall=hit / np.maximum(true, 1),
+        f1=2 * hit / np.maximum(true + claimed, 1),
+        support=true,
+    )
+
+
+def macro_f1(truth: Ints, predicted: Ints, classes: int) -> float:
+    """Mean F1 of the classes that occur in the truth or among the answers; NaN without charts."""
+    if not len(truth):
+        return float("nan")
+    table = per_class(truth, predicted, classes)
+    occurs = (table.support > 0) | (np.bincount(predicted, minlength=classes) > 0)
+    return float(table.f1[occurs].mean())
+
+
+def reliability(confidence: Floats, correct: Bools, bins: int = 15) -> Reliability:
+    """What was said against what was right, in bins of equally many charts."""
+    order = np.argsort(confidence, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    return Reliability(
+        said=np.array([confidence[part].mean() for part in parts]),
+        right=np.array([correct[part].mean() for part in parts]),
+        count=np.array([len(part) for part in parts], np.int64),
+    )
+
+
+def ece(confidence: Floats, correct: Bools, bins: int = 15) -> float:
+    """Expected calibration error: mean gap between said and right, bins of equal mass."""
+    table = reliability(confidence, correct, bins)
+    gaps = np.abs(table.said - table.right)
+    return float(np.average(gaps, weights=table.count)) if len(gaps) else float("nan")
+
+
+def risk_coverage(confidence: Floats, correct: Bools) -> tuple[Floats, Floats]:
+    """Coverage and accuracy (n,) as ever less sure answers are let in.
+
+    Answers of equal confidence cannot be told apart: each counts with the mean of them.
+    """
+    _, tie = np.unique(-confidence, return_inverse=True)
+    mean = np.bincount(tie, correct) / np.maximum(np.bincount(tie), 1)
+    expected = np.sort(tie)
+    count = np.arange(1, len(confidence) + 1)
+    accuracy: Floats = np.cumsum(mean[expected]) / count
+    return count / max(len(confidence), 1), accuracy
+
+
+def accuracy_at(confidence: Floats, correct: Bools, coverage: float = 0.5) -> float:
+    """Accuracy of the surest share of answers.
+
+    >>> accuracy_at(np.array([0.9, 0.8, 0.2, 0.1]), np.array([True, True, False, False]))
+    1.0
+    """
+    if not len(confidence):
+        return float("nan")
+    taken = max(1, int(np.ceil(coverage * len(confidence) - 1e-9)))
+    return float(risk_coverage(confidence, correct)[1][taken - 1])
+
+
+def brier_skill(probability: Floats, happened: Floats, base: float) -> float:
+    """1 minus the Brier score over that of always saying `base`.
+
+    0 is no skill, below 0 is worse than knowing nothing. Unknown outcomes (NaN) do not count.
+    """
+    known = np.isfinite(happened) & np.isfinite(probability)
+    score = float(((probability - happened)[known] ** 2).sum())
+    reference = float(((base - happened)[known] ** 2).sum())
+    return 1 - score / reference if reference > 0 else float("nan")
+
+
+def coverage(low: Floats, high: Floats, value: Floats) -> float:
+    """How often a band holds what happened, both ends included; unknown values do not count."""
+    known = np.isfinite(value) & np.isfinite(low) & np.isfinite(high)
+    held = (low <= value) & (value <= high)
+    return float(held[known].mean()) if known.any() else float("nan")
+
+
+def coverage_error(
+    low: Floats, high: Floats, value: Floats, level: float, groups: Ints | None = None
+) -> float:
+    """Greatest distance of any group's coverage from `level`; without groups, of all charts'."""
+    groups = np.zeros(len(value), np.int64) if groups is None else groups
+    gaps = [
+        abs(coverage(low[groups == g], high[groups == g], value[groups == g]) - level)
+        for g in np.unique(groups)
+    ]
+    return float(np.nanmax(gaps)) if gaps else float("nan")
+
+
+def retrieval_precision(found: Ints, truth: Ints, k: int) -> float:
+    """Share of the first k look-alikes that carry the query's own label; -1 marks padding."""
+    first = found[:, :k]
+    real = first >= 0
+    hits = (first == truth[:, None]) & real
+    return float(hits.sum() / real.sum()) if real.any() else float("nan")
+
+
+def blocks(symbol: "np.typing.NDArray[np.str_]", as_of_ms: Ints, block_ms: int = WEEK_MS) -> Ints:
+    """Number of the block (a symbol's week) that each chart belongs to."""
+    _, code = np.unique(symbol, return_inverse=True)
+    week = as_of_ms // block_ms
+    pairs = code * (int(week.max(initial=0)) + 1) + week
+    number: Ints = np.unique(pairs, return_inverse=True)[1]
+    return number
+
+
+def bootstrap(
+    figure: Callable[[Ints], float],
+    block: Ints,
+    *,
+    draws: int = 400,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """A figure with its interval, by drawing blocks with replacement.
+
+    Args:
+        figure: from row numbers (with repeats) to the figure.
+        block: number of the block of each row.
+        draws: how many resamples.
+        level: how much of their spread the interval holds.
+        seed: equal seeds draw equal blocks, so figures can be compared pairwise.
+    """
+    order = np.argsort(block, kind="stable")
+    _, starts = np.unique(block[order], return_index=True)
+    members = np.split(order, starts[1:])
+    rng = np.random.default_rng(seed)
+    drawn = [
+        figure(np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))]))
+        for _ in range(draws)
+    ]
+    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(figure(np.arange(len(block))), float(low), float(high))

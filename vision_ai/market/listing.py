@@ -5,8 +5,9 @@ trades at that moment, which is known. So the newest candle of a reply is unfini
 """
 
 import hashlib
+import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, Interval, Klines
-from vision_ai.errors import KlinesError
+from vision_ai.errors import KlinesError, VisionError
 from vision_ai.market import files, wire
+
+logger = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
@@ -168,11 +171,14 @@ class Listing:
         return found if listed else None
 
     def open_markets(self, category: str, now_ms: int) -> list[Market]:
-        """The markets of a category that trade at that time, in order of symbol."""
+        """The markets of a category that trade at that time, in order of symbol.
+
+        A market whose file is damaged is left out, so that it takes no other down with it.
+        """
         return [
             market
-            for (kind, _), market in sorted(self.markets.items())
-            if kind == category and market.is_open(now_ms)
+            for market in self._readable()
+            if market.category == category and market.is_open(now_ms)
         ]
 
     def last_close_ms(self) -> int:
@@ -181,10 +187,19 @@ class Listing:
         Raises:
             KlinesError: there is no candle at all.
         """
-        closes = [int(m.klines.close_ms[-1]) for m in self.markets.values() if len(m.klines)]
+        closes = [int(m.klines.close_ms[-1]) for m in self._readable() if len(m.klines)]
         if not closes:
             raise KlinesError("There is nothing to replay: no file holds a candle.")
         return max(closes)
+
+    def _readable(self) -> Iterator[Market]:
+        for _, market in sorted(self.markets.items()):
+            try:
+                _ = market.klines
+            except VisionError as error:
+                logger.warning("event=damaged symbol=%s reason=%s", market.symbol, error.message)
+            else:
+                yield market
 
 
 def ticker(market: Market, now_ms: int) -> dict[str, str]:

@@ -28,6 +28,8 @@ from vision_ai.errors import (
 )
 from vision_ai.market.bybit import Bybit, KlineRequest
 from vision_ai.market.faults import ALL, Fault
+from vision_ai.market.listing import Listing
+from vision_ai.market.replay import Clock, Replay
 
 M15 = Interval.M15
 
@@ -253,6 +255,9 @@ def test_requests_of_all_threads_are_paced() -> None:
 def test_candles_of_another_origin_have_another_venue() -> None:
     with replay() as server, client(server) as exchange:
         assert exchange.venue() == "simulated-7-linear"
+    with Replay(Listing.from_klines("bybit", candles()), Clock(NOW)) as impostor:
+        with client(impostor) as exchange:
+            assert exchange.venue() == "replay-bybit-linear"
     with Bybit(MarketConfig()) as exchange:
         assert exchange.venue() == "bybit-linear"
     with Bybit(MarketConfig(base_url="https://api-testnet.bybit.com", category="spot")) as testnet:

@@ -302,7 +302,9 @@ def _read_page(reply: Reply, symbol: str, interval: Interval, opens: tuple[int, 
 
 def _source(reply: Any) -> str:
     source = reply.get("source", "") if isinstance(reply, dict) else ""
-    return _slug(source) if isinstance(source, str) else ""
+    slug = _slug(source) if isinstance(source, str) else ""
+    # whatever another server calls itself, its candles never join Bybit's own
+    return f"replay-{slug}" if slug.startswith("bybit") else slug
 
 
 def _slug(text: str) -> str:

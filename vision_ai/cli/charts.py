@@ -1,0 +1,131 @@
+"""Commands that read charts: demo, snapshot, predict, scan, schema."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vision_ai.cli.console import AsOfOption, IntervalOption, JsonOption, emit
+from vision_ai.errors import IncompleteError, InputError
+
+SymbolsArgument = Annotated[list[str], typer.Argument(help="Symbols such as BTCUSDT.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the tree."""
+    for command in (demo, snapshot, predict, scan, schema):
+        app.command()(command)
+
+
+def demo(*, as_json: JsonOption = False) -> None:
+    """Read charts of simulated candles: no keys, no network.
+
+    Starts a replay server on this machine, draws the charts of one symbol and predicts.
+
+    Example: `vision-ai demo`
+    """
+    from vision_ai.pipeline import demo as work
+
+    report = work.run()
+    emit(report.payload(), report.text(), as_json=as_json)
+
+
+def snapshot(
+    symbols: SymbolsArgument,
+    *,
+    interval: IntervalOption = None,
+    as_of: AsOfOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw the newest charts as PNG; what is there already is kept.
+
+    Example: `vision-ai snapshot BTCUSDT ETHUSDT --interval 1h`
+    """
+    from vision_ai.pipeline import reading
+    from vision_ai.pipeline.workspace import Workspace
+
+    report = reading.snapshot(Workspace.open(), symbols, intervals=interval, as_of=as_of)
+    emit(report.payload(), report.text(), as_json=as_json)
+    _refuse_if_incomplete(report.missing)
+
+
+def predict(
+    symbol: Annotated[str | None, typer.Argument(help="A symbol such as BTCUSDT.")] = None,
+    *,
+    image: Annotated[
+        Path | None, typer.Option("--image", help="Read a picture of a chart instead.")
+    ] = None,
+    as_of: AsOfOption = None,
+    interval: Annotated[
+        str | None, typer.Option("--interval", help="With --image: what the picture shows.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which setup and phase a symbol shows, how sure, and what look-alikes did next.
+
+    Examples: `vision-ai predict BTCUSDT`,
+    `vision-ai predict BTCUSDT --as-of 2025-06-15T12:00:00Z`,
+    `vision-ai predict --image chart.png`
+    """
+    from vision_ai.pipeline import reading
+    from vision_ai.pipeline.workspace import Workspace
+
+    workspace = Workspace.open()
+    if image is not None:
+        report = reading.predict_image(workspace, image, symbol=symbol, interval=interval)
+    elif symbol is None:
+        raise InputError(
+            "Nothing to read: expected a symbol or --image FILE.",
+            hint="Try: vision-ai predict BTCUSDT",
+        )
+    else:
+        report = reading.predict(workspace, symbol, as_of=as_of)
+    emit(report.payload(), report.text(), as_json=as_json)
+
+
+def scan(
+    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; none with --all.")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every USDT market, by turnover.")] = False,
+    top: Annotated[int | None, typer.Option(min=1, help="The N markets of most turnover.")] = None,
+    as_of: AsOfOption = None,
+    charts: Annotated[bool, typer.Option(help="Draw a PNG for each chart.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Read many symbols at once; what is there already is kept as it is.
+
+    Examples: `vision-ai scan --top 50`, `vision-ai scan BTCUSDT SOLUSDT --no-charts`
+    """
+    from vision_ai.pipeline import reading
+    from vision_ai.pipeline.workspace import Workspace
+
+    if bool(symbols) + every + (top is not None) != 1:
+        raise InputError(
+            "Which symbols to scan is not clear: expected symbols, --all or --top N, and only one.",
+            hint="Try: vision-ai scan --top 20",
+        )
+    workspace = Workspace.open()
+    report = reading.scan(workspace, symbols or None, top=top, as_of=as_of, charts=charts)
+    emit(report.payload(), report.text(), as_json=as_json)
+    _refuse_if_incomplete(report.missing)
+
+
+def schema(
+    name: Annotated[str, typer.Argument(help="prediction or feedback")] = "prediction",
+) -> None:
+    """Print the JSON Schema of a file that this program writes, with a complete example.
+
+    Example: `vision-ai schema prediction`
+    """
+    from vision_ai.pipeline import schemas
+
+    emit(schemas.schema(name), "", as_json=True)
+
+
+def _refuse_if_incomplete(missing: dict[str, str]) -> None:
+    if missing:
+        named = "; ".join(f"{what}: {why}" for what, why in sorted(missing.items()))
+        raise IncompleteError(
+            f"{len(missing)} not done: {named}",
+            hint="The rest is kept; run the same command again for these.",
+        )

@@ -1,0 +1,38 @@
+"""What the commands share: where results go, and options of the same meaning everywhere."""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+KlinesOption = Annotated[
+    Path, typer.Option("--klines", help="Folder of candle files (VENUE_SYMBOL_INTERVAL.parquet).")
+]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="ISO", help="Replay history: only candles closed then."),
+]
+IntervalOption = Annotated[
+    list[str] | None, typer.Option("--interval", help="15m or 1h; both when left out.")
+]
+
+
+def emit(payload: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """Print a result to stdout, as one JSON object or as text for people."""
+    shown = json.dumps(payload, ensure_ascii=False, allow_nan=False) if as_json else text
+    sys.stdout.write(shown + "\n")
+
+
+def configure_logging(*, verbose: bool) -> None:
+    """Send logs to stderr; the libraries underneath only when asked for."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        force=True,
+    )

@@ -1,0 +1,89 @@
+"""Commands on what followed, and on what to do: feedback run, review and update; decide."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vision_ai.cli.console import JsonOption, emit
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the tree."""
+    app.add_typer(_feedback(), name="feedback", help="Check what followed each prediction.")
+    app.command()(decide)
+
+
+def _feedback() -> typer.Typer:
+    tree = typer.Typer(no_args_is_help=True)
+
+    @tree.command()
+    def run(*, as_json: JsonOption = False) -> None:
+        """Write down what followed each prediction whose 2 h or 6 h are over.
+
+        Example: `vision-ai feedback run`
+        """
+        from vision_ai.pipeline import feedback
+        from vision_ai.pipeline.workspace import Workspace
+
+        report = feedback.run(Workspace.open())
+        emit(report.payload(), report.text(), as_json=as_json)
+
+    @tree.command()
+    def review(
+        *,
+        symbol: Annotated[list[str] | None, typer.Option(help="Only these; repeat it.")] = None,
+        since: Annotated[str | None, typer.Option("--from", metavar="ISO")] = None,
+        until: Annotated[str | None, typer.Option("--to", metavar="ISO")] = None,
+        interval: Annotated[str | None, typer.Option(help="15m or 1h.")] = None,
+        report: Annotated[
+            Path | None, typer.Option(help="Also write Markdown with plots into this folder.")
+        ] = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Hit rates with intervals, calibration, coverage, best and worst calls so far.
+
+        Example: `vision-ai feedback review --symbol BTCUSDT --report review/`
+        """
+        from vision_ai.pipeline import feedback
+        from vision_ai.pipeline.workspace import Workspace
+
+        found = feedback.review(
+            Workspace.open(),
+            symbols=symbol or (),
+            since=since,
+            until=until,
+            interval=interval,
+            report=report,
+        )
+        emit(found.payload(), found.text(), as_json=as_json)
+
+    @tree.command()
+    def update(*, as_json: JsonOption = False) -> None:
+        """Write down what the outcomes would change in the model; nothing is changed.
+
+        Example: `vision-ai feedback update`
+        """
+        from vision_ai.pipeline import feedback
+        from vision_ai.pipeline.workspace import Workspace
+
+        found = feedback.update(Workspace.open())
+        emit(found.payload(), found.text(), as_json=as_json)
+
+    return tree
+
+
+def decide(
+    symbol: Annotated[str, typer.Argument(help="A symbol such as BTCUSDT.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Join, consider or avoid: candles and the newest prediction, every reason named.
+
+    Example: `vision-ai decide BTCUSDT`
+    """
+    from vision_ai.pipeline import deciding
+    from vision_ai.pipeline.workspace import Workspace
+
+    report = deciding.decide(Workspace.open(), symbol)
+    emit(report.payload(), report.text(), as_json=as_json)

@@ -1,0 +1,123 @@
+"""Is everything here that a prediction needs, and does it agree?"""
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vision_ai import __version__
+from vision_ai.errors import StateError, VisionError
+from vision_ai.market.bybit import Bybit
+from vision_ai.pipeline.reader import Reader
+from vision_ai.pipeline.workspace import Workspace
+
+LIBRARIES = ("numpy", "pandas", "pyarrow", "pybit", "mplfinance", "onnxruntime", "faiss-cpu")
+EXTRAS = {"train": ("torch", "open_clip_torch"), "gpt": ("openai",), "evaluate": ("lightgbm",)}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    needed: bool = True
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All checks."""
+
+    checks: tuple[Check, ...]
+
+    def payload(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {"ok": self.is_well, "checks": [vars(check) for check in self.checks]}
+
+    def text(self) -> str:
+        """A line a check."""
+        return "\n".join(
+            f"{'ok  ' if check.ok else 'FAIL' if check.needed else 'none'}  "
+            f"{check.name:<12}{check.found}"
+            for check in self.checks
+        )
+
+    @property
+    def is_well(self) -> bool:
+        """Whether every needed thing is here."""
+        return all(check.ok or not check.needed for check in self.checks)
+
+    def refuse_if_broken(self) -> None:
+        """Leave with an error where something needed is missing.
+
+        Raises:
+            StateError: naming what.
+        """
+        broken = [check.name for check in self.checks if check.needed and not check.ok]
+        if broken:
+            raise StateError(
+                f"Not well: {', '.join(broken)}.", hint="The lines above say what to do."
+            )
+
+
+def examine(workspace: Workspace) -> Examination:
+    """Look at libraries, data root, model, index and exchange; nothing is changed."""
+    checks = [Check("vision-ai", ok=True, found=f"{__version__} on {platform.platform()}")]
+    checks += [_library(name) for name in LIBRARIES]
+    checks += [_extra(extra, names) for extra, names in EXTRAS.items()]
+    checks.append(_attempt("data", lambda: _data(workspace)))
+    checks.append(_attempt("model", lambda: _model(workspace)))
+    checks.append(_attempt("exchange", lambda: _exchange(workspace), needed=False))
+    return Examination(tuple(checks))
+
+
+def _library(name: str) -> Check:
+    try:
+        return Check(name, ok=True, found=importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, ok=False, found="not installed; run pip install vision-ai again")
+
+
+def _extra(extra: str, names: tuple[str, ...]) -> Check:
+    missing = []
+    for name in names:
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    found = f"pip install 'vision-ai[{extra}]'" if missing else ", ".join(names)
+    return Check(extra, ok=not missing, found=found, needed=False)
+
+
+def _attempt(name: str, look: Callable[[], str], *, needed: bool = True) -> Check:
+    try:
+        return Check(name, ok=True, found=look(), needed=needed)
+    except VisionError as error:
+        return Check(name, ok=False, found=str(error), needed=needed)
+
+
+def _data(workspace: Workspace) -> str:
+    root = workspace.paths.root
+    existing = next((p for p in (root, *root.absolute().parents) if p.exists()), None)
+    if existing is None or not os.access(existing, os.W_OK):
+        raise StateError(
+            f"{root} cannot be written.", hint="Set VISION_AI_DATA to a writable folder."
+        )
+    return str(root.absolute())
+
+
+def _model(workspace: Workspace) -> str:
+    reader = Reader.open(workspace)
+    return (
+        f"{reader.model.version}, index {reader.index.version} of {len(reader.index)} charts, "
+        f"on {reader.embedder.providers[0]}"
+    )
+
+
+def _exchange(workspace: Workspace) -> str:
+    with Bybit(workspace.config.market) as exchange:
+        exchange.server_time()
+        return f"{workspace.config.market.base_url} ({exchange.venue()}) answers"

@@ -1,0 +1,121 @@
+"""Predictions and later candles to logs, a review of them, and what they would change."""
+
+import collections
+from collections.abc import Sequence
+from pathlib import Path
+
+from vision_ai import feedback_loop_cv
+from vision_ai.domain import Klines, iso, parse_interval, parse_symbol, parse_time
+from vision_ai.errors import KlinesError
+from vision_ai.feedback_loop_cv import Filters, Review, Span
+from vision_ai.feedback_loop_cv.figures import Rate
+from vision_ai.market.bybit import Bybit
+from vision_ai.market.store import Store
+from vision_ai.pipeline.workspace import Report, Workspace
+
+
+def run(workspace: Workspace) -> Report:
+    """Resolve every horizon that is over and write a line for each; again adds nothing.
+
+    Raises:
+        TransientError: the exchange cannot be asked at all.
+        StorageError: a line could not be written; the earlier ones stand.
+    """
+    with Bybit(workspace.config.market) as exchange:
+        now_ms = exchange.server_time()
+        store = Store(workspace.paths, exchange.venue())
+
+        def candles(span: Span) -> Klines:
+            if span.venue != store.venue:
+                raise KlinesError(
+                    f"{span.symbol} was predicted from {span.venue}: this exchange is "
+                    f"{store.venue}.",
+                    hint="Set VISION_AI_BYBIT_URL to where it was predicted from.",
+                )
+            return store.sync(exchange, span.symbol, span.interval, span.first_ms, span.end_ms)
+
+        done = feedback_loop_cv.run(workspace.paths, candles, workspace.config.feedback, now_ms)
+    waiting = collections.Counter(waiting.reason for waiting in done.waiting)
+    damaged = [*done.damaged, *(f"{bad.path} line {bad.number}: {bad.reason}" for bad in done.bad)]
+    content = {
+        "now": iso(now_ms),
+        "written": [line.model_dump(mode="json") for line in done.written],
+        "waiting": dict(waiting),
+        "not_counted": damaged,
+        "fetches": done.fetches,
+    }
+    lines = [f"{len(done.written)} outcomes written, {len(done.waiting)} waiting."]
+    lines += [f"  waiting: {count} because {reason}" for reason, count in waiting.most_common(5)]
+    lines += [f"  not counted: {what}" for what in damaged]
+    return Report(content, lines)
+
+
+def review(
+    workspace: Workspace,
+    *,
+    symbols: Sequence[str] = (),
+    since: str | None = None,
+    until: str | None = None,
+    interval: str | None = None,
+    report: Path | None = None,
+) -> Report:
+    """What the logs say so far; with `report`, also as Markdown with plots in that folder.
+
+    Raises:
+        InputError: a symbol, a time or an interval is not valid.
+        StorageError: the report could not be written.
+    """
+    filters = Filters(
+        symbols=tuple(parse_symbol(symbol) for symbol in symbols),
+        since=None if since is None else iso(parse_time(since)),
+        until=None if until is None else iso(parse_time(until)),
+        interval=None if interval is None else parse_interval(interval),
+    )
+    lines, bad = feedback_loop_cv.read_logs(workspace.paths)
+    found = feedback_loop_cv.review(lines, filters, bad=bad)
+    said = _said(found)
+    if report is not None:
+        root = str(workspace.paths.root.absolute())
+        said.append(f"Report {feedback_loop_cv.write(report, found, data_root=root)}")
+    return Report({"review": found.model_dump(mode="json")}, said)
+
+
+def update(workspace: Workspace) -> Report:
+    """What the outcomes so far would change in the model; nothing of it is changed.
+
+    Raises:
+        TransientError: the exchange's clock cannot be read.
+        StorageError: the proposal could not be written.
+    """
+    with Bybit(workspace.config.market) as exchange:
+        now_ms = exchange.server_time()
+    proposal = feedback_loop_cv.update_cv_model_weights(workspace.paths, now_ms)
+    path = workspace.paths.proposal(now_ms)
+    content = {"proposal": proposal.model_dump(mode="json"), "path": str(path)}
+    lines = [
+        f"Would change {len(proposal.exemplars)} exemplar weights, from {proposal.lines} outcomes.",
+        f"Proposal {path}",
+    ]
+    return Report(content, lines)
+
+
+def _said(found: Review) -> list[str]:
+    if not found.lines:
+        return ["No outcomes yet: run vision-ai feedback run once a prediction is 2 h old."]
+    lines = [f"{found.predictions} predictions, {found.lines} outcomes."]
+    for cut in found.cuts:
+        if cut.hits.n:
+            name = f"{cut.horizon:<4}{cut.facet:<16}{cut.value:<26}"
+            lines.append(f"  {name}{_rate(cut.hits)}, over {cut.days} days")
+    for coverage in found.coverage:
+        if coverage.day == "all" and coverage.covered.n:
+            name = f"{coverage.horizon:<4}{'band coverage':<16}{f'of {coverage.nominal:.0%}':<26}"
+            lines.append(f"  {name}{_rate(coverage.covered)}")
+    lines += [f"  not counted: {bad.path} line {bad.number}: {bad.reason}" for bad in found.bad]
+    return lines
+
+
+def _rate(found: Rate) -> str:
+    if found.rate is None:
+        return "nothing counted"
+    return f"{found.rate:>6.1%} of {found.n} ({found.low:.1%} to {found.high:.1%})"

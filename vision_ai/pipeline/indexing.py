@@ -1,0 +1,134 @@
+"""Indexes and models: build, list, show."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from vision_ai import index
+from vision_ai.charts import raster
+from vision_ai.domain import CHART_INTERVALS, Embeddings, Klines
+from vision_ai.errors import KlinesError
+from vision_ai.index import Index
+from vision_ai.labels import outcomes, rules
+from vision_ai.market import files
+from vision_ai.model import registry
+from vision_ai.model.embed import Embedder
+from vision_ai.pipeline import reader
+from vision_ai.pipeline.workspace import Report, Workspace, progress
+
+
+def build(workspace: Workspace, *, klines: Path | None, stride: int) -> Report:
+    """Index the exemplars of the current model, and charts of other candles where given.
+
+    Raises:
+        MissingModelError: no such model.
+        KlinesError: the folder holds no candles that make a chart.
+        StorageError: the disk is full; the old index stands.
+    """
+    settings = workspace.config.model
+    model = registry.resolve(workspace.paths, settings.version)
+    reader.check_style(model)
+    rows = reader.exemplars(model)
+    if klines is not None:
+        embedder = Embedder(model, threads=settings.threads, batch=settings.batch)
+        paths = files.candle_files(klines)
+        for path in progress(paths, total=len(paths), what="Embedding charts"):
+            for more in _embedded(embedder, files.read_file(path), stride):
+                rows = index.merge(rows, more)
+    built = index.build(workspace.paths.index, rows, now_ms=time.time_ns() // 1_000_000)
+    return _described(built, workspace)
+
+
+def show(workspace: Workspace) -> Report:
+    """Say which index is in use and what it was made of.
+
+    Raises:
+        StateError: index and model do not belong together, or a file is damaged.
+    """
+    model = registry.resolve(workspace.paths, workspace.config.model.version)
+    return _described(reader.open_index(workspace, model), workspace)
+
+
+def models(workspace: Workspace) -> Report:
+    """List the installed models, the one in use marked."""
+    in_use = registry.resolve(workspace.paths, workspace.config.model.version).version
+    rows, lines = [], []
+    for found in registry.versions(workspace.paths):
+        manifest, mark = found.manifest, "*" if found.version == in_use else " "
+        rows.append({"version": found.version, "preset": manifest.preset, "in_use": mark == "*"})
+        lines.append(f"{mark} {found.version:<32}{manifest.preset:<16}{manifest.created_at}")
+    return Report({"models": rows}, lines)
+
+
+def model(workspace: Workspace, version: str) -> Report:
+    """Show what a model was made of and what it reached.
+
+    Raises:
+        MissingModelError: no such version.
+        CorruptFileError: a file of it is damaged.
+    """
+    named = workspace.config.model.version if version == registry.CURRENT else version
+    found = registry.resolve(workspace.paths, named)
+    content = found.manifest.model_dump(mode="json", exclude={"prototypes"})
+    lines = [
+        f"{found.version} ({found.manifest.preset}), made {found.manifest.created_at}",
+        f"folder  {found.path}",
+        f"rules   version {found.manifest.rules}",
+        f"style   {found.manifest.style[:16]}",
+        *(f"{name:<40}{value:.4f}" for name, value in sorted(found.manifest.figures.items())),
+    ]
+    return Report(content, lines)
+
+
+def _embedded(embedder: Embedder, klines: Klines, stride: int) -> list[Embeddings]:
+    made = []
+    for interval in CHART_INTERVALS:
+        if interval.ms % klines.interval.ms:
+            continue
+        coarse = klines.resample(interval)
+        ends = coarse.window_ends()[::stride]
+        if not len(ends):
+            continue
+        bars = coarse.windows(ends)
+        labels = rules.label(bars)
+        made.append(
+            Embeddings(
+                vectors=embedder.images(raster.render(bars)),
+                symbol=np.full(len(ends), coarse.symbol),
+                interval=np.full(len(ends), interval.value),
+                last_ms=coarse.open_ms[ends],
+                reading=labels.reading,
+                phase=labels.phase,
+                weight=np.ones(len(ends), np.float32),
+                outcomes=outcomes.outcomes(coarse, ends),
+                model=embedder.model.version,
+                style=raster.STYLE_HASH,
+                rules=rules.RULES_VERSION,
+                data=coarse.digest,
+            )
+        )
+    if not made:
+        raise KlinesError(
+            f"{klines.symbol} {klines.interval} makes no chart: expected candles of 1h or finer, "
+            "96 of them without a gap.",
+            hint="Leave that file out of the folder.",
+        )
+    return made
+
+
+def _described(built: Index, workspace: Workspace) -> Report:
+    rows = built.rows
+    per_interval = {i.value: int((rows.interval == i.value).sum()) for i in CHART_INTERVALS}
+    symbols = len(np.unique(rows.symbol))
+    content = {
+        "version": built.version,
+        "model": rows.model,
+        "charts": len(rows),
+        "symbols": symbols,
+        "intervals": per_interval,
+        "folder": str(workspace.paths.index),
+    }
+    counted = ", ".join(f"{count} of {name}" for name, count in per_interval.items())
+    line = f"Index {built.version}: {len(rows)} charts of {symbols} symbols ({counted}), "
+    return Report(content, [f"{line}vectors by {rows.model}."])

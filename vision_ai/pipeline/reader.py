@@ -1,0 +1,161 @@
+"""Everything that reads charts, opened once and checked to belong together."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai import index, predict_cv_setup, records
+from vision_ai.charts import raster
+from vision_ai.domain import PHASES, READINGS, Embeddings, Floats, Interval
+from vision_ai.errors import EmptyIndexError, StaleIndexError
+from vision_ai.index import Index
+from vision_ai.labels import outcomes
+from vision_ai.model import registry, vectors
+from vision_ai.model.embed import Embedder
+from vision_ai.model.registry import ModelFolder
+from vision_ai.pipeline.workspace import Workspace
+from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, Prototypes
+from vision_ai.retrieval.purge import Live, Purge, Spans
+
+logger = logging.getLogger(__name__)
+
+CALIBRATION = "calibration.json"
+"""Beside the model it was fitted for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """A model, its look-alikes and its calibration.
+
+    Attributes:
+        model: the version in use.
+        embedder: pictures to vectors.
+        index: the charts that may vote.
+        prompts: where each class's descriptions point.
+        calibration: how the evidence is weighed.
+        neighbors: how many look-alikes vote.
+    """
+
+    model: ModelFolder
+    embedder: Embedder
+    index: Index
+    prompts: Prototypes
+    calibration: Calibration
+    neighbors: int
+
+    @classmethod
+    def open(cls, workspace: Workspace) -> Self:
+        """Load the configured model with the index and the calibration that were made for it.
+
+        Raises:
+            MissingModelError: no such version.
+            CorruptFileError: a file is damaged.
+            StaleIndexError: model, style, index and calibration do not belong together.
+        """
+        settings = workspace.config
+        model = registry.resolve(workspace.paths, settings.model.version)
+        check_style(model)
+        embedder = Embedder(model, threads=settings.model.threads, batch=settings.model.batch)
+        found = open_index(workspace, model)
+        calibration = records.read_document(
+            model.path / CALIBRATION,
+            Calibration,
+            repair="Run vision-ai train again, or install vision-ai again.",
+        )
+        predict_cv_setup.check_maker(calibration, found.rows)
+        return cls(model, embedder, found, prompts(model), calibration, settings.index.neighbors)
+
+    def evidence(
+        self, bars: NDArray[np.float64], spans: Spans, *, purge: Purge, has_scale: bool = True
+    ) -> Evidence:
+        """Draw, embed and search charts: bars (n, 96, 5), each with the time it occupies."""
+        found = self.embedder.images(raster.render(bars))
+        return weigh(self, found, spans, _scale(bars) if has_scale else _unknown(len(bars)), purge)
+
+    def answers(
+        self, bars: NDArray[np.float64], spans: Spans, *, has_scale: bool = True
+    ) -> Answers:
+        """What charts show, as could be known when each was seen."""
+        evidence = self.evidence(bars, spans, purge=Live(), has_scale=has_scale)
+        return predict_cv_setup.read(evidence, self.calibration)
+
+
+def weigh(
+    reader: Reader, found: NDArray[np.float32], spans: Spans, scale: Floats, purge: Purge
+) -> Evidence:
+    """Search for the look-alikes of embedded charts and collect what they say."""
+    neighbors = reader.index.search(found, spans, purge=purge, k=reader.neighbors)
+    return predict_cv_setup.gather(
+        found, neighbors, reader.index.rows, reader.prompts, interval=spans.interval, scale=scale
+    )
+
+
+def check_style(model: ModelFolder) -> None:
+    """Refuse a model that learned from pictures drawn otherwise than they are drawn now.
+
+    Raises:
+        StaleIndexError: the styles differ.
+    """
+    if model.manifest.style != raster.STYLE_HASH:
+        raise StaleIndexError(
+            f"Model {model.version} reads pictures of style {model.manifest.style[:12]}: this "
+            f"version draws style {raster.STYLE_HASH[:12]}.",
+            hint="Use the shipped model, or run vision-ai train.",
+        )
+
+
+def open_index(workspace: Workspace, model: ModelFolder) -> Index:
+    """The index that was built here; where none was, the exemplars that came with the model.
+
+    Raises:
+        StaleIndexError: the built index belongs to another model or style.
+        CorruptFileError: it is damaged.
+    """
+    try:
+        return index.load(workspace.paths.index, model=model.version, style=raster.STYLE_HASH)
+    except EmptyIndexError:
+        return Index(exemplars(model))
+
+
+def exemplars(model: ModelFolder) -> Embeddings:
+    """The labelled charts that came with a model.
+
+    Raises:
+        StaleIndexError: another model made them.
+    """
+    rows = vectors.load(model.exemplars)
+    if rows.model != model.version:
+        raise StaleIndexError(
+            f"Exemplars in {model.path} were made by {rows.model!r}: expected {model.version!r}.",
+            hint="Run vision-ai train again, or install vision-ai again.",
+        )
+    return rows
+
+
+def prompts(model: ModelFolder) -> Prototypes:
+    """Where the descriptions of each class point, as stored with the model."""
+    stored = model.manifest.prototypes
+
+    def stack(names: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([stored[name] for name in names], np.float32)
+
+    return Prototypes(stack([r.name for r in READINGS]), stack([f"phase:{p}" for p in PHASES]))
+
+
+def spans_of(
+    symbols: Sequence[str], intervals: Sequence[Interval], as_of_ms: Sequence[int]
+) -> Spans:
+    """The time that charts occupy whose last candles closed at `as_of_ms`."""
+    return Spans.at(symbols, [interval.value for interval in intervals], as_of_ms)
+
+
+def _scale(bars: NDArray[np.float64]) -> Floats:
+    return outcomes.volatility(bars)
+
+
+def _unknown(n: int) -> Floats:
+    return np.full(n, np.nan)

@@ -1,0 +1,295 @@
+"""Candles to pictures and predictions on disk: one symbol, a whole market, or a picture.
+
+A file that stands is never written again: the same candles give the same picture and the same
+prediction, so a second run adds nothing.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vision_ai import predict_cv_setup, records
+from vision_ai.config import Paths
+from vision_ai.domain import (
+    CHART_INTERVALS,
+    Interval,
+    Klines,
+    iso,
+    parse_interval,
+    parse_symbol,
+    parse_time,
+)
+from vision_ai.errors import KlinesError, VisionError
+from vision_ai.labels import rules
+from vision_ai.market.bybit import Bybit
+from vision_ai.pipeline import candles, show
+from vision_ai.pipeline.reader import Reader, spans_of
+from vision_ai.pipeline.workspace import Report, Workspace, progress
+from vision_ai.pipeline.workspace import intervals as chosen
+from vision_ai.predict_cv_setup import UNNAMED, Answers, Chart, Provenance
+from vision_ai.records import Prediction
+
+logger = logging.getLogger(__name__)
+
+LATE = 2
+"""Candles that an exchange may be late with before a market counts as halted."""
+
+Windows = dict[str, list[Klines]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The charts of several symbols, from one venue at one time."""
+
+    venue: str
+    windows: Windows
+    failed: dict[str, VisionError]
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """What could not be charted, and why."""
+        return {symbol: str(error) for symbol, error in self.failed.items()}
+
+
+def snapshot(
+    workspace: Workspace,
+    symbols: Sequence[str],
+    *,
+    intervals: Sequence[str] | None = None,
+    as_of: str | None = None,
+) -> Report:
+    """Draw the newest charts of the symbols; those that stand are kept.
+
+    Raises:
+        SymbolError: a symbol is not valid.
+        IntervalError: an interval has no chart.
+        TransientError: the exchange cannot be asked at all.
+    """
+    wanted = chosen(intervals)
+    found = _find(workspace, [parse_symbol(s) for s in symbols], None, as_of, wanted)
+    drawn = _draw_all(workspace, found)
+    charts = {
+        name: [str(workspace.paths.root / path) for path in made] for name, made in drawn.items()
+    }
+    lines = [path for made in charts.values() for path in made]
+    return Report({"venue": found.venue, "charts": charts}, lines, found.missing)
+
+
+def predict(workspace: Workspace, symbol: str, *, as_of: str | None = None) -> Report:
+    """Predict one symbol and say everything about it.
+
+    Raises:
+        VisionError: whatever keeps the symbol from being read.
+    """
+    checked = parse_symbol(symbol)
+    found = _find(workspace, [checked], None, as_of, CHART_INTERVALS)
+    if checked in found.failed:
+        raise found.failed[checked]
+    reader = Reader.open(workspace)
+    prediction = _predict_all(workspace, reader, found, _draw_all(workspace, found))[checked]
+    path = workspace.paths.prediction(checked, parse_time(prediction.as_of))
+    content = {"prediction": prediction.model_dump(mode="json"), "path": str(path)}
+    return Report(content, show.prediction(prediction, workspace.paths.root, path))
+
+
+def scan(
+    workspace: Workspace,
+    symbols: Sequence[str] | None,
+    *,
+    top: int | None = None,
+    as_of: str | None = None,
+    charts: bool = True,
+) -> Report:
+    """Predict many symbols; what cannot be read is named, the rest is kept.
+
+    Raises:
+        SymbolError: a symbol is not valid.
+        TransientError: the exchange cannot be asked at all.
+    """
+    checked = [parse_symbol(s) for s in symbols] if symbols else None
+    reader = Reader.open(workspace)
+    found = _find(workspace, checked, top, as_of, CHART_INTERVALS)
+    drawn = _draw_all(workspace, found) if charts else {}
+    predictions = _predict_all(workspace, reader, found, drawn)
+    content = {
+        "venue": found.venue,
+        "charts": sum(len(made) for made in drawn.values()),
+        "predictions": {
+            name: str(workspace.paths.prediction(name, parse_time(prediction.as_of)))
+            for name, prediction in predictions.items()
+        },
+    }
+    return Report(content, show.table(predictions), found.missing)
+
+
+def predict_image(
+    workspace: Workspace, path: Path, *, symbol: str | None = None, interval: str | None = None
+) -> Report:
+    """Read a picture of a chart: one of ours, or anybody's.
+
+    A picture of ours says itself which candles it shows; of another one, symbol and interval are
+    what the caller says, and there is no price scale, so no outcome bands.
+
+    Raises:
+        ImageError: the picture shows no 96 candles that could be made out.
+    """
+    from vision_ai.charts import png, screen
+
+    image = png.read(path)
+    bars = screen.read_bars(image)
+    meta = image.meta
+    length = meta.interval if meta else parse_interval(interval or Interval.M15)
+    name = meta.symbol if meta else (parse_symbol(symbol) if symbol else UNNAMED)
+    last_ms = meta.last_open_ms if meta else _now_ms() // length.ms * length.ms - length.ms
+    shown = Chart(
+        interval=length,
+        first_ms=last_ms - (bars.shape[1] - 1) * length.ms,
+        last_ms=last_ms,
+        last_close=float(bars[0, -1, 3]) if meta else None,
+        klines_hash=meta.klines if meta else hashlib.sha256(image.pixels.tobytes()).hexdigest(),
+    )
+    reader = Reader.open(workspace)
+    spans = spans_of([name], [length], [shown.as_of_ms])
+    answers = reader.answers(bars, spans, has_scale=meta is not None)
+    made_by = _provenance(reader, "image", source="image")
+    prediction = predict_cv_setup.assemble(
+        name, [shown], answers, reader.index.rows, made_by, shown=workspace.config.predict.shown
+    )
+    content = {"prediction": prediction.model_dump(mode="json"), "path": None}
+    return Report(content, show.prediction(prediction, workspace.paths.root, None))
+
+
+def windows_of(klines: Klines, as_of_ms: int, intervals: Sequence[Interval]) -> list[Klines]:
+    """The newest chart of each interval that was complete at `as_of_ms`.
+
+    Raises:
+        KlinesError: too few candles, a gap, a market that stands still or has stopped.
+    """
+    windows = []
+    for interval in intervals:
+        window = klines.resample(interval).last_window(as_of_ms)
+        last_ms = int(window.close_ms[-1])
+        if as_of_ms - last_ms >= (1 + LATE) * interval.ms:
+            raise KlinesError(
+                f"{klines.symbol} {interval}: the newest candle closed at {iso(last_ms)}, expected "
+                f"one close to {iso(as_of_ms)}.",
+                hint="The market is halted or delisted, or the time asked for is not in the data.",
+            )
+        windows.append(window)
+    return windows
+
+
+def _find(
+    workspace: Workspace,
+    symbols: Sequence[str] | None,
+    top: int | None,
+    as_of: str | None,
+    intervals: Sequence[Interval],
+) -> Found:
+    asked_ms = None if as_of is None else parse_time(as_of)
+    with Bybit(workspace.config.market) as exchange:
+        now_ms = exchange.server_time()
+        as_of_ms = now_ms if asked_ms is None else min(asked_ms, now_ms)
+        wanted = list(symbols) if symbols is not None else exchange.universe(top)
+        fetched = candles.sync(workspace, exchange, wanted, as_of_ms)
+        venue = exchange.venue()
+    windows: Windows = {}
+    failed: dict[str, VisionError] = {}
+    for symbol, result in fetched.items():
+        try:
+            if isinstance(result, VisionError):
+                raise result
+            windows[symbol] = windows_of(result, as_of_ms, intervals)
+        except VisionError as error:
+            failed[symbol] = error
+    return Found(venue, windows, failed)
+
+
+def _draw_all(workspace: Workspace, found: Found) -> dict[str, list[str]]:
+    """Paths of the pictures, relative to the data root, in the order of each symbol's windows."""
+    from vision_ai.charts import mpl
+
+    every = [(symbol, window) for symbol, made in found.windows.items() for window in made]
+    drawn: dict[str, list[str]] = {symbol: [] for symbol in found.windows}
+    for symbol, window in progress(every, total=len(every), what="Drawing charts"):
+        path = _chart_path(workspace.paths, window)
+        if not path.exists():
+            records.write_bytes(path, mpl.draw(window, workspace.config.chart))
+        drawn[symbol].append(path.relative_to(workspace.paths.root).as_posix())
+    return drawn
+
+
+def _predict_all(
+    workspace: Workspace, reader: Reader, found: Found, drawn: dict[str, list[str]]
+) -> dict[str, Prediction]:
+    every = [window for made in found.windows.values() for window in made]
+    if not every:
+        return {}
+    spans = spans_of(
+        [w.symbol for w in every], [w.interval for w in every], [int(w.close_ms[-1]) for w in every]
+    )
+    answers = reader.answers(np.stack([w.bars for w in every]), spans)
+    made_by = _provenance(reader, found.venue)
+    predictions, at = {}, 0
+    for symbol, windows in found.windows.items():
+        rows = np.arange(at, at + len(windows))
+        at += len(windows)
+        paths: list[str | None] = [*drawn.get(symbol, [None] * len(windows))]
+        charts = [_chart(window, path) for window, path in zip(windows, paths, strict=True)]
+        predictions[symbol] = _keep(workspace, symbol, charts, answers.take(rows), reader, made_by)
+    return predictions
+
+
+def _keep(
+    workspace: Workspace,
+    symbol: str,
+    charts: list[Chart],
+    answers: Answers,
+    reader: Reader,
+    made_by: Provenance,
+) -> Prediction:
+    prediction = predict_cv_setup.assemble(
+        symbol, charts, answers, reader.index.rows, made_by, shown=workspace.config.predict.shown
+    )
+    path = workspace.paths.prediction(symbol, parse_time(prediction.as_of))
+    if path.exists():
+        repair = f"Move {path} away and run the same command again."
+        return records.read_document(path, Prediction, repair=repair)
+    records.write_document(path, prediction)
+    return prediction
+
+
+def _chart(window: Klines, path: str | None) -> Chart:
+    return Chart(
+        interval=window.interval,
+        first_ms=int(window.open_ms[0]),
+        last_ms=int(window.open_ms[-1]),
+        last_close=float(window.bars[-1, 3]),
+        klines_hash=window.digest,
+        path=path,
+    )
+
+
+def _chart_path(paths: Paths, window: Klines) -> Path:
+    return paths.chart(window.symbol, window.interval, int(window.close_ms[-1]))
+
+
+def _provenance(reader: Reader, venue: str, *, source: str = "klines") -> Provenance:
+    return Provenance(
+        model_version=reader.model.version,
+        index_version=reader.index.version,
+        style_hash=reader.model.manifest.style,
+        rules_version=rules.RULES_VERSION,
+        created_ms=_now_ms(),
+        venue=venue,
+        source="image" if source == "image" else "klines",
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -255,9 +255,9 @@ def test_requests_of_all_threads_are_paced() -> None:
 def test_candles_of_another_origin_have_another_venue() -> None:
     with replay() as server, client(server) as exchange:
         assert exchange.venue() == "simulated-7-linear"
-    with Replay(Listing.from_klines("bybit", candles()), Clock(NOW)) as impostor:
-        with client(impostor) as exchange:
-            assert exchange.venue() == "replay-bybit-linear"
+    markets = Listing.from_klines("bybit", candles())
+    with Replay(markets, Clock(NOW)) as impostor, client(impostor) as exchange:
+        assert exchange.venue() == "replay-bybit-linear"
     with Bybit(MarketConfig()) as exchange:
         assert exchange.venue() == "bybit-linear"
     with Bybit(MarketConfig(base_url="https://api-testnet.bybit.com", category="spot")) as testnet:

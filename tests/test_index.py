@@ -154,6 +154,20 @@ def test_many_queries_are_answered_in_chunks_as_one_by_one():
         np.testing.assert_array_equal(together.rows[one], alone.rows)
 
 
+def test_crowds_of_near_ties_are_ranked_as_brute_force_ranks_them():
+    """FAISS's own order among thousands of near-equals is rounding noise, and must not show."""
+    rows = embeddings(3000, seed=11, symbols=600, hours=20_000, noise=0.0)
+    rng = np.random.default_rng(0)
+    vectors = rows.vectors[rng.integers(0, 2, 3000)] + rng.normal(0, 2e-7, rows.vectors.shape)
+    rows = with_rows(rows, vectors=vectors.astype(np.float32))
+    asked = embeddings(30, seed=12)
+    later = [START + 100_000 * HOUR] * 30
+    queries = Spans.at(asked.symbol.tolist(), asked.interval.tolist(), later)
+    fast = Index(rows).search(asked.vectors, queries, purge=Live(), k=5)
+    slow = ExactIndex(rows).search(asked.vectors, queries, purge=Live(), k=5)
+    np.testing.assert_array_equal(fast.rows, slow.rows)
+
+
 def test_an_interval_that_the_index_lacks_finds_nothing():
     rows = embeddings(50, seed=7)
     hourly = rows.take(rows.interval == "1h")

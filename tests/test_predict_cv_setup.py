@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -120,6 +121,23 @@ def test_charts_unlike_anything_seen_are_not_guessed_at(fitted, index):
     assert answers.abstained.mean() > 0.9
     known = predict.read(gathered(charts_of(200, 8, START + 9000 * HOUR), index), fitted)
     assert known.abstained.mean() < 0.06
+
+
+def test_distance_alone_is_enough_to_stay_silent(index):
+    """Without prompts there is no second opinion."""
+    fold = charts_of(1000, 2, START + 5000 * HOUR)
+    blank = np.zeros((1, len(READINGS)))
+
+    def wordless(rows: Embeddings) -> predict.Evidence:
+        evidence = gathered(rows, index)
+        return replace(evidence, text_reading=blank.repeat(len(rows), axis=0))
+
+    calibration = fit(wordless(fold), fold, index.rows, level=0.8)
+    strange = embeddings(200, seed=9, dim=DIM, start_ms=START + 9000 * HOUR)
+    vectors = around(np.zeros((200, DIM)), 1.0, np.random.default_rng(0))
+    strange = with_rows(strange, vectors=vectors)
+    assert predict.read(wordless(strange), calibration).abstained.mean() > 0.9
+    assert predict.read(wordless(fold), calibration).abstained.mean() < 0.03
 
 
 def test_abstention_claims_nothing_and_says_why(fitted, index):

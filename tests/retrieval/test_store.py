@@ -98,6 +98,13 @@ def test_earlier_versions_stay_and_can_be_read(tmp_path):
     assert len(index.load(tmp_path)) == 20
 
 
+def test_the_pointer_is_replaced_and_never_emptied(tmp_path):
+    first = index.build(tmp_path, embeddings(10), now_ms=START)
+    with (tmp_path / "current").open() as opened_before:
+        index.build(tmp_path, embeddings(20), now_ms=START)
+        assert opened_before.read().strip() == first.version
+
+
 def test_orphans_of_a_killed_build_are_swept(tmp_path):
     (tmp_path / ".building-x").mkdir(parents=True)
     index.build(tmp_path, embeddings(3), now_ms=START)

@@ -1,0 +1,106 @@
+"""The newest prediction of a symbol, if it may still move a decision."""
+
+import logging
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from vision_ai import records
+from vision_ai.config import DecisionConfig, Paths, data_root
+from vision_ai.domain import iso, parse_symbol, parse_time, stamp
+from vision_ai.errors import CorruptFileError
+from vision_ai.records import Prediction
+
+logger = logging.getLogger(__name__)
+
+_H_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class CvReading:
+    """A prediction that may be used, or none and why.
+
+    Attributes:
+        prediction: None where it is missing, stale, damaged or abstained.
+        reason: one sentence, empty where there is a prediction.
+    """
+
+    prediction: Prediction | None
+    reason: str = ""
+
+
+def load_cv_prediction(
+    symbol: str,
+    *,
+    root: Path | None = None,
+    config: DecisionConfig | None = None,
+    now_ms: int | None = None,
+) -> Prediction | None:
+    """The newest prediction of a symbol, or None (the log says why).
+
+    Args:
+        symbol: such as `BTCUSDT`; checked before it becomes a path.
+        root: data root; `VISION_AI_DATA` or `data` where left out.
+        config: after how long a prediction is stale.
+        now_ms: the clock, UTC milliseconds; later predictions are not looked at.
+
+    Raises:
+        SymbolError: the symbol is not valid.
+    """
+    found = find_cv_prediction(symbol, root=root, config=config, now_ms=now_ms)
+    if found.reason:
+        logger.info("cv prediction unused symbol=%s reason=%s", parse_symbol(symbol), found.reason)
+    return found.prediction
+
+
+def find_cv_prediction(
+    symbol: str,
+    *,
+    root: Path | None = None,
+    config: DecisionConfig | None = None,
+    now_ms: int | None = None,
+) -> CvReading:
+    """The same as `load_cv_prediction`, together with the reason.
+
+    An older prediction never stands in for a damaged or abstaining newer one.
+
+    Raises:
+        SymbolError: the symbol is not valid.
+    """
+    symbol = parse_symbol(symbol)
+    now = wall_ms() if now_ms is None else now_ms
+    path = _newest(Paths(root or data_root()), symbol, now)
+    if path is None:
+        return CvReading(None, f"there is no prediction of {symbol}")
+    try:
+        prediction = records.read_document(path, Prediction, repair="Predict again.")
+    except CorruptFileError as error:
+        return CvReading(None, f"the prediction is damaged: {error.message}")
+    if f"{prediction.symbol}_{stamp(parse_time(prediction.as_of))}" != path.stem:
+        return CvReading(None, f"the prediction is damaged: {path.name} is of {prediction.symbol}")
+    return _usable(prediction, config or DecisionConfig(), now)
+
+
+def wall_ms() -> int:
+    """The time now, UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def _newest(paths: Paths, symbol: str, now_ms: int) -> Path | None:
+    name = re.compile(rf"{symbol}_\d{{8}}_\d{{4}}\Z")
+    found = (path for path in paths.predictions.glob(f"{symbol}_*.json") if name.match(path.stem))
+    past = (path for path in found if path.stem <= f"{symbol}_{stamp(now_ms)}")
+    return max(past, default=None, key=lambda path: path.stem)
+
+
+def _usable(prediction: Prediction, config: DecisionConfig, now_ms: int) -> CvReading:
+    age_h = (now_ms - parse_time(prediction.as_of)) / _H_MS
+    if age_h > config.stale_after_h:
+        text = f"the prediction of {prediction.as_of} is stale: {age_h:.1f} h old at {iso(now_ms)}"
+        return CvReading(None, f"{text}, at most {config.stale_after_h:g} h count")
+    if prediction.abstained:
+        lead = prediction.intervals.get(prediction.lead_interval)
+        why = lead.abstained_because if lead and lead.abstained_because else "no reason was given"
+        return CvReading(None, f"the prediction abstained: {why}")
+    return CvReading(prediction)

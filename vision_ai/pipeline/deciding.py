@@ -1,0 +1,43 @@
+"""Candles and the newest prediction to a decision."""
+
+from typing import Any
+
+from vision_ai.domain import Interval, Klines, parse_symbol
+from vision_ai.errors import VisionError
+from vision_ai.market.bybit import Bybit
+from vision_ai.pipeline import candles
+from vision_ai.pipeline.workspace import Report, Workspace
+from vision_ai.trader_decision import simulate_trader_decision_advanced
+
+
+def decide(workspace: Workspace, symbol: str) -> Report:
+    """Score a trade in a symbol from its candles and its newest prediction.
+
+    Raises:
+        SymbolError: the symbol is not valid.
+        TransientError: the exchange cannot be asked.
+    """
+    checked = parse_symbol(symbol)
+    with Bybit(workspace.config.market) as exchange:
+        now_ms = exchange.server_time()
+        fetched = candles.sync(workspace, exchange, [checked], now_ms)[checked]
+    if isinstance(fetched, VisionError):
+        raise fetched
+
+    def load(_: str, interval: Interval) -> Klines:
+        return fetched.resample(interval)
+
+    ctx: dict[str, Any] = simulate_trader_decision_advanced(
+        {"symbol": checked},
+        root=workspace.paths.root,
+        config=workspace.config.decision,
+        loader=load,
+        now_ms=now_ms,
+    )
+    lines = [
+        f"{checked}: {ctx['decision']}, score {ctx['final_score']:.2f}, grade {ctx['grade']}",
+        *(f"  {name:<28}{part:+.3f}" for name, part in ctx["score_breakdown"].items()),
+        "Because:",
+        *(f"  {reason}" for reason in ctx["decision_reasons"]),
+    ]
+    return Report(ctx, lines)

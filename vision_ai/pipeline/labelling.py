@@ -1,0 +1,161 @@
+"""What the rule book sees in stored candles: how often, and what it looks like."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai import records
+from vision_ai.charts import sheet
+from vision_ai.domain import CLOSE, HIGH, LOW, PHASES, READINGS, WINDOW, Klines, Label
+from vision_ai.errors import InputError
+from vision_ai.labels import rules, stats
+from vision_ai.labels.stats import Statistics
+from vision_ai.market import files
+from vision_ai.pipeline.workspace import Report, progress
+from vision_ai.pipeline.workspace import intervals as chosen
+
+EXAMPLES = 24
+PER_MARKET = 3
+"""Examples of one market and interval on a sheet, so that no one market fills it."""
+
+LOOKED_AT = 1500
+"""Random windows of each market and interval that are searched for examples."""
+
+HIDDEN = ("atr", "level", "box_top", "box_bottom")
+"""Facts that the lines on the chart already show."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Example:
+    title: str
+    bars: NDArray[np.float64]
+    label: Label
+
+
+def statistics(klines: Path, *, intervals: Sequence[str] | None, limit: int | None) -> Statistics:
+    """How often each label occurs in a folder of candles, how long it lasts, how clear it is.
+
+    Raises:
+        KlinesError: no candles in the folder.
+        IntervalError: an interval has no chart.
+    """
+    wanted = chosen(intervals)
+    paths = files.candle_files(klines)[:limit]
+    read = (files.read_file(path) for path in paths)
+    return stats.statistics(progress(read, total=len(paths), what="Labelling"), wanted)
+
+
+def contact_sheet(
+    klines: Path,
+    name: str,
+    *,
+    out: Path,
+    intervals: Sequence[str] | None,
+    limit: int | None,
+    seed: int,
+) -> Report:
+    """Draw up to 24 random real charts of one label with their facts, as a PNG.
+
+    Raises:
+        InputError: no such label, or no chart of it in these candles.
+        StorageError: the picture could not be written.
+    """
+    matches = _matcher(name)
+    rng = np.random.default_rng(seed)
+    paths = files.candle_files(klines)
+    order = rng.permutation(len(paths))[:limit]
+    found: list[_Example] = []
+    for at in progress(order, total=len(order), what="Looking for examples"):
+        candles = files.read_file(paths[at])
+        for interval in chosen(intervals):
+            if interval.ms % candles.interval.ms == 0:
+                found += _examples(candles.resample(interval), matches, rng)
+        if len(found) >= EXAMPLES:
+            break
+    if not found:
+        raise InputError(
+            f"No chart of {name!r} in {klines}.", hint="Give it more candles, or another --seed."
+        )
+    found = found[:EXAMPLES]
+    picture = sheet.contact_sheet(
+        np.stack([example.bars for example in found]),
+        [_caption(example) for example in found],
+        [_levels(example) for example in found],
+    )
+    records.write_bytes(out, picture)
+    titles = [example.title for example in found]
+    return Report({"label": name, "sheet": str(out), "examples": titles}, [str(out)])
+
+
+class _Matcher:
+    """Whether labels are of the kind that was asked for."""
+
+    def __init__(self, readings: set[int], phases: set[int]) -> None:
+        self.readings = np.array(sorted(readings))
+        self.phases = np.array(sorted(phases))
+
+    def rows(self, reading: NDArray[np.int8], phase: NDArray[np.int8]) -> NDArray[np.int64]:
+        """Rows of that kind."""
+        return np.flatnonzero(np.isin(reading, self.readings) & np.isin(phase, self.phases))
+
+
+def _matcher(name: str) -> _Matcher:
+    every_reading, every_phase = set(range(len(READINGS))), set(range(len(PHASES)))
+    readings = {c for c, r in enumerate(READINGS) if name in (r.name, r.setup)}
+    phases = {c for c, p in enumerate(PHASES) if name == f"phase:{p}"}
+    if readings:
+        return _Matcher(readings, every_phase)
+    if phases:
+        return _Matcher(every_reading, phases)
+    known = [r.name for r in READINGS] + [f"phase:{p}" for p in PHASES]
+    raise InputError(
+        f"Label {name[:40]!r} is not known.", hint=f"Use a setup, or one of {', '.join(known)}."
+    )
+
+
+def _examples(klines: Klines, kind: _Matcher, rng: np.random.Generator) -> Iterator[_Example]:
+    ends = klines.window_ends()
+    ends = np.sort(rng.choice(ends, min(len(ends), LOOKED_AT), replace=False))
+    if not len(ends):
+        return
+    bars = klines.windows(ends)
+    labels = rules.label(bars)
+    rows = kind.rows(labels.reading, labels.phase)
+    for row in rng.choice(rows, min(len(rows), PER_MARKET), replace=False):
+        yield _Example(_title(klines, int(ends[row])), bars[row], labels[int(row)])
+
+
+def _title(klines: Klines, end: int) -> str:
+    when = np.datetime64(int(klines.close_ms[end]), "ms").astype("datetime64[m]")
+    return f"{klines.symbol} {klines.interval} {str(when).replace('T', ' ')}"
+
+
+def _caption(example: _Example) -> str:
+    label = example.label
+    facts = [
+        f"{name} {value:.1f}" for name, value in label.facts.items() if value and name not in HIDDEN
+    ]
+    clear = " (clear)" if label.clear else ""
+    return (
+        f"{example.title}  {label.reading.name}, {label.phase}{clear}\n"
+        f"{'  '.join(facts[:4])}\n{'  '.join(facts[4:7])}"
+    )
+
+
+def _levels(example: _Example) -> list[sheet.Level]:
+    facts, bars = example.label.facts, example.bars
+    close = float(bars[-1, CLOSE])
+    levels = []
+    if facts["box_bars"]:
+        ended = WINDOW - facts["box_ended"]
+        levels += [
+            (close * float(np.exp(facts[edge])), ended - facts["box_bars"], ended)
+            for edge in ("box_top", "box_bottom")
+        ]
+    if facts["level"]:
+        levels.append((close * float(np.exp(facts["level"])), WINDOW - 8.0, WINDOW + 4.0))
+    low, high = float(bars[:, LOW].min()), float(bars[:, HIGH].max())
+    return [level for level in levels if low * 0.97 < level[0] < high * 1.03]

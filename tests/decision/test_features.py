@@ -56,7 +56,7 @@ def test_a_flat_chart_scores_no_trend_and_no_reaction() -> None:
         "trend_strength": 0,
         "pullback_quality": 0,
         "support_reaction": 0,
-        "liquidity_pattern_score": 0.3,
+        "liquidity_pattern_score": 0.5,
         "psych_score": 0,
         "market_phase_modifier": 0.5,
     }
@@ -66,7 +66,7 @@ def test_a_straight_climb_is_a_full_trend_in_a_directed_phase() -> None:
     found = features.compute(path(list(100 * 1.002 ** np.arange(96))), None)
     assert found["trend_strength"] == pytest.approx(1)
     assert found["market_phase_modifier"] == 1
-    assert found["liquidity_pattern_score"] == pytest.approx(0.6)
+    assert found["liquidity_pattern_score"] == 1
 
 
 def climb_and_give_back(share: float) -> Floats:

@@ -15,13 +15,13 @@ from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, WINDOW, Floats
 TREND = 48
 """Candles that a trend is fitted to: half a chart."""
 
-FULL_TREND_ATR = 8.0
+FULL_TREND_ATR = 6.0
 """A fitted move of this many true ranges over `TREND` candles is a full trend."""
 
 BEST_PULLBACK, DEEPEST_PULLBACK = 0.382, 0.786
 """Share of the leg given back: the best, and the one from which on the leg has failed."""
 
-ER_LIMIT = 3.0
+ER_LIMIT = 2.0
 """Standard deviations of a random walk at which a phase counts as fully directed."""
 
 
@@ -74,23 +74,27 @@ def _true_range(bars: Floats, candles: int = 14) -> float:
     return max(float(ranges.mean()), 1e-12)
 
 
-def _trend(bars: Floats) -> float:
-    """Signed strength of the trend, -1 to 1.
-
-    R² of the line through the last 48 log closes, times the move along it in true ranges over
-    8, at most 1: a straight line that leads somewhere.
-    """
+def _line(bars: Floats) -> tuple[float, float, float]:
+    """The line through the last closes: slope per candle, value at the last one, correlation."""
     closes = bars[-TREND:, CLOSE]
     steps = np.arange(len(closes)) - (len(closes) - 1) / 2
     centred = closes - closes.mean()
-    total = float(centred @ centred)
-    if total <= 0:
-        return 0.0
-    product = float(centred @ steps)
     squares = float(steps @ steps)
-    r_squared = product * product / (squares * total)
-    travelled = product / squares * (len(closes) - 1) / _true_range(bars)
-    return _unit(r_squared) * max(-1.0, min(1.0, travelled / FULL_TREND_ATR))
+    slope = float(centred @ steps) / squares
+    spread = math.sqrt(squares * float(centred @ centred))
+    correlation = slope * squares / spread if spread > 0 else 0.0
+    return slope, float(closes.mean()) + slope * float(steps[-1]), correlation
+
+
+def _trend(bars: Floats) -> float:
+    """Signed strength of the trend, -1 to 1.
+
+    Correlation of the last 48 log closes with time, times the move along their line in true
+    ranges over 6, at most 1: a straight line that leads somewhere.
+    """
+    slope, _, correlation = _line(bars)
+    travelled = abs(slope) * (TREND - 1) / _true_range(bars)
+    return max(-1.0, min(1.0, correlation)) * min(1.0, travelled / FULL_TREND_ATR)
 
 
 def pullback_quality(bars: Floats, volume: Floats) -> float:
@@ -114,35 +118,35 @@ def pullback_quality(bars: Floats, volume: Floats) -> float:
 
 
 def support_reaction(bars: Floats) -> float:
-    """How price met the floor of the 48 candles before the last 8 and came back.
+    """How price met a support and came back, at the better of two supports.
 
-    Nearness of the last 8 candles' low to that floor (1 at it, 0 a true range away) times the
-    way back from that low (full at two true ranges); 0 once the close is through the floor.
+    These are the floor of the 48 candles before the last 8, and the line through the last 48
+    closes. Nearness of the last 8 candles' low to it (1 at it, 0 a true range away) times the
+    way back from that low (full at two true ranges); 0 where the close is below it.
     """
     size = _true_range(bars)
-    floor = float(bars[-56:-8, LOW].min())
-    low = float(bars[-8:, LOW].min())
-    close = float(bars[-1, CLOSE])
-    if close < floor:
-        return 0.0
-    return _unit(1 - abs(low - floor) / size) * _unit((close - low) / (2 * size))
+    low, close = float(bars[-8:, LOW].min()), float(bars[-1, CLOSE])
+    back = _unit((close - low) / (2 * size))
+    floor, line = float(bars[-56:-8, LOW].min()), _line(bars)[1]
+    near = (_unit(1 - abs(low - level) / size) for level in (floor, line) if close >= level)
+    return back * max(near, default=0.0)
 
 
 def liquidity_pattern_score(bars: Floats, volume: Floats) -> float:
-    """Whether volume and stops were taken in the trend's favour.
+    """Whether volume or stops were taken in the trend's favour: the larger of two.
 
-    0.6 times the share of the last 24 candles' volume that closed with the trend (one half
-    where nothing traded), plus 0.4 times the depth, in true ranges, at most 1, to which the
-    last 12 candles swept below the floor of the 36 before them and closed back above it.
+    The tilt of volume: 0 where a quarter or less of the last 24 candles' volume closed with the
+    trend, 1 from three quarters on. The sweep: depth in true ranges, at most 1, to which the
+    last 12 candles fell below the floor of the 36 before them, if price closed back above it.
     """
     recent, traded = bars[-24:], volume[-24:]
     total = float(traded.sum())
     body = np.sign(recent[:, CLOSE] - recent[:, OPEN])
     share = float((traded * (1 + body) / 2).sum()) / total if total > 0 else 0.5
     floor = float(bars[-48:-12, LOW].min())
-    swept = floor - float(bars[-12:, LOW].min())
+    swept = (floor - float(bars[-12:, LOW].min())) / _true_range(bars)
     back = bars[-1, CLOSE] > floor
-    return 0.6 * share + 0.4 * (_unit(swept / _true_range(bars)) if back else 0.0)
+    return max(_unit(2 * share - 0.5), _unit(swept) if back else 0.0)
 
 
 def psych_score(bars: Floats) -> float:
@@ -163,7 +167,7 @@ def market_phase_modifier(bars: Floats) -> float:
     """How directed the whole chart is, with the trend above one half, against it below.
 
     Efficiency ratio (Kaufman 1995: net move over the sum of moves) over the standard deviation
-    that it has in a random walk; 3 of them are full.
+    that it has in a random walk; 2 of them are full.
     """
     moves = np.diff(bars[:, CLOSE])
     way = float(np.abs(moves).sum())

@@ -133,18 +133,18 @@ class _Shelf:
     """The rows of one interval, as FAISS holds them."""
 
     numbers: Ints  # rows of the whole index
-    vectors: Vectors
+    vectors: Vectors  # of the whole index
     spans: Spans
     market: Ints  # code of symbol and interval
     flat: Any
 
     @classmethod
     def of(cls, rows: Embeddings, spans: Spans, numbers: Ints) -> Self:
-        vectors = np.ascontiguousarray(rows.vectors[numbers], np.float32)
         mine = spans.take(numbers)
         names = np.char.add(np.char.add(mine.symbol, " "), mine.interval)
         market = np.unique(names, return_inverse=True)[1] if len(mine) else np.empty(0, np.int64)
-        return cls(numbers, vectors, mine, market.astype(np.int64), _flat(vectors))
+        flat = _flat(rows.vectors[numbers])
+        return cls(numbers, rows.vectors, mine, market.astype(np.int64), flat)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -190,7 +190,11 @@ class _Shelf:
             left = m < admitted[group[0]].sum()
             worst[group] = np.where(full & left, scores[:, -1] + _DOUBT, -np.inf)
         exact = np.einsum(
-            "qmd,qd->qm", self.vectors[rows], vectors, dtype=np.float64, casting="safe"
+            "qmd,qd->qm",
+            self.vectors[self.numbers[rows]],
+            vectors,
+            dtype=np.float64,
+            casting="safe",
         )
         exact = np.where(rows >= 0, np.round(exact / STEP) * STEP, -np.inf)
         order = np.lexsort((rows, -exact), axis=1)
@@ -338,7 +342,7 @@ def _alike(admitted: Bools) -> Iterator[tuple[NDArray[np.uint8] | None, Ints]]:
 
 def _flat(vectors: Vectors) -> Any:
     flat = _faiss().IndexFlatIP(vectors.shape[1])
-    flat.add(vectors)
+    flat.add(np.ascontiguousarray(vectors, np.float32))
     return flat
 
 

@@ -56,10 +56,18 @@ def found(neighbors: Neighbors, query: int) -> list[int]:
 
 
 @settings(max_examples=50, deadline=None)
-@given(rows=crowded(), asked=crowded(max_size=8), purge=PURGES, k=st.integers(1, 12))
-def test_faiss_search_equals_brute_force_with_ties_and_purge(rows, asked, purge, k):
+@given(
+    rows=crowded(),
+    asked=crowded(max_size=8),
+    purge=PURGES,
+    k=st.integers(1, 12),
+    shared=st.sampled_from([0, 30, 512]),
+)
+def test_faiss_search_equals_brute_force_with_ties_and_purge(rows, asked, purge, k, shared):
     queries = Spans.of(asked)
-    fast = Index(rows).search(asked.vectors, queries, purge=purge, k=k)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "_SHARED", shared)  # both ways to keep barred rows out
+        fast = Index(rows).search(asked.vectors, queries, purge=purge, k=k)
     slow = ExactIndex(rows).search(asked.vectors, queries, purge=purge, k=k)
     np.testing.assert_array_equal(fast.rows, slow.rows)
     np.testing.assert_array_equal(fast.similarity, slow.similarity)
@@ -152,6 +160,16 @@ def test_many_queries_are_answered_in_chunks_as_one_by_one():
             asked.vectors[one], queries.take(one), purge=Evaluation(DAY), k=5
         )
         np.testing.assert_array_equal(together.rows[one], alone.rows)
+
+
+def test_thousands_of_barred_rows_leave_the_same_answers_as_brute_force():
+    rows, asked = embeddings(3000, seed=13, hours=200), embeddings(40, seed=14, hours=600)
+    queries = Spans.of(asked)
+    fast = Index(rows).search(asked.vectors, queries, purge=Evaluation(DAY), k=6)
+    slow = ExactIndex(rows).search(asked.vectors, queries, purge=Evaluation(DAY), k=6)
+    np.testing.assert_array_equal(fast.rows, slow.rows)
+    assert (fast.rows == -1).any()
+    assert (fast.rows >= 0).any()
 
 
 def test_crowds_of_near_ties_are_ranked_as_brute_force_ranks_them():

@@ -32,6 +32,9 @@ STEP = 1e-6
 _DOUBT = 1e-5
 """How far FAISS's single-precision scores may stand from the exact ones."""
 
+_SHARED = 512
+"""Rows fetched per query up to which one matrix product for all queries is the faster way."""
+
 _CHUNK = 256
 """Queries ranked at once: the gathered candidates stay below 50 MB."""
 
@@ -181,14 +184,9 @@ class _Shelf:
 
     def _fetch(self, vectors: Vectors, admitted: Bools, m: int) -> tuple[Ints, Vectors, Bools]:
         """Candidates (q, m) in exact order, and which surely precede every row not fetched."""
-        rows = np.full((len(vectors), m), -1, np.int64)
-        worst = np.full(len(vectors), -np.inf)
-        for selector, group in _alike(admitted):
-            scores, ids = _ask(self.flat, vectors[group], m, selector)
-            rows[group] = ids
-            full = ids[:, -1] >= 0
-            left = m < admitted[group[0]].sum()
-            worst[group] = np.where(full & left, scores[:, -1] + _DOUBT, -np.inf)
+        rows, scores = self._nearest(vectors, admitted, m)
+        left = m < admitted.sum(axis=1)
+        worst = np.where(left, scores[:, -1] + _DOUBT, -np.inf)
         exact = np.einsum(
             "qmd,qd->qm",
             self.vectors[self.numbers[rows]],
@@ -201,6 +199,26 @@ class _Shelf:
         rows = np.take_along_axis(rows, order, 1)
         exact = np.take_along_axis(exact, order, 1)
         return rows, exact.astype(np.float32), (exact > worst[:, None]) | (rows < 0)
+
+    def _nearest(self, vectors: Vectors, admitted: Bools, m: int) -> tuple[Ints, Vectors]:
+        """The m admitted rows with the highest FAISS scores, padded with -1, and those scores.
+
+        Where few rows are barred, all queries share one matrix product that fetches as many rows
+        more, and the barred are struck out: among the best m + b rows at most b are barred. Else
+        FAISS skips the barred rows itself, for each group of queries that may see the same.
+        """
+        barred = int((~admitted).sum(axis=1).max())
+        if m + barred <= _SHARED:
+            scores, rows = _ask(self.flat, vectors, min(m + barred, len(self)), None)
+            struck = ~np.take_along_axis(admitted, rows, 1)
+            first = np.argsort(struck, axis=1, kind="stable")[:, :m]
+            rows, scores = np.where(struck, -1, rows), np.where(struck, -np.inf, scores)
+            return np.take_along_axis(rows, first, 1), np.take_along_axis(scores, first, 1)
+        rows = np.full((len(vectors), m), -1, np.int64)
+        scores = np.full((len(vectors), m), -np.inf, np.float32)
+        for bitmap, group in _alike(admitted):
+            scores[group], rows[group] = _ask(self.flat, vectors[group], m, bitmap)
+        return rows, scores
 
     def _distinct(self, ranked: Ints, sure: Bools, k: int) -> Ints:
         """Places (q, k) in `ranked` that remain when overlapping rows of a market count once."""

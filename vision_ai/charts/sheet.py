@@ -8,7 +8,6 @@ from PIL import Image, ImageDraw
 
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, Floats
 
-COLUMNS = 4
 CELL = (400, 300)
 CANDLE = 4
 CAPTION, PRICE, VOLUME_TOP = 42, 240, 296
@@ -19,23 +18,29 @@ Level = tuple[float, float, float]
 
 
 def contact_sheet(
-    bars: Floats, captions: Sequence[str], levels: Sequence[Sequence[Level]] | None = None
+    bars: Floats,
+    captions: Sequence[str],
+    levels: Sequence[Sequence[Level]] | None = None,
+    *,
+    columns: int = 4,
 ) -> bytes:
-    """Draw charts in a grid, four to a row, as one PNG.
+    """Draw charts in a grid as one PNG.
 
     Args:
         bars: raw candles of n charts, (n, candles, 5).
         captions: text above each chart, up to three lines.
-        levels: prices to mark on each chart, if any, with the candles they span.
+        levels: prices to mark on each chart, if any, with the candles they span; one that lies
+            outside the picture is left out.
+        columns: charts to a row.
 
     Returns:
         PNG bytes.
     """
-    rows = -(-len(bars) // COLUMNS)
-    page = Image.new("RGB", (COLUMNS * CELL[0], max(rows, 1) * CELL[1]), PAPER)
+    rows = -(-len(bars) // columns)
+    page = Image.new("RGB", (columns * CELL[0], max(rows, 1) * CELL[1]), PAPER)
     pen = ImageDraw.Draw(page)
     for i, chart in enumerate(np.asarray(bars, np.float64)):
-        corner = (i % COLUMNS * CELL[0], i // COLUMNS * CELL[1])
+        corner = (i % columns * CELL[0], i // columns * CELL[1])
         pen.multiline_text((corner[0] + 6, corner[1] + 2), captions[i], fill=INK, spacing=1)
         _draw(pen, corner, chart, levels[i] if levels else ())
     file = io.BytesIO()
@@ -65,4 +70,6 @@ def _draw(
         pen.rectangle((x, top + VOLUME_TOP - bar, x + 2, top + VOLUME_TOP), fill=colour)
     for price, start, stop in levels:
         y = row(float(np.log(price)))
-        pen.line((left + start * CANDLE, y, left + stop * CANDLE, y), fill=LEVEL)
+        if not top + CAPTION <= y <= top + PRICE:
+            continue
+        pen.line((left + start * CANDLE, y, left + min(stop, len(chart)) * CANDLE, y), fill=LEVEL)

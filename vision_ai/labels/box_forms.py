@@ -135,7 +135,7 @@ def inside(scene: Scene, t: Thresholds) -> Form:
         & (highest <= boxes.top + slack)
         & (lowest >= boxes.bottom - slack)
     )
-    return _choose(scene, holds, boxes.ended, level=boxes.bottom)
+    return _choose(scene, holds, boxes.ended)
 
 
 def _left_above(scene: Scene, t: Thresholds) -> tuple[Ages, Mask]:

@@ -1,7 +1,11 @@
 """The facts that come with every label: what was measured, in columns."""
 
+import math
+import textwrap
+
 import numpy as np
 
+from vision_ai.domain import WINDOW, Label
 from vision_ai.labels.leg_forms import trends
 from vision_ai.labels.measure import AGES, Array, Charts, Mask
 from vision_ai.labels.scene import Form, Scene
@@ -41,6 +45,15 @@ FLIPPED = {
 APART = 4
 """Bars from one counted touch to the next."""
 
+UNTOLD = ("atr", "chart_atr", "level", "box_top", "box_bottom", "box_ended")
+"""Facts that a contact sheet draws instead of telling."""
+
+LINE = 64
+"""Letters in a line of a caption."""
+
+TAIL = 12
+"""Bars over which the level that matters is drawn."""
+
 
 def chart_facts(scene: Scene) -> dict[str, Array]:
     """Facts of the whole chart; all others are 0 until they are written."""
@@ -70,6 +83,28 @@ def count_touches(charts: Charts, facts: dict[str, Array], t: Thresholds) -> Non
     inside = (ended <= AGES) & (ended + bars > AGES)
     facts["touches_top"][boxed] = _separate(inside & (charts.h[boxed] >= top - near))
     facts["touches_bottom"][boxed] = _separate(inside & (charts.l[boxed] <= bottom + near))
+
+
+def caption(label: Label) -> str:
+    """Three short lines for a contact sheet: the label, then its facts."""
+    sure = "clear" if label.clear else "borderline"
+    told = " ".join(f"{k}={v:.2g}" for k, v in label.facts.items() if v and k not in UNTOLD)
+    lines = [f"{label.reading.name} | {label.phase} | {sure}", *textwrap.wrap(told, LINE)]
+    return "\n".join(lines[:3])
+
+
+def marks(label: Label, last_close: float) -> list[tuple[float, float, float]]:
+    """Prices to draw on a chart of the label, each with the first and last column it spans."""
+    facts = label.facts
+    spans = []
+    if facts.get("box_bars"):
+        stop = WINDOW - facts["box_ended"]
+        spans = [
+            (facts[edge], stop - facts["box_bars"], stop) for edge in ("box_top", "box_bottom")
+        ]
+    if facts.get("level"):
+        spans.append((facts["level"], WINDOW - TAIL, WINDOW))
+    return [(last_close * math.exp(price), start, stop) for price, start, stop in spans]
 
 
 def _separate(touched: Mask) -> Array:

@@ -231,7 +231,8 @@ tall target test tested testing tests that the then there thin this through tigh
 took top topped touch touched touches touching trade trades trading trap trapped traps trend
 trending trends triangle triple turn turned turning under up upthrust upward v very violent
 volatile volatility volume was weak weakness wedge wick wicks wide with within without wyckoff
-spring zone
+spring zone shape shaped u w m cup handle double ascending descending horizontal diagonal line
+lines reclaims loses losing lose climb climbing drop drops grinding slowly strongly sharply quickly
 """
 """Words that people search with, beside those that descriptions use."""
 

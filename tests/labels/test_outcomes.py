@@ -1,0 +1,88 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.labels.walks import klines_of
+from vision_ai.domain import CLOSE, HIGH, HORIZONS, LOW, WINDOW, Interval, Klines
+from vision_ai.labels.outcomes import outcomes
+
+
+def with_gap(klines: Klines, start: int, stop: int) -> Klines:
+    keep = np.r_[0:start, stop : len(klines)]
+    return Klines(klines.symbol, klines.interval, klines.open_ms[keep], klines.bars[keep])
+
+
+def by_hand(klines: Klines, end: int, horizon_ms: int) -> tuple[float, float, float]:
+    """Move, best and worst by walking candle by candle; NaN where one is missing."""
+    at = {int(t): row for t, row in zip(klines.open_ms, klines.bars, strict=True)}
+    start = klines.bars[end, CLOSE]
+    first = int(klines.open_ms[end]) + klines.interval.ms
+    times = range(first, first + horizon_ms, klines.interval.ms)
+    if any(t not in at for t in times):
+        return math.nan, math.nan, math.nan
+    best = max(math.log(at[t][HIGH] / start) for t in times)
+    worst = min(math.log(at[t][LOW] / start) for t in times)
+    return math.log(at[times[-1]][CLOSE] / start), best, worst
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([Interval.M15, Interval.H1]),
+    st.integers(97, 150),
+    st.integers(0, 6),
+)
+def test_outcomes_equal_a_walk_by_hand(seed: int, interval: Interval, gap: int, missing: int):
+    klines = with_gap(klines_of(170, seed, interval), gap, gap + missing)
+    ends = klines.window_ends()
+    measured = outcomes(klines, ends)
+    for row, end in enumerate(ends):
+        for column, horizon in enumerate(HORIZONS):
+            told = (
+                measured.move[row, column],
+                measured.best[row, column],
+                measured.worst[row, column],
+            )
+            np.testing.assert_allclose(told, by_hand(klines, end, horizon.ms), atol=1e-12)
+            known = int(klines.open_ms[end]) + interval.ms + horizon.ms
+            assert measured.complete_ms[row, column] == known
+
+
+def test_best_and_worst_enclose_the_move():
+    klines = klines_of(300, 4)
+    measured = outcomes(klines, klines.window_ends()[:-30])
+    assert (measured.worst <= measured.move).all()
+    assert (measured.move <= measured.best).all()
+
+
+def test_the_newest_charts_have_no_outcome_yet():
+    klines = klines_of(WINDOW, 1)
+    measured = outcomes(klines, klines.window_ends())
+    assert np.isnan(measured.move).all()
+    assert (measured.complete_ms > klines.close_ms[-1]).all()
+
+
+def test_scale_is_the_volatility_inside_the_window():
+    klines = klines_of(400, 9)
+    ends = klines.window_ends()
+    measured = outcomes(klines, ends)
+    for row in (0, 100, 304):
+        closes = np.log(klines.bars[ends[row] - WINDOW + 1 : ends[row] + 1, CLOSE])
+        expected = np.abs(np.diff(closes)).mean() * math.sqrt(math.pi / 2)
+        assert measured.scale[row] == pytest.approx(expected)
+
+
+def test_later_candles_change_no_known_outcome():
+    klines = klines_of(300, 2)
+    ends = klines.window_ends()[:100]
+    then, now = outcomes(klines[:230], ends), outcomes(klines, ends)
+    np.testing.assert_array_equal(then.move, now.move)
+    np.testing.assert_array_equal(then.scale, now.scale)
+
+
+def test_no_charts_have_no_outcomes():
+    measured = outcomes(klines_of(50, 0), np.empty(0, np.int64))
+    assert measured.move.shape == (0, len(HORIZONS))

@@ -32,9 +32,13 @@ from vision_ai.domain import (
     READINGS,
     Bytes,
     Embeddings,
+    Floats,
     Klines,
     Label,
+    Labels,
     Outcomes,
+    Phase,
+    Reading,
     iso,
 )
 from vision_ai.errors import StateError
@@ -188,7 +192,7 @@ def _learn(run: _Run, where: torch.device, weights: Path | None, *, quiet: bool)
         "training version=%s device=%s bf16=%s train=%d held_out=%d",
         run.version, where, bf16, len(parts.train), len(parts.held_out),
     )  # fmt: skip
-    student = Learner(reader, words, recipe, where, bf16=bf16)
+    student = Learner(reader, words, recipe, where, facts=FACTS, bf16=bf16)
     source = Batches(
         parts.train, ARTIST, size=recipe.batch, seed=recipe.seed, balance=recipe.balance
     )
@@ -330,11 +334,38 @@ def _describe(label: Label, rng: np.random.Generator) -> str:
     return describe.describe(label, rng)[0]
 
 
-ARTIST = Artist(_draw, rules.label, _describe)
+LOG_DISTANCES = ("level", "box_top", "box_bottom")
+BARS = ("box_bars", "box_ended", "bars_since", "leg_bars")
+SIZES = ("furthest_atr", "volume_ratio", "leg_atr", "touches_top", "touches_bottom")
+PARTS = ("retraced",)
+WHOLE_CHART = ("trend", "earlier_trend", "place")
+"""Facts that the model learns to measure on the side, by the scale that they need."""
+
+
+def _measure(labels: Labels) -> NDArray[np.float32]:
+    """Facts of order 1, NaN where a fact says nothing: what the picture itself can show."""
+    facts = labels.facts
+    height = np.maximum(facts["atr"] * facts["chart_atr"], 1e-12)
+    columns: list[Floats] = [_said(facts[name]) / height for name in LOG_DISTANCES]
+    columns += [_said(facts[name]) / 24 for name in BARS]
+    columns += [np.arcsinh(_said(facts[name])) for name in SIZES]
+    columns += [2 * _said(facts[name]) for name in PARTS]
+    columns += [2 * facts[name] for name in WHOLE_CHART]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _said(fact: Floats) -> Floats:
+    return np.where(fact == 0, np.nan, fact)
+
+
+FACTS = len(LOG_DISTANCES + BARS + SIZES + PARTS + WHOLE_CHART)
+
+ARTIST = Artist(_draw, rules.label, _describe, _measure)
 """How this project draws, labels and words its charts."""
 
 
 def _words(reader: ChartReader) -> Words:
     tokenizer = presets.tokenizer(reader, list(describe.VOCABULARY))
-    groups = [describe.prompts(code) for code in (*READINGS, *PHASES)]
+    codes: tuple[Reading | Phase, ...] = (*READINGS, *PHASES)
+    groups = [describe.prompts(code) for code in codes]
     return Words(tokenizer, reader.context, groups)

@@ -150,6 +150,7 @@ class Batch:
         reading, phase: int64 (n,), codes.
         captions: a description of each chart.
         digits: float32 (n, 96, 5), what the columns say.
+        facts: float32 (n, f), what the rule book measured, of order 1; NaN where nothing.
     """
 
     pictures: Bytes
@@ -157,6 +158,7 @@ class Batch:
     phase: NDArray[np.int64]
     captions: list[str]
     digits: NDArray[np.float32]
+    facts: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.reading)
@@ -170,11 +172,13 @@ class Artist:
         draw: bars and randomness to pictures in random styles.
         label: bars to labels.
         describe: one label and randomness to a sentence.
+        measure: labels to facts (n, f) of order 1, NaN where one says nothing.
     """
 
     draw: Callable[[NDArray[np.float64], np.random.Generator], Bytes]
     label: Callable[[NDArray[np.float64]], Labels]
     describe: Callable[[Label, np.random.Generator], str]
+    measure: Callable[[Labels], NDArray[np.float32]]
 
 
 class Batches:
@@ -203,6 +207,7 @@ class Batches:
             phase=labels.phase.astype(np.int64),
             captions=[self.artist.describe(label, rng) for label in labels],
             digits=digits(bars),
+            facts=self.artist.measure(labels),
         )
 
 

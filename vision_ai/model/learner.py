@@ -40,6 +40,7 @@ class Recipe(Section):
     clip: float = Field(default=1.0, gt=0, description="largest norm of a gradient")
     caption_weight: float = Field(default=0.3, ge=0)
     head_weight: float = Field(default=0.5, ge=0)
+    fact_weight: float = Field(default=0.5, ge=0)
     digit_weight: float = Field(default=2.0, ge=0)
     balance: float = Field(default=0.5, ge=0, le=1, description="0 natural shares, 1 equal")
     seed: int = Field(default=0, ge=0)
@@ -103,7 +104,14 @@ class Learner:
     """A model in training."""
 
     def __init__(
-        self, reader: ChartReader, words: Words, recipe: Recipe, device: torch.device, *, bf16: bool
+        self,
+        reader: ChartReader,
+        words: Words,
+        recipe: Recipe,
+        device: torch.device,
+        *,
+        facts: int,
+        bf16: bool,
     ) -> None:
         self.recipe = recipe
         self.words = words
@@ -113,7 +121,7 @@ class Learner:
         probe = torch.zeros((1, 192, 96, 3), dtype=torch.uint8, device=device)
         with torch.no_grad():
             width = self.reader.see(probe).features.shape[1]
-        self.heads = nn.Linear(width, len(READINGS) + len(PHASES)).to(device)
+        self.heads = nn.Linear(width, len(READINGS) + len(PHASES) + facts).to(device)
         self.average = copy.deepcopy(self.reader).requires_grad_(False)
         self._learned = nn.ModuleDict({"reader": self.reader, "heads": self.heads})
         named = dict(self._learned.named_parameters())
@@ -171,8 +179,10 @@ class Learner:
         )
         total = total + recipe.head_weight * (
             loss.classified(logits[:, :first], reading, recipe.smoothing)
-            + loss.classified(logits[:, first:], phase, recipe.smoothing)
+            + loss.classified(logits[:, first:second], phase, recipe.smoothing)
         )
+        facts = torch.from_numpy(batch.facts).to(self.device)
+        total = total + recipe.fact_weight * loss.measured(logits[:, second:], facts)
         if sight.digits is not None:
             truth = torch.from_numpy(batch.digits).to(self.device)
             total = total + recipe.digit_weight * loss.read_back(sight.digits, truth)

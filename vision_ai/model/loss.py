@@ -64,6 +64,18 @@ def classified(logits: Tensor, codes: Tensor, smoothing: float) -> Tensor:
     return functional.cross_entropy(logits.float(), codes, label_smoothing=smoothing)
 
 
+def measured(guess: Tensor, facts: Tensor) -> Tensor:
+    """Mean absolute error of the rule book's measurements, over those that were made.
+
+    Args:
+        guess: (n, facts).
+        facts: (n, facts), NaN where the rule book measured nothing.
+    """
+    known = ~facts.isnan()
+    miss = (guess.float() - facts.nan_to_num()).abs() * known
+    return miss.sum() / known.sum().clamp(min=1)
+
+
 def read_back(digits: Tensor, truth: Tensor) -> Tensor:
     """Mean absolute error of the candles that the stem read from its columns."""
     return functional.l1_loss(digits.float(), truth)

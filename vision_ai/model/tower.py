@@ -47,12 +47,52 @@ class Stem(nn.Module):
         return tokens
 
 
-class Block(nn.Module):
-    """Neighbours, then all candles, then each by itself; every part adds to its input."""
+class Extremes(nn.Module):
+    """Running maxima of learned quantities: what was the highest so far, and since.
 
-    def __init__(self, width: int, heads: int, expansion: int, kernel: int) -> None:
+    Levels, ranges and legs are made of extremes, which averages (attention) only approach.
+    """
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.measure = nn.Linear(width, 2 * channels)
+        self.merge = nn.Linear(2 * channels, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(n, 96, width) to the same shape."""
+        so_far, since = self.measure(self.norm(tokens)).chunk(2, dim=-1)
+        merged: Tensor = self.merge(torch.cat([_highest_so_far(so_far), _highest_since(since)], -1))
+        return tokens + merged
+
+
+def _highest_so_far(values: Tensor) -> Tensor:
+    """Maximum over each candle and all before it, in seven doublings that ONNX can express."""
+    step = 1
+    while step < WINDOW:
+        later = torch.maximum(values[:, step:], values[:, :-step])
+        values = torch.cat([values[:, :step], later], dim=1)
+        step *= 2
+    return values
+
+
+def _highest_since(values: Tensor) -> Tensor:
+    """Maximum over each candle and all after it."""
+    step = 1
+    while step < WINDOW:
+        earlier = torch.maximum(values[:, :-step], values[:, step:])
+        values = torch.cat([earlier, values[:, -step:]], dim=1)
+        step *= 2
+    return values
+
+
+class Block(nn.Module):
+    """Neighbours, extremes, all candles, then each by itself; every part adds to its input."""
+
+    def __init__(self, width: int, heads: int, expansion: int, kernel: int, extremes: int) -> None:
         super().__init__()
         self.heads = heads
+        self.extremes = Extremes(width, extremes) if extremes else nn.Identity()
         self.near_norm = nn.LayerNorm(width)
         self.near = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
         self.all_norm = nn.LayerNorm(width)
@@ -65,7 +105,7 @@ class Block(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(n, 96, width) to the same shape."""
         near = self.near(self.near_norm(tokens).transpose(1, 2)).transpose(1, 2)
-        tokens = tokens + near
+        tokens = self.extremes(tokens + near)
         n, length, width = tokens.shape
         qkv = self.qkv(self.all_norm(tokens)).view(n, length, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
@@ -109,11 +149,15 @@ class ChartTower(nn.Module):
         expansion: int = 3,
         kernel: int = 7,
         hidden: int = 384,
+        extremes: int = 32,
     ) -> None:
         super().__init__()
         self.stem = Stem(width)
         self.digits = nn.Linear(width, DIGITS)
-        self.blocks = nn.ModuleList(Block(width, heads, expansion, kernel) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            Block(width, heads, expansion, kernel, extremes if level % 2 else 0)
+            for level in range(depth)
+        )
         self.readout = Readout(width)
         self.hidden = nn.Linear(self.readout.features, hidden)
         self.num_features = hidden
@@ -142,7 +186,7 @@ def chart_tower(pretrained: bool = False, **_ignored: Any) -> ChartTower:
 
 def chart_tower_tiny(pretrained: bool = False, **_ignored: Any) -> ChartTower:
     """A tower that trains within seconds, for tests and dry runs."""
-    return ChartTower(width=16, depth=1, heads=2, expansion=2, kernel=3, hidden=32)
+    return ChartTower(width=16, depth=2, heads=2, expansion=2, kernel=3, hidden=32, extremes=4)
 
 
 __all__ = ["DIGITS", "ROWS", "ChartTower", "chart_tower", "chart_tower_tiny"]

@@ -109,7 +109,7 @@ def _origin(low: Array, age: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64
 
 
 def trends(scene: Scene) -> tuple[Array, Array, Array]:
-    """Rise of the later half, of the earlier half, and mean place of the later half (0..1).
+    """Rise of the later half, of the earlier half, and mean place of the later half (-0.5..0.5).
 
     The rises are parts of the chart's height; each is of a line fitted through the closes.
     """

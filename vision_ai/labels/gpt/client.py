@@ -1,0 +1,220 @@
+"""The only door to the `openai` library: a request goes out, a `Reply` of some kind comes back.
+
+Nothing that the API says leaves this file unscrubbed, and the library's own exceptions end here:
+some servers repeat the key in their error texts.
+"""
+
+import email.utils
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+from vision_ai.config import GptConfig
+from vision_ai.errors import ConfigError, InputError, TransientError
+from vision_ai.labels.gpt.replies import Kind, Reply
+
+_KEY = re.compile(r"\b(?:sk|sess)-[A-Za-z0-9_*\-]{4,}")
+_SHOWN = 200
+
+
+class Client:
+    """A connection to the OpenAI API, or to a server that speaks like it.
+
+    Safe to share between threads. Retries are the caller's business: each call is one request.
+    """
+
+    def __init__(self, config: GptConfig, *, environ: Mapping[str, str] = os.environ) -> None:
+        """Take the key from `OPENAI_API_KEY` and the address from `OPENAI_BASE_URL`.
+
+        Raises:
+            ConfigError: no key.
+            InputError: the library is not installed.
+        """
+        key = environ.get("OPENAI_API_KEY", "").strip()
+        if not key:
+            raise ConfigError(
+                "There is no key for the OpenAI API.",
+                hint="Set OPENAI_API_KEY, or count first with --dry-run.",
+            )
+        try:
+            import openai
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"Descriptions by GPT need a library that is not installed ({error.name}).",
+                hint="Run: pip install 'vision-ai[gpt]'",
+            ) from error
+        self._key = key
+        self._openai = openai
+        self._api = openai.OpenAI(
+            api_key=key,
+            base_url=environ.get("OPENAI_BASE_URL") or None,
+            timeout=config.timeout_s,
+            max_retries=0,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._api.close()
+
+    def send(self, body: Mapping[str, Any]) -> Reply:
+        """Send one request of the Responses API; whatever happens is a kind of `Reply`."""
+        openai = self._openai
+        try:
+            raw = self._api.responses.with_raw_response.create(**body)
+            content = json.loads(raw.text)
+        except openai.APITimeoutError:
+            return Reply(Kind.TIMEOUT, "no answer in time")
+        except openai.APIStatusError as error:
+            return self._refused(error)
+        except openai.APIConnectionError as error:
+            return Reply(Kind.UNREACHABLE, self.scrub(str(error.__cause__ or error)))
+        except ValueError:
+            return Reply(Kind.INVALID, "the reply is no JSON")
+        if not isinstance(content, dict):
+            return Reply(Kind.INVALID, "the reply is no JSON object")
+        reply = Reply.of(content, raw.headers.get("x-request-id"))
+        return self._scrubbed(reply)
+
+    def read(self, content: Mapping[str, Any], request_id: str | None) -> Reply:
+        """Read the response object of one line of a batch."""
+        return self._scrubbed(Reply.of(content, request_id))
+
+    def upload(self, name: str, lines: bytes) -> str:
+        """Upload the requests of a batch; the file's id.
+
+        Raises:
+            VisionError: as `_door` says.
+        """
+        with self._door():
+            return self._api.files.create(file=(name, lines), purpose="batch").id
+
+    def submit(self, file_id: str, name: str) -> str:
+        """Start a batch of uploaded requests under a name of ours; the batch's id."""
+        with self._door():
+            batch = self._api.batches.create(
+                input_file_id=file_id,
+                endpoint="/v1/responses",
+                completion_window="24h",
+                metadata={"vision_ai": name},
+            )
+            return batch.id
+
+    def find(self, name: str) -> str | None:
+        """The id of a batch that was submitted under `name`, if there is one."""
+        with self._door():
+            for batch in self._api.batches.list(limit=100):
+                if (batch.metadata or {}).get("vision_ai") == name:
+                    return batch.id
+        return None
+
+    def status(self, batch_id: str) -> tuple[str, list[str]]:
+        """How a batch stands, and the ids of its files of results."""
+        with self._door():
+            batch = self._api.batches.retrieve(batch_id)
+            files = [batch.output_file_id, batch.error_file_id]
+            return batch.status, [file for file in files if file]
+
+    def download(self, file_id: str) -> bytes:
+        """The content of a file of results."""
+        with self._door():
+            return self._api.files.content(file_id).content
+
+    def scrub(self, text: str) -> str:
+        """The text without anything that looks like a key, and short."""
+        return _KEY.sub("[key]", text.replace(self._key, "[key]"))[:_SHOWN]
+
+    def _scrubbed(self, reply: Reply) -> Reply:
+        return Reply(**{**vars(reply), "note": self.scrub(reply.note)})
+
+    def _refused(self, error: Any) -> Reply:
+        """What a status other than 200 means."""
+        kind = _kind(error.status_code, str(error.code or ""))
+        return Reply(
+            kind,
+            self.scrub(f"{error.status_code}: {_message(error)}"),
+            request_id=error.request_id,
+            retry_after_s=retry_after(error.response.headers),
+        )
+
+    @contextmanager
+    def _door(self) -> Iterator[None]:
+        """Turn the library's exceptions into ours.
+
+        Raises:
+            ConfigError: key, model or quota has to be mended.
+            InputError: the API refuses the request.
+            TransientError: it can be tried again later.
+        """
+        openai = self._openai
+        try:
+            yield
+        except openai.APIStatusError as error:
+            reply = self._refused(error)
+            raise_fatal(reply)
+            if reply.kind is Kind.REJECTED:
+                raise InputError(f"The OpenAI API refused the request: {reply.note}") from None
+            raise TransientError(
+                f"The OpenAI API could not answer: {reply.note}",
+                hint="Run the same command again later; nothing is lost.",
+            ) from None
+        except openai.APIConnectionError as error:
+            raise TransientError(
+                f"The OpenAI API cannot be reached: {self.scrub(str(error))}",
+                hint="Run the same command again later; nothing is lost.",
+            ) from None
+
+
+def raise_fatal(reply: Reply) -> None:
+    """Leave where every further request would end like this one.
+
+    Raises:
+        ConfigError: key, model or quota has to be mended.
+    """
+    hints = {
+        Kind.UNAUTHORIZED: ("refused the key", "Check OPENAI_API_KEY and its project."),
+        Kind.NO_MODEL: ("does not know the model or address", "Set `model` under [gpt]."),
+        Kind.NO_QUOTA: ("has no quota left for this key", "Add credit, then run it again."),
+    }
+    if reply.kind in hints:
+        what, hint = hints[reply.kind]
+        raise ConfigError(f"The OpenAI API {what} ({reply.note}).", hint=hint)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a server asks to wait, from `retry-after-ms` or `retry-after` of either form.
+
+    >>> retry_after({"retry-after": "2"}), retry_after({"retry-after-ms": "250"})
+    (2.0, 0.25)
+    """
+    try:
+        if "retry-after-ms" in headers:
+            return max(float(headers["retry-after-ms"]) / 1000, 0.0)
+        return max(float(headers["retry-after"]), 0.0)
+    except KeyError:
+        return None
+    except ValueError:
+        when = email.utils.parsedate_tz(headers.get("retry-after", ""))
+        return max(email.utils.mktime_tz(when) - time.time(), 0.0) if when else None
+
+
+def _kind(status: int, code: str) -> Kind:
+    if status in {401, 403}:
+        return Kind.UNAUTHORIZED
+    if status == 404:
+        return Kind.NO_MODEL
+    if status == 429:
+        return Kind.NO_QUOTA if code == "insufficient_quota" else Kind.RATE_LIMITED
+    if status in {408, 409}:
+        return Kind.TIMEOUT
+    return Kind.SERVER_ERROR if status >= 500 else Kind.REJECTED
+
+
+def _message(error: Any) -> str:
+    body = error.body
+    return str(body.get("message", "")) if isinstance(body, dict) else str(body or error.message)

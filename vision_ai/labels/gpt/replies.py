@@ -1,0 +1,219 @@
+"""What is asked about, what comes back, and how a reply is told from a refusal or a fault."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, StringConstraints, ValidationError
+
+from vision_ai.domain import Direction, Interval, Label, Phase, Reading, Setup
+from vision_ai.records import Finite, IsoTime, LogLine, Probability, Record, SymbolText
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=800)]
+Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=240)]
+
+
+class Language(StrEnum):
+    """A language that descriptions are written in; the words for facts stay English."""
+
+    EN = "en"
+    PL = "pl"
+    DE = "de"
+
+
+class Kind(StrEnum):
+    """How one request ended."""
+
+    DESCRIBED = "described"
+    CONTRADICTS = "contradicts"
+    REFUSED = "refused"
+    CUT_OFF = "cut-off"
+    INVALID = "invalid"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    RATE_LIMITED = "rate-limited"
+    SERVER_ERROR = "server-error"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    UNAUTHORIZED = "unauthorized"
+    NO_MODEL = "no-model"
+    NO_QUOTA = "no-quota"
+
+
+SETTLED = frozenset({Kind.DESCRIBED, Kind.CONTRADICTS, Kind.REFUSED})
+"""Asking again would cost the same and say the same: such a chart is left alone."""
+
+PASSING = frozenset(
+    {Kind.CUT_OFF, Kind.INVALID, Kind.TIMEOUT, Kind.UNREACHABLE, Kind.RATE_LIMITED}
+    | {Kind.SERVER_ERROR}
+)
+"""Worth another attempt."""
+
+FATAL = frozenset({Kind.UNAUTHORIZED, Kind.NO_MODEL, Kind.NO_QUOTA})
+"""Every further request would end the same way."""
+
+
+class Subject(Record):
+    """One chart with the label that the rule book gave it."""
+
+    digest: Digest = Field(description="of the candles; of the pixels, for a foreign picture")
+    symbol: SymbolText
+    interval: Interval
+    as_of: IsoTime
+    setup: Setup
+    direction: Direction
+    phase: Phase
+    clear: bool
+    rules: str
+    look: str = Field(description="hash of the bare prices and volumes, as training sees them")
+    chart: str | None = Field(default=None, description="its PNG, where one lies on disk")
+
+    @property
+    def reading(self) -> Reading:
+        """Setup and direction."""
+        return Reading(self.setup, self.direction)
+
+    def says(self, label: Label) -> bool:
+        """Whether `label` is the one that this chart was described under."""
+        return self.reading == label.reading and self.phase is label.phase
+
+
+def look(bars: NDArray[np.float64]) -> str:
+    """Hash of the bare values of one window (96, 5): the same chart at any time and symbol."""
+    return hashlib.sha256(np.ascontiguousarray(bars, "<f8").tobytes()).hexdigest()[:32]
+
+
+class Said(Record):
+    """What GPT is asked to fill in: words for the facts, and its own reading of the picture."""
+
+    setup: Setup
+    direction: Direction
+    phase: Phase
+    confidence: Probability
+    description: Text
+    paraphrases: list[Short] = Field(min_length=1, max_length=20)
+
+    @property
+    def texts(self) -> list[str]:
+        """Description and paraphrases."""
+        return [self.description, *self.paraphrases]
+
+
+class Fault(Record):
+    """A text that does not agree with the facts, and in what."""
+
+    text: str
+    why: str
+
+
+class Attempt(LogLine):
+    """One request: a line of the ledger."""
+
+    v: Literal[1] = 1
+    id: str = Field(description="unique; a batch's lines are named by the batch")
+    subject: Subject
+    language: Language
+    model: str
+    prompt: str = Field(description="version of the prompt")
+    kind: Kind
+    note: str = ""
+    said: Said | None = None
+    faults: list[Fault] = Field(default_factory=list)
+    input_tokens: int | None = Field(default=None, ge=0, description="null: the API said nothing")
+    output_tokens: int | None = Field(default=None, ge=0)
+    cost: Finite | None = Field(default=None, ge=0, description="US dollars")
+    seconds: Finite = 0.0
+    request_id: str | None = None
+    batch: str | None = None
+    at: IsoTime
+
+    @property
+    def key(self) -> tuple[str, Language]:
+        """What is never paid for twice: a chart in a language."""
+        return self.subject.digest, self.language
+
+    @property
+    def words(self) -> list[str]:
+        """The texts that agree with the facts; none of a description that does not."""
+        if self.kind is not Kind.DESCRIBED or self.said is None:
+            return []
+        wrong = {fault.text for fault in self.faults}
+        return [text for text in self.said.texts if text not in wrong]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What one request brought, before it is held against the facts."""
+
+    kind: Kind
+    note: str = ""
+    said: Said | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    request_id: str | None = None
+    retry_after_s: float | None = None
+
+    @classmethod
+    def of(cls, response: Mapping[str, Any], request_id: str | None = None) -> Self:
+        """Read the JSON of a response object, of a live call or of a line of a batch."""
+        kind, note, said = _read(response)
+        usage = response.get("usage")
+        usage = usage if isinstance(usage, Mapping) else {}
+        return cls(
+            kind,
+            note,
+            said,
+            _tokens(usage.get("input_tokens")),
+            _tokens(usage.get("output_tokens")),
+            request_id,
+        )
+
+
+_FAILURES = {"rate_limit_exceeded": Kind.RATE_LIMITED, "server_error": Kind.SERVER_ERROR}
+
+
+def _read(response: Mapping[str, Any]) -> tuple[Kind, str, Said | None]:
+    status = response.get("status")
+    if status == "incomplete":
+        reason = str((response.get("incomplete_details") or {}).get("reason"))
+        return (Kind.REFUSED if reason == "content_filter" else Kind.CUT_OFF), reason, None
+    if status == "failed":
+        error = response.get("error") or {}
+        kind = _FAILURES.get(str(error.get("code")), Kind.REJECTED)
+        return kind, str(error.get("message", ""))[:200], None
+    texts = []
+    for part in _parts(response):
+        if part.get("type") == "refusal":
+            return Kind.REFUSED, str(part.get("refusal", ""))[:200], None
+        if part.get("type") == "output_text":
+            texts.append(str(part.get("text", "")))
+    return _said("".join(texts))
+
+
+def _parts(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    output = response.get("output")
+    messages = [m for m in output if isinstance(m, Mapping)] if isinstance(output, list) else []
+    contents = [m.get("content") for m in messages if m.get("type") == "message"]
+    lists = [content for content in contents if isinstance(content, list)]
+    return [part for content in lists for part in content if isinstance(part, Mapping)]
+
+
+def _said(text: str) -> tuple[Kind, str, Said | None]:
+    try:
+        return Kind.DESCRIBED, "", Said.model_validate(json.loads(text))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return Kind.INVALID, f"{where}: {first['msg']}"[:200], None
+    except (ValueError, RecursionError):
+        return Kind.INVALID, "the text is no JSON", None
+
+
+def _tokens(value: object) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None

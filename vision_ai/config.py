@@ -96,6 +96,35 @@ class DecisionConfig(Section):
     )
 
 
+class GptConfig(Section):
+    """Who words the charts' facts, at what price and how fast; the key is never a setting."""
+
+    model: str = Field(default="gpt-5-mini", pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")
+    language: Literal["en", "pl", "de"] = "en"
+    input_price: float = Field(default=0.25, ge=0, description="US dollars a million tokens")
+    output_price: float = Field(default=2.0, ge=0, description="US dollars a million tokens")
+    batch_factor: float = Field(default=0.5, gt=0, le=1, description="price of a batch, in parts")
+    image_factor: float = Field(default=1.62, gt=0, description="tokens a 32 pixel patch")
+    effort: Literal["", "minimal", "low", "medium", "high"] = Field(
+        default="low", description="of models that reason; empty for those that do not"
+    )
+    max_output_tokens: int = Field(default=2000, ge=100, le=100_000)
+    paraphrases: int = Field(default=6, ge=1, le=20)
+    concurrency: int = Field(default=4, ge=1, le=64)
+    timeout_s: float = Field(default=90.0, gt=0, le=600)
+    attempts: int = Field(default=4, ge=1, le=20)
+    backoff_s: float = Field(default=1.0, ge=0, le=60, description="doubles at each retry")
+    patience_s: float = Field(default=120.0, ge=0, description="longest wait that is granted")
+    poll_s: float = Field(default=30.0, ge=0, description="between two looks at a batch")
+    batch_bytes: int = Field(default=100_000_000, ge=1000, description="largest file of a batch")
+
+
+class ReviewConfig(Section):
+    """How much a person's word counts."""
+
+    weight: float = Field(default=4.0, gt=0, le=100, description="votes of a corrected chart")
+
+
 class Config(Section):
     """All settings."""
 
@@ -106,6 +135,8 @@ class Config(Section):
     predict: PredictConfig = PredictConfig()
     feedback: FeedbackConfig = FeedbackConfig()
     decision: DecisionConfig = DecisionConfig()
+    gpt: GptConfig = GptConfig()
+    review: ReviewConfig = ReviewConfig()
 
     @property
     def fingerprint(self) -> str:
@@ -165,6 +196,16 @@ class Paths:
     def index(self) -> Path:
         """Search indexes, a folder a version."""
         return self.root / "vision_ai" / "index"
+
+    @property
+    def descriptions(self) -> Path:
+        """What GPT said of charts, and what it cost."""
+        return self.root / "vision_ai" / "descriptions"
+
+    @property
+    def corrections(self) -> Path:
+        """What people said of labels."""
+        return self.root / "vision_ai" / "reviews" / "corrections.jsonl"
 
     @property
     def feedback_logs(self) -> Path:
@@ -233,11 +274,13 @@ __all__ = [
     "DecisionConfig",
     "DecisionRule",
     "FeedbackConfig",
+    "GptConfig",
     "IndexConfig",
     "MarketConfig",
     "ModelConfig",
     "Paths",
     "PredictConfig",
+    "ReviewConfig",
     "Section",
     "data_root",
     "load",

@@ -25,8 +25,7 @@ HISTORY: Mapping[Language, tuple[str, ...]] = {
     Language.EN: (
         r"pull(?:s|ed|ing)? ?backs? (?:in)?to",
         r"(?:after|since|following|from|of) (?:the|a|an|its) (?:earlier |prior |old |recent )?"
-        r"break ?(?:out|down)s?(?: level| point)?(?= (?:level|point|of|ended)|[,.;]|$)"
-        r"(?<!continuation of the breakout)(?<!continuation after the breakout)",
+        r"break ?(?:out|down)s?(?: level| point)",
         r"(?:after|following|end of|against) (?:the|a|an) (?:\w+ )?(?:up|down)trend",
     ),
     Language.PL: (
@@ -63,8 +62,8 @@ def _canonical() -> Iterator[Row]:
 def _sides(rows: tuple[tuple[str, str, str], ...], setup: Setup) -> Iterator[Row]:
     """Rows whose `{0}` is one expression for the long side and another for the short one."""
     for words, long, short in rows:
-        yield words.format(long), (setup, _LONG)
-        yield words.format(short), (setup, _SHORT)
+        yield words.replace("{0}", f"(?:{long})"), (setup, _LONG)
+        yield words.replace("{0}", f"(?:{short})"), (setup, _SHORT)
 
 
 _UP = r"(?:above|up|higher|to the upside|of (?:the )?resistance|through (?:the )?resistance)"
@@ -85,11 +84,11 @@ def _english() -> Iterator[Row]:
         Setup.FAKEOUT,
     )
     yield r"(?:failed|false|fake) (?:break\w*|move)|fake ?outs?|fakeouts?", (Setup.FAKEOUT,)
-    yield r"bullish trap", (Setup.TRAP, _LONG)
-    yield r"bearish trap", (Setup.TRAP, _SHORT)
+    yield r"bullish trap|bear trap", (Setup.TRAP, _LONG)
+    yield r"bearish trap|bull trap", (Setup.TRAP, _SHORT)
     yield from _sides(
         (
-            (r"(?:late )?{0}\b[^.;]{{0,15}}\b(?:trapped|caught)", *_PARTIES_LOSING),
+            (r"(?:late )?{0}\b[^.;]{0,15}\b(?:trapped|caught)", *_PARTIES_LOSING),
             (r"trapped {0}", *_PARTIES_LOSING),
             (r"(?:stop run|liquidity grab) {0}", "below", "above"),
             (r"break {0} was a trap", "(?:down|below)", "(?:up|above)"),
@@ -121,6 +120,8 @@ def _english() -> Iterator[Row]:
             (r"{0} breakouts?", "bullish|upside", "bearish|downside"),
             (r"(?:fresh|new|clean) break {0}", _UP, _DOWN),
             (r"clos(?:es|ed?|ing) {0} of the (?:range|box)", "above the top", "below the bottom"),
+            (r"closes? {0} on volume", "above resistance", "below support"),
+            (r"left its (?:range|box) to the {0}", "upside", "downside"),
             (r"(?:price|range|box|it) (?:breaks|broke|has broken) {0}", _UP, _DOWN),
             (r"push(?:es|ed)? price through {0}", "resistance", "support"),
         ),
@@ -135,7 +136,8 @@ def _english() -> Iterator[Row]:
             (r"retracement (?:of|within) the {0}", "(?:rally|move up)", "(?:decline|move down)"),
             (r"retraces a part of the {0}", "rally", "decline"),
             (r"(?:the )?{0} pauses", "rally", "decline"),
-            (r"{0} setup", "buy the dip", "sell the rally"),
+            (r"{0}", "buy the dip", "sell the rally"),
+            (r"{0} may form", "higher low", "lower high"),
             (r"{0} pull ?back", "bullish", "bearish"),
         ),
         Setup.PULLBACK,
@@ -253,7 +255,7 @@ def _polish() -> Iterator[Row]:
     yield from _sides(
         (
             (r"(?:fałszyw\w+|nieudan\w+|pozorn\w+) (?:wybici\w+|przebici\w+) {0}", down, up),
-            (r"wybici\w+ {0}[^.;]{{0,25}}\b(?:nieudane|nie utrzymał\w*|zanegowan\w+)", down, up),
+            (r"wybici\w+ {0}[^.;]{0,25}\b(?:nieudane|nie utrzymał\w*|zanegowan\w+)", down, up),
         ),
         Setup.FAKEOUT,
     )
@@ -337,7 +339,7 @@ def _german() -> Iterator[Row]:
     yield from _sides(
         (
             (false + r" {0}", down, up),
-            (r"ausbr\w+ {0}[^.;]{{0,25}}\b(?:scheiter\w*|gescheitert|hielt nicht)", down, up),
+            (r"ausbr\w+ {0}[^.;]{0,25}\b(?:scheiter\w*|gescheitert|hielt nicht)", down, up),
         ),
         Setup.FAKEOUT,
     )
@@ -369,7 +371,7 @@ def _german() -> Iterator[Row]:
         )
     yield from _sides(
         (
-            (r"erschöpfung (?:des|der|nach) (?:\w+ ){{0,2}}{0}", *_GERMAN_RUNS),
+            (r"erschöpfung (?:des|der|nach) (?:\w+ ){0,2}{0}", *_GERMAN_RUNS),
             (r"{0}", "verkaufsklimax|kapitulation\\w*|ausverkauf", "kaufklimax"),
         ),
         Setup.EXHAUSTION,
@@ -378,7 +380,11 @@ def _german() -> Iterator[Row]:
     yield from _sides(
         (
             (r"(?:trend)?(?:umkehr|wende) {0}", "nach oben", "nach unten"),
-            (r"(?:bodenbildung mit )?{0} (?:trend)?(?:umkehr|wende)", "bullisch\\w*", "bärisch\\w*"),
+            (
+                r"(?:bodenbildung mit )?{0} (?:trend)?(?:umkehr|wende)",
+                "bullisch\\w*",
+                "bärisch\\w*",
+            ),
         ),
         Setup.REVERSAL,
     )

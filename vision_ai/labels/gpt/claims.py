@@ -51,9 +51,10 @@ def contradiction(text: str, label: Label, language: Language) -> str:
     'says breakout, long ("breakout to the upside")'
     """
     setups = NATURAL.get(label.setup, frozenset()) | {label.setup}
-    right: set[Enum] = {*setups, label.direction, label.phase}
+    right = {id(value) for value in (*setups, label.direction, label.phase)}
     for claim in claims(text, language):
-        wrong = [value for value in claim.values if value not in right]
+        # a phase and a setup are both called `range` and would be equal as texts
+        wrong = [value for value in claim.values if id(value) not in right]
         if wrong:
             return f'says {", ".join(str(value.value) for value in wrong)} ("{claim.words}")'
     return ""
@@ -79,9 +80,7 @@ def normal(text: str) -> str:
 def _table(language: Language) -> tuple[tuple[re.Pattern[str], tuple[Enum, ...]], ...]:
     rows = [(words, ()) for words in HISTORY[language]]
     own = TABLES[language]
-    return tuple(
-        (re.compile(rf"\b(?:{words})(?!\w)"), values) for words, values in (*rows, *own)
-    )
+    return tuple((re.compile(rf"\b(?:{words})(?!\w)"), values) for words, values in (*rows, *own))
 
 
 @cache

@@ -30,7 +30,7 @@ class Recipe(Section):
     """How to train: the defaults are the recipe of the shipped model."""
 
     preset: str = "chart-clip"
-    steps: int = Field(default=2600, ge=1)
+    steps: int = Field(default=1500, ge=1)
     batch: int = Field(default=128, ge=2, le=4096)
     rate: float = Field(default=1.5e-3, gt=0, description="peak learning rate")
     decay: float = Field(default=0.05, ge=0, description="weight decay")

@@ -1,12 +1,336 @@
-"""Screenshots of other people's charts to candles."""
+"""Screenshots of other people's charts to candles.
+
+Nothing is known of such a picture but that candles are evenly spaced, each one a vertical stroke
+with a wider body, and that each opens near where the one before closed. That is enough: ink is
+told from ground, the spacing is found, strokes are followed from candle to candle, and the two
+body colours are named up and down as fits the path of price best.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.domain import Bytes
+from vision_ai.charts.inkmask import InkMask, find_ink
+from vision_ai.charts.lattice import Lattice, find_lattice
+from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, WINDOW, Bools, Bytes
 from vision_ai.errors import ImageError
+
+_LEAST_SIDE = 120
+_CONTRASTS = (32, 64)
+_MOST_STRAIN = 0.2
+_RANGE = 0.05
+"""Log range given to a chart whose axis cannot be read: pictures do not depend on it."""
+_ON_BASE = 0.35
+"""Share of slots with a stroke that ends on one row, above which that row carries volume."""
+_CLEARLY_APART = 60
+"""Summed difference over three channels that makes two colours of bodies."""
+_COLOUR_WEIGHT = 0.5
+"""What it costs to go against a candle's colour, in heights of a median body."""
+_HINT = (
+    "Crop the screenshot to the chart, with at least 96 whole candles and little drawn over them."
+)
+
+Span = tuple[int, int]
 
 
 def read_foreign(pixels: Bytes) -> NDArray[np.float64]:
-    """Measure the last 96 candles of a chart that nobody described: bars float64 (1, 96, 5)."""
-    raise ImageError("The picture does not say that it is a chart of ours.")
+    """Measure the last 96 candles of a chart that nobody described: bars float64 (1, 96, 5).
+
+    Prices are relative: the price axis is taken as even in log price. Volume is all zero where no
+    bars stand on a common base line.
+
+    Raises:
+        ImageError: no candles, fewer than 96, or bodies that cannot be told apart.
+    """
+    if min(pixels.shape[:2]) < _LEAST_SIDE:
+        raise ImageError(
+            f"The picture is {pixels.shape[1]}x{pixels.shape[0]} pixels: expected at least "
+            f"{_LEAST_SIDE} a side.",
+            hint=_HINT,
+        )
+    readings, failures = [], []
+    for contrast in _CONTRASTS:
+        try:
+            readings.append(_read(find_ink(pixels, contrast)))
+        except ImageError as error:
+            failures.append(error)
+    if not readings:
+        raise failures[-1]
+    best = min(readings, key=lambda reading: reading.strain)
+    if best.strain > _MOST_STRAIN:
+        raise ImageError(
+            f"The picture's strokes, {best.pitch:.1f} pixels apart, do not follow one another as "
+            "candles do.",
+            hint=_HINT,
+        )
+    return best.bars
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """Bars (1, 96, 5), pixels between candles, and the mean leap in heights of a mean body."""
+
+    bars: NDArray[np.float64]
+    pitch: float
+    strain: float
+
+
+def _read(mask: InkMask) -> _Reading:
+    lattice = find_lattice(mask.ink)
+    if lattice is None:
+        raise ImageError("The picture shows no evenly spaced candles.", hint=_HINT)
+    height = mask.ink.shape[0]
+    slots = _slots(mask.ink, lattice)
+    base = _base_line(slots, height)
+    chain = _longest_chain([_above(slot, base) for slot in slots], height)
+    if len(chain) < WINDOW:
+        raise ImageError(
+            f"The picture shows {len(chain)} candles in a row: expected at least {WINDOW}.",
+            hint=_HINT,
+        )
+    last = [(slots[i], span) for i, span in chain[-WINDOW:]]
+    bars = np.zeros((1, WINDOW, 5))
+    bars[0, :, :VOLUME] = _prices(mask, last)
+    if base is not None:
+        bars[0, :, VOLUME] = [_volume(slot, base) for slot, _ in last]
+    logs = np.log(bars[0, :, :VOLUME])
+    leaps = np.abs(logs[1:, OPEN] - logs[:-1, CLOSE]).mean()
+    return _Reading(
+        bars, lattice.pitch, float(leaps / np.abs(logs[:, OPEN] - logs[:, CLOSE]).mean())
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Slot:
+    """The columns of one candle.
+
+    Attributes:
+        left: first column.
+        ink: bool (h, columns).
+        spans: rows [top, bottom) of unbroken ink about the middle, from the top.
+    """
+
+    left: int
+    ink: Bools
+    spans: list[Span]
+
+
+def _slots(ink: Bools, lattice: Lattice) -> list[_Slot]:
+    half = lattice.pitch * 0.44  # neighbours may reach over the edge
+    core = max(0.5, lattice.pitch * 0.12)
+    slots = []
+    for centre in lattice.centres(ink.shape[1]):
+        left, right = max(round(centre - half), 0), min(round(centre + half), ink.shape[1])
+        columns = ink[:, left:right]
+        if not columns.size:
+            continue
+        first, last = max(int(centre - core), left), min(int(centre + core) + 1, right)
+        marked = columns[:, first - left : last - left].any(axis=1)
+        begins = np.where(columns.any(axis=1), columns.argmax(axis=1) + left, right)
+        ends = right - columns[:, ::-1].argmax(axis=1)
+        hollow = (begins <= first) & (ends >= last)
+        slots.append(_Slot(left, columns, _runs(np.asarray(marked | hollow))))
+    return slots
+
+
+def _runs(marked: Bools) -> list[Span]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def _base_line(slots: list[_Slot], height: int) -> int | None:
+    """The row on which volume bars stand; None where too few strokes end on one row."""
+    used = [slot for slot in slots if slot.spans]
+    ends = np.zeros(height + 3, np.int64)
+    for slot in used:
+        for _, bottom in slot.spans:
+            ends[bottom] += 1
+    near = ends[:-2] + ends[1:-1] + ends[2:]
+    row = int(near.argmax()) + 1
+    if near[row - 1] < max(_ON_BASE * len(used), WINDOW / 3):
+        return None
+    return row
+
+
+def _above(slot: _Slot, base: int | None) -> list[Span]:
+    """Strokes that may be candles: not volume, and not the text below it."""
+    if base is None:
+        return slot.spans
+    return [(top, bottom) for top, bottom in slot.spans if bottom < base - 1]
+
+
+def _longest_chain(strokes: list[list[Span]], height: int) -> list[tuple[int, Span]]:
+    """Follow price through consecutive slots: the longest unbroken chain of (slot, stroke).
+
+    In each run of slots that hold ink, strokes are chosen so that they are long and each lies
+    level with the one before.
+    """
+    best: list[tuple[int, Span]] = []
+    for first, last in _runs(np.array([bool(s) for s in strokes])):
+        leap = height // 16
+        for piece in _split(_follow(strokes[first:last], leap), leap):
+            chain = [(first + i, span) for i, span in piece]
+            if len(chain) >= len(best):
+                best = chain
+    return best
+
+
+def _follow(strokes: list[list[Span]], leap: int) -> list[Span]:
+    """The path with the greatest length of strokes less the jumps between them (Viterbi).
+
+    A jump of `leap` rows or more ends a chain, so it costs no more the larger it is.
+    """
+    scores = [np.array([b - a for a, b in strokes[0]], float)]
+    steps: list[NDArray[np.int64]] = []
+    for before, here in pairwise(strokes):
+        gaps = np.array([[max(a - d, c - b, 0) for c, d in before] for a, b in here], float)
+        total = scores[-1][None, :] - 3 * np.minimum(gaps, leap)
+        steps.append(total.argmax(axis=1))
+        scores.append(total.max(axis=1) + np.array([b - a for a, b in here]))
+    place = int(scores[-1].argmax())
+    path = [strokes[-1][place]]
+    for back, here in zip(reversed(steps), reversed(strokes[:-1]), strict=True):
+        place = int(back[place])
+        path.append(here[place])
+    return path[::-1]
+
+
+def _split(path: list[Span], leap: int) -> list[list[tuple[int, Span]]]:
+    pieces: list[list[tuple[int, Span]]] = [[]]
+    for i, span in enumerate(path):
+        if pieces[-1]:
+            top, bottom = pieces[-1][-1][1]
+            if max(span[0] - bottom, top - span[1]) > leap:
+                pieces.append([])
+        pieces[-1].append((i, span))
+    return pieces
+
+
+def _volume(slot: _Slot, base: int) -> float:
+    """Height of the bar that stands on the base line; a tick mark may hang below it."""
+    heights = [base - top for top, bottom in slot.spans if top < base <= bottom + 1]
+    return float(max(heights, default=0))
+
+
+def _prices(mask: InkMask, candles: list[tuple[_Slot, Span]]) -> NDArray[np.float64]:
+    """Open, high, low, close (n, 4), relative."""
+    bodies = _bodies(candles)
+    fills = np.array(
+        [_fill(mask, slot, body) for (slot, _), body in zip(candles, bodies, strict=True)]
+    )
+    ends = -np.array(bodies)
+    leaning = _leanings(fills, ends[:, 0] - ends[:, 1])
+    up = min((_directions(ends, sign * leaning) for sign in (1, -1)), key=lambda found: found[1])[0]
+    wicks = -np.array([(top + 0.5, bottom - 0.5) for _, (top, bottom) in candles])
+    levels = _ohlc(wicks, ends, up)
+    span = max(float(levels[:, HIGH].max() - levels[:, LOW].min()), 1.0)
+    return np.asarray(100 * np.exp((levels - levels[-1, CLOSE]) * (_RANGE / span)))
+
+
+def _bodies(candles: list[tuple[_Slot, Span]]) -> list[tuple[float, float]]:
+    """Upper and lower edge of each body, in rows: where a stroke is wide."""
+    widths = [_widths(slot.ink[top:bottom]) for slot, (top, bottom) in candles]
+    every = np.concatenate(widths)
+    narrow, wide = np.percentile(every, (5, 90))
+    if wide - narrow < 1:
+        raise ImageError("The picture's candles are too narrow to show bodies.", hint=_HINT)
+    bodies = []
+    for width, (_, (top, bottom)) in zip(widths, candles, strict=True):
+        rows = np.flatnonzero(width > (narrow + wide) / 2)
+        if len(rows):
+            bodies.append((top + rows[0] + 0.5, top + rows[-1] + 0.5))
+        else:
+            bodies.append(((top + bottom) / 2, (top + bottom) / 2))
+    return bodies
+
+
+def _widths(ink: Bools) -> NDArray[np.int64]:
+    """Columns from the first to the last ink of each row."""
+    columns = ink.shape[1]
+    first = np.where(ink.any(axis=1), ink.argmax(axis=1), columns)
+    last = columns - ink[:, ::-1].argmax(axis=1)
+    return np.asarray(np.maximum(last - first, 0))
+
+
+def _fill(mask: InkMask, slot: _Slot, body: tuple[float, float]) -> NDArray[np.float64]:
+    """Median colour inside a body, its outline left out where it is large enough."""
+    top, bottom = int(body[0]), int(body[1]) + 1
+    if bottom - top > 4:
+        top, bottom = top + 2, bottom - 2
+    columns = slot.ink.shape[1]
+    middle, reach = slot.left + columns // 2, columns // 9
+    patch = mask.pixels[top:bottom, middle - reach : middle + reach + 1]
+    return np.asarray(np.median(patch.reshape(-1, 3), axis=0))
+
+
+def _leanings(fills: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each body's colour (n, 3) speaks for the second of two kinds: -1 to 1.
+
+    Large bodies show their colour and settle what the kinds are; bodies smaller than their own
+    outline say nothing. All zero where the bodies have one colour only.
+    """
+    clear = fills[heights >= min(5.0, float(np.median(heights)))]
+    seeds = clear[:: max(len(clear) // 12, 1)]
+    pairs = [np.stack([a, b]) for i, a in enumerate(seeds) for b in seeds[i + 1 :]]
+    settled = [_settle(clear, pair) for pair in pairs]
+    if not settled:
+        return np.zeros(len(fills))
+    centres = min(settled, key=lambda found: _misfit(clear, found))
+    apart = float(np.abs(centres[0] - centres[1]).sum())
+    if apart < _CLEARLY_APART:
+        return np.zeros(len(fills))
+    far = np.abs(fills[:, None] - centres).sum(axis=2)
+    leaning = np.clip((far[:, 0] - far[:, 1]) / apart, -1, 1)
+    return np.asarray(leaning * np.clip(heights / 5.0, 0, 1))
+
+
+def _settle(fills: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Move two centres (2, 3) to the medians of the fills nearest to them."""
+    for _ in range(4):
+        nearest = np.abs(fills[:, None] - centres).sum(axis=2).argmin(axis=1)
+        if nearest.all() or not nearest.any():
+            break
+        centres = np.stack([np.median(fills[nearest == kind], axis=0) for kind in (0, 1)])
+    return centres
+
+
+def _misfit(fills: NDArray[np.float64], centres: NDArray[np.float64]) -> float:
+    return float(np.abs(fills[:, None] - centres).sum(axis=2).min(axis=1).sum())
+
+
+def _directions(
+    ends: NDArray[np.float64], leaning: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], float]:
+    """Which candles closed up, and the cost of saying so.
+
+    Of all ways, the one in which candles open nearest to the close before them while few go
+    against their colour (Viterbi over up and down). `ends` are upper and lower body ends (n, 2).
+    """
+    unit = _COLOUR_WEIGHT * max(float(np.median(ends[:, 0] - ends[:, 1])), 2.0)
+    against = np.stack([unit * (1 + leaning), unit * (1 - leaning)], axis=1)  # if down, if up
+    opens, closes = ends, ends[:, ::-1]  # down opens at its upper end, up at its lower one
+    cost, steps = against[0], []
+    for i in range(1, len(ends)):
+        leap = np.abs(opens[i][:, None] - closes[i - 1][None, :])
+        total = cost[None, :] + leap
+        steps.append(total.argmin(axis=1))
+        cost = total.min(axis=1) + against[i]
+    state = int(cost.argmin())
+    path = [state]
+    for back in reversed(steps):
+        state = int(back[state])
+        path.append(state)
+    return np.array(path[::-1], np.bool_), float(cost.min())
+
+
+def _ohlc(
+    wicks: NDArray[np.float64], ends: NDArray[np.float64], up: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Open, high, low, close from upper and lower ends (n, 2) of wicks and bodies."""
+    flat = 0.05 * (ends[:, 0] == ends[:, 1])  # keeps the colour of a body without height
+    top, bottom = ends[:, 0] + flat, ends[:, 1] - flat
+    opens, closes = np.where(up, bottom, top), np.where(up, top, bottom)
+    highs, lows = np.maximum(wicks[:, 0], top), np.minimum(wicks[:, 1], bottom)
+    return np.stack([opens, highs, lows, closes], axis=1)

@@ -1,0 +1,104 @@
+"""Candles measured on other people's charts."""
+
+import functools
+import io
+import logging
+import warnings
+
+import mplfinance as mpf
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.charts.candles import klines
+from vision_ai.charts import mpl, png, raster, screen
+from vision_ai.config import ChartConfig
+from vision_ai.errors import ImageError
+
+STYLES = ("binance", "classic", "default", "nightclouds", "tradingview", "yahoo")
+STEP = 0.002
+
+
+@functools.cache
+def screenshot(style, count=104, seed=1, size=(12, 8), volume=True):
+    """What mplfinance draws of seeded candles, as PNG bytes."""
+    candles = klines(n=count, seed=seed, step=STEP)
+    frame = pd.DataFrame(
+        candles.bars,
+        columns=["Open", "High", "Low", "Close", "Volume"],
+        index=pd.to_datetime(candles.open_ms, unit="ms"),
+    )
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mpf.plot(frame, type="candle", style=style, volume=volume, figsize=size, savefig=buffer)
+    return buffer.getvalue()
+
+
+def as_jpeg(picture: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("RGB").save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
+
+
+def check(read, count=104, seed=1, volume=True):
+    truth = klines(n=count, seed=seed, step=STEP).bars[-96:]
+    price = slice(0, 2)  # red and green: what the price panel is drawn in
+    gap = np.abs(raster.render(truth[None]).astype(int) - raster.render(read))[..., price].mean()
+    assert gap < 2
+    rises = np.sign(read[0, :, 3] - read[0, :, 0]) == np.sign(truth[:, 3] - truth[:, 0])
+    assert rises.mean() > 0.9
+    assert np.corrcoef(np.log(read[0, :, 3]), np.log(truth[:, 3]))[0, 1] > 0.995
+    assert read[0, :, 4].any() == volume
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_screenshot_is_read(style):
+    check(screen.read_bars(png.read(screenshot(style))))
+
+
+def test_a_screenshot_without_volume_is_read():
+    check(screen.read_bars(png.read(screenshot("yahoo", volume=False))), volume=False)
+
+
+def test_a_compressed_screenshot_is_read():
+    check(screen.read_bars(png.read(as_jpeg(screenshot("tradingview")))))
+
+
+def test_our_own_picture_without_its_metadata_is_read():
+    picture = as_jpeg(mpl.draw(klines(n=96, seed=1, step=STEP), ChartConfig()))
+    check(screen.read_bars(png.read(picture)), count=96)
+
+
+def test_too_few_candles_are_counted():
+    with pytest.raises(ImageError, match=r"shows 90 candles in a row: expected at least 96"):
+        screen.read_bars(png.read(screenshot("yahoo", count=90)))
+
+
+def test_candles_too_close_together_are_refused_not_guessed():
+    with pytest.raises(ImageError):
+        screen.read_bars(png.read(screenshot("yahoo", count=300, size=(8, 5.75))))
+
+
+def nothing(kind):
+    rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[:600, :800]
+    plain = {
+        "blank": np.full((600, 800), 255),
+        "fade": columns / 4,
+        "stripes": (columns % 8 < 4) * 255,
+        "squares": (columns // 8 + rows // 8) % 2 * 255,
+        "noise": rng.integers(0, 256, (600, 800)),
+        "blocks": np.kron(rng.integers(0, 256, (60, 80)), np.ones((10, 10))),
+        "tiny": np.zeros((5, 5)),
+    }
+    return np.repeat(plain[kind].astype(np.uint8)[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize("kind", ["blank", "fade", "stripes", "squares", "noise", "blocks", "tiny"])
+def test_a_picture_that_is_no_chart_is_refused(kind):
+    with pytest.raises(ImageError) as caught:
+        screen.read_bars(png.ChartImage(nothing(kind), None))
+    assert caught.value.hint

@@ -1,0 +1,99 @@
+"""What on a screenshot is ink: background, grid lines and frames taken away."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai.domain import Bools, Bytes
+
+_SAME = 12
+"""Difference from the ground that compression may cause."""
+_LINE_TINT = 48
+"""Difference from a line's colour within which a pixel belongs to the line."""
+_LINE_SHARE = 0.25
+"""Share of a row or column that a line covers beyond what its neighbours hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class InkMask:
+    """A screenshot split into ground and ink.
+
+    Attributes:
+        pixels: int16 (h, w, 3).
+        ground: int16 (3,), colour behind the candles.
+        ink: bool (h, w), what stands out from the ground, lines removed.
+    """
+
+    pixels: NDArray[np.int16]
+    ground: NDArray[np.int16]
+    ink: Bools
+
+
+def find_ink(picture: Bytes, contrast: int) -> InkMask:
+    """Split a picture uint8 (h, w, 3) into ground and ink.
+
+    `contrast` is the difference from the ground, in the channel that differs most, that makes a
+    pixel ink: small finds faint candles, large sees past the noise of compression.
+    """
+    pixels = picture.astype(np.int16)
+    ground = _ground(pixels)
+    ink = np.abs(pixels - ground).max(axis=2) > contrast
+    rows, columns = _plot_area(pixels, ground)
+    pixels, ink = pixels[rows, columns], ink[rows, columns]
+    thickness = 3 + picture.shape[1] // 800
+    ink = _without_lines(ink, pixels, ground, thickness)
+    flipped = _without_lines(ink.T, pixels.transpose(1, 0, 2), ground, thickness)
+    return InkMask(pixels, ground, np.ascontiguousarray(flipped.T))
+
+
+def _ground(pixels: NDArray[np.int16]) -> NDArray[np.int16]:
+    """The commonest colour in the middle of the picture, where the plot is."""
+    height, width = pixels.shape[:2]
+    middle = pixels[height // 6 : height * 5 // 6, width // 5 : width * 4 // 5].reshape(-1, 3)
+    codes = (middle >> 3).astype(np.int32) @ np.array([1, 32, 1024], np.int32)
+    commonest = int(np.bincount(codes).argmax())
+    median: NDArray[np.int16] = np.median(middle[codes == commonest], axis=0).astype(np.int16)
+    return median
+
+
+def _without_lines(
+    ink: Bools, pixels: NDArray[np.int16], ground: NDArray[np.int16], thickness: int
+) -> Bools:
+    """Erase horizontal lines; ink that goes on above or below a line, or differs, stays."""
+    share = ink.mean(axis=1)
+    size = len(share)
+    above = np.pad(share, (thickness, 0))[:size]
+    below = np.pad(share, (0, thickness))[thickness:]
+    lines = np.flatnonzero(share - np.maximum(above, below) > _LINE_SHARE)
+    clean = ink.copy()
+    for row in lines.tolist():
+        over = ink[max(row - thickness, 0)] if row >= thickness else np.zeros_like(ink[row])
+        under = ink[row + thickness] if row + thickness < size else np.zeros_like(ink[row])
+        bare = ink[row] & ~over & ~under
+        if not bare.any():
+            continue
+        clean[row] &= ~(bare & _blends(pixels[row], np.median(pixels[row][bare], axis=0), ground))
+    return clean
+
+
+def _blends(
+    pixels: NDArray[np.int16], tint: NDArray[np.float64], ground: NDArray[np.int16]
+) -> Bools:
+    """Pixels whose colour lies between ground and tint, as the soft ends of dashes do."""
+    axis = tint - ground
+    offset = pixels - ground
+    along = np.clip(offset @ axis / max(float(axis @ axis), 1.0), 0, 1)
+    rest = offset - along[:, None] * axis
+    return np.asarray(np.abs(rest).max(axis=1) < _LINE_TINT)
+
+
+def _plot_area(pixels: NDArray[np.int16], ground: NDArray[np.int16]) -> tuple[slice, slice]:
+    """Rows and columns where the ground shows; margins of another colour lie outside."""
+    here = np.abs(pixels - ground).max(axis=2) < _SAME
+    return _extent(np.mean(here, axis=1)), _extent(np.mean(here, axis=0))
+
+
+def _extent(share: NDArray[np.float64]) -> slice:
+    shown = np.flatnonzero(share > share.max() / 4)
+    return slice(int(shown[0]), int(shown[-1]) + 1)

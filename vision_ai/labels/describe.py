@@ -159,7 +159,7 @@ def _count(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{min(round(value * 20) * 5, 95)}"
+    return f"{round(value * 20) * 5}"
 
 
 def _distance(facts: Facts) -> str:
@@ -222,7 +222,8 @@ def _pullback(facts: Facts) -> Clauses:
 
 
 def _reversal(facts: Facts) -> Clauses:
-    yield "taken back", _percent(facts["retraced"])
+    if facts["retraced"] < 0.97:
+        yield "taken back", _percent(facts["retraced"])
     yield from _leg(facts)
 
 

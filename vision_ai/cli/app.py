@@ -4,7 +4,6 @@ import logging
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from vision_ai import __version__
@@ -13,9 +12,6 @@ from vision_ai.cli.console import configure_logging
 from vision_ai.errors import VisionError
 
 logger = logging.getLogger(__name__)
-
-INTERRUPTED = 130
-"""What a shell expects of a program that was stopped with Ctrl-C."""
 
 EXIT_CODES = """Exit codes: 0 done; 2 an argument, setting or file to mend; 3 artefacts disagree or
 are damaged, or the disk refuses; 4 try again later; 5 part was done and kept, the rest is named;
@@ -64,17 +60,10 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; a traceback means a bug of ours."""
     try:
-        result = app(arguments, standalone_mode=False, prog_name="vision-ai")
+        app(arguments, prog_name="vision-ai")
     except VisionError as error:
         sys.stderr.write(f"Error: {error}\n")
         return error.exit_code
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return 2
-    except (KeyboardInterrupt, click.Abort):
-        sys.stderr.write("Interrupted; what was finished is kept.\n")
-        return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
-    return result if isinstance(result, int) else 0
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
+    return 0

@@ -25,7 +25,8 @@ IntervalOption = Annotated[
 def emit(payload: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     """Print a result to stdout, as one JSON object or as text for people."""
     shown = json.dumps(payload, ensure_ascii=False, allow_nan=False) if as_json else text
-    sys.stdout.write(shown + "\n")
+    if shown:
+        sys.stdout.write(shown + "\n")
 
 
 def configure_logging(*, verbose: bool) -> None:

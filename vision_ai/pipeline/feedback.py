@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vision_ai import feedback_loop_cv
 from vision_ai.domain import Klines, iso, parse_interval, parse_symbol, parse_time
-from vision_ai.errors import KlinesError
+from vision_ai.errors import ExchangeUnavailableError
 from vision_ai.feedback_loop_cv import Filters, Review, Span
 from vision_ai.feedback_loop_cv.figures import Rate
 from vision_ai.market.bybit import Bybit
@@ -27,7 +27,7 @@ def run(workspace: Workspace) -> Report:
 
         def candles(span: Span) -> Klines:
             if span.venue != store.venue:
-                raise KlinesError(
+                raise ExchangeUnavailableError(
                     f"{span.symbol} was predicted from {span.venue}: this exchange is "
                     f"{store.venue}.",
                     hint="Set VISION_AI_BYBIT_URL to where it was predicted from.",

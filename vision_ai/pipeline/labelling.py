@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from vision_ai import records
 from vision_ai.charts import sheet
-from vision_ai.domain import CLOSE, HIGH, LOW, PHASES, READINGS, WINDOW, Klines, Label
+from vision_ai.domain import CLOSE, PHASES, READINGS, Klines, Label
 from vision_ai.errors import InputError
-from vision_ai.labels import rules, stats
+from vision_ai.labels import facts, rules, stats
 from vision_ai.labels.stats import Statistics
 from vision_ai.market import files
 from vision_ai.pipeline.workspace import Report, progress
@@ -23,9 +23,6 @@ PER_MARKET = 3
 
 LOOKED_AT = 1500
 """Random windows of each market and interval that are searched for examples."""
-
-HIDDEN = ("atr", "level", "box_top", "box_bottom")
-"""Facts that the lines on the chart already show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +79,8 @@ def contact_sheet(
     found = found[:EXAMPLES]
     picture = sheet.contact_sheet(
         np.stack([example.bars for example in found]),
-        [_caption(example) for example in found],
-        [_levels(example) for example in found],
+        [f"{example.title} | {facts.caption(example.label)}" for example in found],
+        [facts.marks(example.label, float(example.bars[-1, CLOSE])) for example in found],
     )
     records.write_bytes(out, picture)
     titles = [example.title for example in found]
@@ -131,31 +128,3 @@ def _examples(klines: Klines, kind: _Matcher, rng: np.random.Generator) -> Itera
 def _title(klines: Klines, end: int) -> str:
     when = np.datetime64(int(klines.close_ms[end]), "ms").astype("datetime64[m]")
     return f"{klines.symbol} {klines.interval} {str(when).replace('T', ' ')}"
-
-
-def _caption(example: _Example) -> str:
-    label = example.label
-    facts = [
-        f"{name} {value:.1f}" for name, value in label.facts.items() if value and name not in HIDDEN
-    ]
-    clear = " (clear)" if label.clear else ""
-    return (
-        f"{example.title}  {label.reading.name}, {label.phase}{clear}\n"
-        f"{'  '.join(facts[:4])}\n{'  '.join(facts[4:7])}"
-    )
-
-
-def _levels(example: _Example) -> list[sheet.Level]:
-    facts, bars = example.label.facts, example.bars
-    close = float(bars[-1, CLOSE])
-    levels = []
-    if facts["box_bars"]:
-        ended = WINDOW - facts["box_ended"]
-        levels += [
-            (close * float(np.exp(facts[edge])), ended - facts["box_bars"], ended)
-            for edge in ("box_top", "box_bottom")
-        ]
-    if facts["level"]:
-        levels.append((close * float(np.exp(facts["level"])), WINDOW - 8.0, WINDOW + 4.0))
-    low, high = float(bars[:, LOW].min()), float(bars[:, HIGH].max())
-    return [level for level in levels if low * 0.97 < level[0] < high * 1.03]

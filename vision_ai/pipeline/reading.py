@@ -88,8 +88,6 @@ def predict(workspace: Workspace, symbol: str, *, as_of: str | None = None) -> R
     """
     checked = parse_symbol(symbol)
     found = _find(workspace, [checked], None, as_of, CHART_INTERVALS)
-    if checked in found.failed:
-        raise found.failed[checked]
     reader = Reader.open(workspace)
     prediction = _predict_all(workspace, reader, found, _draw_all(workspace, found))[checked]
     path = workspace.paths.prediction(checked, parse_time(prediction.as_of))
@@ -207,6 +205,8 @@ def _find(
             windows[symbol] = windows_of(result, as_of_ms, intervals)
         except VisionError as error:
             failed[symbol] = error
+    if not windows and len(failed) == 1:
+        raise next(iter(failed.values()))
     return Found(venue, windows, failed)
 
 

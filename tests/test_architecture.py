@@ -102,3 +102,9 @@ def test_bad_arguments_leave_with_their_code_and_one_sentence(
     assert shown.out == ""
     assert "Traceback" not in shown.err
     assert len(shown.err) < 1500
+
+
+def test_every_law_names_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "laws.md").read_text())
+    assert len(named) >= 15
+    assert [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text()] == []

@@ -25,7 +25,7 @@ HISTORY: Mapping[Language, tuple[str, ...]] = {
     Language.EN: (
         r"pull(?:s|ed|ing)? ?backs? (?:in)?to",
         r"(?:after|since|following|from|of) (?:the|a|an|its) (?:earlier |prior |old |recent )?"
-        r"break ?(?:out|down)s?(?: level| point)",
+        r"break ?(?:out|down)s?(?: level| point)?",
         r"(?:after|following|end of|against) (?:the|a|an) (?:\w+ )?(?:up|down)trend",
     ),
     Language.PL: (
@@ -40,6 +40,10 @@ HISTORY: Mapping[Language, tuple[str, ...]] = {
     ),
 }
 """Expressions that name something earlier, and so claim nothing of the chart as it is."""
+
+
+def _history(language: Language) -> Iterator[Row]:
+    return ((words, ()) for words in HISTORY[language])
 
 
 def _canonical() -> Iterator[Row]:
@@ -114,6 +118,7 @@ def _english() -> Iterator[Row]:
         r"|(?:follow through|goes on \w+) after the break\w*",
         (Setup.BREAKOUT_CONTINUATION,),
     )
+    yield from _history(Language.EN)
     yield from _sides(
         (
             (r"break ?outs? {0}", _UP, _DOWN),
@@ -267,6 +272,7 @@ def _polish() -> Iterator[Row]:
     )
     yield r"pułapk\w+", (Setup.TRAP,)
     yield r"kontynuacj\w+ (?:\w+ )?(?:wybici\w+|po wybiciu)", (Setup.BREAKOUT_CONTINUATION,)
+    yield from _history(Language.PL)
     yield from _sides(((r"wybici\w+ (?:\w+ )?{0}", up, down),), Setup.BREAKOUT)
     yield r"wybici\w+", (Setup.BREAKOUT,)
     yield from _sides(
@@ -351,6 +357,7 @@ def _german() -> Iterator[Row]:
         r"ausbruchs?fortsetzung|fortsetzung (?:des|nach dem|eines) ausbruch\w*",
         (Setup.BREAKOUT_CONTINUATION,),
     )
+    yield from _history(Language.DE)
     yield from _sides(((r"ausbr\w+ (?:\w+ )?{0}", up, down),), Setup.BREAKOUT)
     yield r"ausbr[uü]ch\w*", (Setup.BREAKOUT,)
     yield from _sides(

@@ -13,7 +13,7 @@ from enum import Enum
 from functools import cache
 
 from vision_ai.domain import Label, Setup
-from vision_ai.labels.gpt.claim_words import DENIALS, HISTORY, TABLES
+from vision_ai.labels.gpt.claim_words import DENIALS, TABLES
 from vision_ai.labels.gpt.replies import Fault, Language, Said
 
 NATURAL: dict[Setup, frozenset[Setup]] = {
@@ -78,9 +78,8 @@ def normal(text: str) -> str:
 
 @cache
 def _table(language: Language) -> tuple[tuple[re.Pattern[str], tuple[Enum, ...]], ...]:
-    rows = [(words, ()) for words in HISTORY[language]]
-    own = TABLES[language]
-    return tuple((re.compile(rf"\b(?:{words})(?!\w)"), values) for words, values in (*rows, *own))
+    rows = TABLES[language]
+    return tuple((re.compile(rf"\b(?:{words})(?!\w)"), values) for words, values in rows)
 
 
 @cache

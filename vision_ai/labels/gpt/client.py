@@ -134,7 +134,7 @@ class Client:
 
     def _refused(self, error: Any) -> Reply:
         """What a status other than 200 means."""
-        kind = _kind(error.status_code, str(error.code or ""))
+        kind = kind_of(error.status_code, str(error.code or ""))
         return Reply(
             kind,
             self.scrub(f"{error.status_code}: {_message(error)}"),
@@ -203,7 +203,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(email.utils.mktime_tz(when) - time.time(), 0.0) if when else None
 
 
-def _kind(status: int, code: str) -> Kind:
+def kind_of(status: int, code: str) -> Kind:
+    """What an HTTP status and the API's own code mean.
+
+    >>> kind_of(429, "insufficient_quota").value, kind_of(503, "").value
+    ('no-quota', 'server-error')
+    """
     if status in {401, 403}:
         return Kind.UNAUTHORIZED
     if status == 404:

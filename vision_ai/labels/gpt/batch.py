@@ -1,0 +1,209 @@
+"""Describing charts through the Batch API: half the price, done within a day.
+
+A batch is a plan on disk before anything is sent, so that a program that is killed at any instant
+finds its batches again: submitted, half submitted or done. Plans lie beside the descriptions:
+`batches/<name>.json`, and `<name>.jsonl` until its requests are submitted.
+"""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vision_ai import records
+from vision_ai.labels.gpt.client import Client, kind_of
+from vision_ai.labels.gpt.ledger import Ledger
+from vision_ai.labels.gpt.replies import Attempt, Kind, Language, Reply, Subject
+from vision_ai.labels.gpt.work import Order, Task
+from vision_ai.records import Record
+
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+"""States in which the API works on a batch no more."""
+
+
+class Plan(Record):
+    """One batch: which charts it asks about, and how far it has come."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    language: Language
+    model: str
+    subjects: list[Subject]
+    file_id: str | None = None
+    batch_id: str | None = None
+    state: str = "planned"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its results are still to be collected."""
+        return self.state != "collected"
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of a data root.
+
+    Attributes:
+        order: what is asked.
+        ledger: where answers go.
+        client: the API.
+    """
+
+    order: Order
+    ledger: Ledger
+    client: Client
+
+    def plan(self, tasks: Iterable[Task]) -> list[Plan]:
+        """Draw the charts and write their requests to disk, as many batches as the size asks for.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        return [self._write(part) for part in self._parts(tasks)]
+
+    def submit(self, plan: Plan) -> Plan:
+        """Hand a plan to the API, or find that it has been handed over already.
+
+        Raises:
+            ConfigError: key, model or quota has to be mended.
+            TransientError: it can be tried again; nothing is sent twice.
+        """
+        if plan.batch_id:
+            return plan
+        requests = self._path(plan.name, ".jsonl")
+        if plan.file_id is None:
+            file_id = self.client.upload(f"{plan.name}.jsonl", requests.read_bytes())
+            plan = self._save(plan, file_id=file_id)
+        batch_id = self.client.find(plan.name)
+        if batch_id is None:
+            batch_id = self.client.submit(str(plan.file_id), plan.name)
+        plan = self._save(plan, batch_id=batch_id, state="submitted")
+        requests.unlink(missing_ok=True)
+        return plan
+
+    def collect(self, plan: Plan) -> tuple[Plan, list[Attempt]]:
+        """Look at a batch; once it has ended, write its answers to the ledger.
+
+        Collecting twice writes nothing twice.
+
+        Raises:
+            ConfigError: key, model or quota has to be mended.
+            TransientError: it can be tried again.
+        """
+        state, files = self.client.status(str(plan.batch_id))
+        if state not in ENDED:
+            return self._save(plan, state=state), []
+        by_id = {custom_id(subject): subject for subject in plan.subjects}
+        kept = []
+        for file_id in files:
+            for line in _lines(self.client.download(file_id)):
+                subject = by_id.pop(str(line.get("custom_id")), None)
+                if subject is not None:
+                    kept.append(self._keep(plan, subject, self._reply(line)))
+        for subject in by_id.values():
+            reply = Reply(Kind.EXPIRED, f"the batch ended as {state} without an answer")
+            kept.append(self._keep(plan, subject, reply))
+        return self._save(plan, state="collected"), kept
+
+    def _keep(self, plan: Plan, subject: Subject, reply: Reply) -> Attempt:
+        name = str(plan.batch_id)
+        order = Order(plan.language, self.order.config.model_copy(update={"model": plan.model}))
+        attempt = order.attempt(subject, reply, id=f"{name}:{subject.digest}", batch=name)
+        self.ledger.append(attempt)
+        return attempt
+
+    def _reply(self, line: Mapping[str, Any]) -> Reply:
+        """Read one line of a file of results."""
+        response = line.get("response")
+        if not isinstance(response, Mapping):
+            error = line.get("error") or {}
+            expired = error.get("code") == "batch_expired"
+            note = self.client.scrub(str(error.get("message", "")))
+            return Reply(Kind.EXPIRED if expired else Kind.REJECTED, note)
+        request_id, body = str(response.get("request_id", "")), response.get("body")
+        status = response.get("status_code")
+        if not isinstance(body, Mapping):
+            return Reply(Kind.INVALID, "the reply is no JSON object", request_id=request_id)
+        if status != 200:
+            error = body.get("error") or {}
+            kind = kind_of(int(status or 500), str(error.get("code", "")))
+            note = self.client.scrub(f"{status}: {error.get('message', '')}")
+            return Reply(kind, note, request_id=request_id)
+        return self.client.read(body, request_id)
+
+    def _parts(self, tasks: Iterable[Task]) -> Iterator[list[tuple[Subject, bytes]]]:
+        part: list[tuple[Subject, bytes]] = []
+        size = 0
+        for task in tasks:
+            line = self._line(task)
+            if part and size + len(line) > self.order.config.batch_bytes:
+                yield part
+                part, size = [], 0
+            part.append((task.subject, line))
+            size += len(line)
+        if part:
+            yield part
+
+    def _line(self, task: Task) -> bytes:
+        request = {
+            "custom_id": custom_id(task.subject),
+            "method": "POST",
+            "url": "/v1/responses",
+            "body": self.order.body(task, task.picture()),
+        }
+        return json.dumps(request, separators=(",", ":")).encode() + b"\n"
+
+    def _write(self, part: list[tuple[Subject, bytes]]) -> Plan:
+        plan = Plan(
+            name=uuid.uuid4().hex,
+            language=self.order.language,
+            model=self.order.config.model,
+            subjects=[subject for subject, _ in part],
+        )
+        records.write_bytes(self._path(plan.name, ".jsonl"), b"".join(line for _, line in part))
+        return self._save(plan)
+
+    def _save(self, plan: Plan, **changes: str) -> Plan:
+        changed = plan.model_copy(update=changes)
+        records.write_document(self._path(plan.name, ".json"), changed)
+        return changed
+
+    def _path(self, name: str, suffix: str) -> Path:
+        return folder(self.ledger) / f"{name}{suffix}"
+
+
+def folder(ledger: Ledger) -> Path:
+    """Where plans lie."""
+    return ledger.folder / "batches"
+
+
+def open_plans(ledger: Ledger) -> list[Plan]:
+    """The batches whose results are still to be collected.
+
+    Raises:
+        CorruptFileError: a plan is damaged.
+    """
+    paths = sorted(folder(ledger).glob("*.json"))
+    repair = "Delete that file: its batch will be asked for anew."
+    plans = [records.read_document(path, Plan, repair=repair) for path in paths]
+    return [plan for plan in plans if plan.is_open]
+
+
+def custom_id(subject: Subject) -> str:
+    """The name of a chart's line in a batch.
+
+    The API allows 64 characters at most.
+    """
+    return subject.digest[:48]
+
+
+def _lines(payload: bytes) -> Iterator[Mapping[str, Any]]:
+    for raw in payload.splitlines():
+        try:
+            line = json.loads(raw)
+        except ValueError:
+            continue  # its chart is reported as unanswered
+        if isinstance(line, dict):
+            yield line

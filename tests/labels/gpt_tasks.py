@@ -1,0 +1,57 @@
+"""Charts to be described, without drawing any."""
+
+import hashlib
+from pathlib import Path
+
+from tests.labels.openai_server import OpenAiServer
+from vision_ai.config import GptConfig
+from vision_ai.domain import PHASES, READINGS, Interval, Label, iso
+from vision_ai.labels.gpt.client import Client
+from vision_ai.labels.gpt.ledger import Ledger
+from vision_ai.labels.gpt.replies import Language, Subject
+from vision_ai.labels.gpt.work import Done, Order, Run, Task
+
+START = 1_700_000_100_000 // 900_000 * 900_000
+
+
+def config(**changes: object) -> GptConfig:
+    return GptConfig(**{"backoff_s": 0.01, "timeout_s": 0.5, "poll_s": 0.0, **changes})
+
+
+def order(**changes: object) -> Order:
+    return Order(Language.EN, config(**changes))
+
+
+def task(number: int) -> Task:
+    label = Label(READINGS[number % len(READINGS)], PHASES[number % len(PHASES)])
+    subject = Subject(
+        digest=hashlib.sha256(str(number).encode()).hexdigest(),
+        symbol="BTCUSDT",
+        interval=Interval.M15,
+        as_of=iso(START + number * 900_000),
+        setup=label.setup,
+        direction=label.direction,
+        phase=label.phase,
+        clear=True,
+        rules="1",
+        look=f"{number:032d}",
+    )
+    return Task(subject, label, (400, 300), lambda: b"PNG" + str(number).encode())
+
+
+def tasks(count: int) -> list[Task]:
+    return [task(number) for number in range(count)]
+
+
+def run(
+    server: OpenAiServer,
+    folder: Path,
+    count: int,
+    *,
+    max_cost: float | None = None,
+    **changes: object,
+) -> tuple[Done, Ledger]:
+    wanted, ledger = order(**changes), Ledger(folder)
+    with Client(wanted.config, environ=server.environ) as client:
+        done = Run(wanted, ledger, client, max_cost=max_cost).over(tasks(count))
+    return done, ledger

@@ -1,0 +1,270 @@
+import logging
+import time
+
+import pytest
+
+from tests.labels.gpt_tasks import order, run, task, tasks
+from tests.labels.openai_server import KEY, OpenAiServer, always, honest, mixed
+from vision_ai.config import GptConfig
+from vision_ai.errors import ConfigError, KlinesError, StateError
+from vision_ai.labels.gpt import agreement
+from vision_ai.labels.gpt.client import Client, retry_after
+from vision_ai.labels.gpt.ledger import Ledger, settled
+from vision_ai.labels.gpt.replies import Kind, Language
+from vision_ai.labels.gpt.work import GIVE_UP, Run, Task
+
+
+def once(fault: str):
+    """The first request goes wrong, all others are answered."""
+    return lambda number, _: fault if number == 1 else ""
+
+
+def test_a_reply_is_kept_with_its_model_prompt_tokens_cost_and_time(tmp_path) -> None:
+    with OpenAiServer() as server:
+        done, ledger = run(server, tmp_path, 1)
+    ((kept,), bad) = ledger.read()
+    assert not bad
+    assert kept.kind is Kind.DESCRIBED
+    assert kept.said is not None
+    assert len(kept.words) == 3
+    assert (kept.model, kept.prompt) == ("gpt-5-mini", "1")
+    assert (kept.input_tokens, kept.output_tokens) == (server.input_tokens, server.output_tokens)
+    assert kept.cost == pytest.approx((kept.input_tokens * 0.25 + kept.output_tokens * 2) / 1e6)
+    assert kept.seconds > 0
+    assert kept.request_id
+    assert done.cost == kept.cost
+    assert not done.left
+
+
+def test_the_request_asks_for_strict_json_and_carries_picture_and_facts(tmp_path) -> None:
+    with OpenAiServer() as server:
+        run(server, tmp_path, 1)
+    (body,) = server.requests
+    form = body["text"]["format"]
+    assert form["strict"] is True
+    assert set(form["schema"]["required"]) == set(form["schema"]["properties"])
+    picture, text = body["input"][0]["content"]
+    assert picture["image_url"].startswith("data:image/png;base64,")
+    assert '"setup": "breakout"' in text["text"]
+    assert body["store"] is False
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_language_is_asked_for_and_facts_stay_canonical(language, tmp_path) -> None:
+    with OpenAiServer() as server, Client(order().config, environ=server.environ) as client:
+        wanted = order().__class__(language, order().config)
+        Run(wanted, Ledger(tmp_path), client).over(tasks(1))
+    (body,) = server.requests
+    named = {"en": "English", "pl": "Polish", "de": "German"}[language]
+    assert f"in {named}" in body["instructions"]
+    assert "breakout" in body["input"][0]["content"][1]["text"]
+    assert Ledger(tmp_path).read()[0][0].language is language
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("cut-off", Kind.CUT_OFF),
+        ("invalid", Kind.INVALID),
+        ("no-json", Kind.INVALID),
+        ("wrong-form", Kind.INVALID),
+        ("slow", Kind.TIMEOUT),
+        ("hang-up", Kind.UNREACHABLE),
+        ("429", Kind.RATE_LIMITED),
+        ("429-after", Kind.RATE_LIMITED),
+        ("500", Kind.SERVER_ERROR),
+        ("503", Kind.SERVER_ERROR),
+    ],
+)
+def test_a_passing_fault_is_recorded_by_kind_and_asked_again(fault, kind, tmp_path) -> None:
+    with OpenAiServer(once(fault)) as server:
+        done, ledger = run(server, tmp_path, 1)
+    assert sorted(a.kind for a in ledger.read()[0]) == sorted([kind, Kind.DESCRIBED])
+    assert not done.left
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "requests"),
+    [("refusal", Kind.REFUSED, 1), ("400", Kind.REJECTED, 1), ("invalid", Kind.INVALID, 4)],
+)
+def test_a_lasting_fault_leaves_the_chart_named_and_without_words(
+    fault, kind, requests, tmp_path
+) -> None:
+    with OpenAiServer(always(fault)) as server:
+        done, ledger = run(server, tmp_path, 1)
+    kept = ledger.read()[0]
+    assert {attempt.kind for attempt in kept} == {kind}
+    assert len(kept) == len(server.requests) == requests
+    assert list(done.left) == [task(0).name]
+    assert not any(attempt.words for attempt in kept)
+
+
+def test_a_cut_off_answer_gets_twice_the_room(tmp_path) -> None:
+    with OpenAiServer(once("cut-off")) as server:
+        run(server, tmp_path, 1)
+    assert [body["max_output_tokens"] for body in server.requests] == [2000, 4000]
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"), [("401", "refused the key"), ("quota", "no quota"), ("404", "the model")]
+)
+def test_what_every_request_would_meet_ends_the_run_at_once(fault, says, tmp_path) -> None:
+    with OpenAiServer(always(fault)) as server, pytest.raises(ConfigError, match=says):
+        run(server, tmp_path, 50)
+    assert len(server.requests) <= 4
+    assert Ledger(tmp_path).read()[0]
+
+
+def test_a_rate_limit_holds_all_requests_back_as_long_as_asked(tmp_path) -> None:
+    at: list[float] = []
+
+    def first(number: int, _: str) -> str:
+        at.append(time.monotonic())
+        return "429-after" if number <= 2 else ""
+
+    with OpenAiServer(first) as server:
+        done, _ = run(server, tmp_path, 6, concurrency=2)
+    assert not done.left
+    assert at[2] - at[0] >= 0.055
+
+
+def test_a_wait_longer_than_our_patience_is_not_granted(tmp_path) -> None:
+    with OpenAiServer(always("429-long")) as server:
+        done, _ = run(server, tmp_path, 1)
+    assert len(server.requests) == 1
+    assert "rate-limited" in done.left[task(0).name]
+
+
+def test_an_api_that_is_down_ends_the_run_after_a_few_charts(tmp_path) -> None:
+    with OpenAiServer(always("503")) as server:
+        done, _ = run(server, tmp_path, 60, attempts=1, concurrency=2)
+    assert len(server.requests) <= GIVE_UP + 2
+    assert len(done.left) == 60
+    assert "in a row" in done.stopped
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_description_that_contradicts_its_facts_is_kept_apart(number, tmp_path) -> None:
+    wrong = ["Clean breakout to the downside.", "Distribution.", "Nothing to trade, no setup."]
+
+    with OpenAiServer() as server:
+        server.write = lambda body: {**honest(body), "description": wrong[number]}
+        done, ledger = run(server, tmp_path, 1)  # breakout, long, markup
+    (kept,) = ledger.read()[0]
+    assert kept.kind is Kind.CONTRADICTS
+    assert kept.words == []
+    assert "contradicts" in done.left[task(0).name]
+
+
+def test_a_paraphrase_that_contradicts_is_left_out_alone(tmp_path) -> None:
+    with OpenAiServer() as server:
+        server.write = lambda body: {**honest(body), "paraphrases": ["bear trap", "breakout, long"]}
+        _, ledger = run(server, tmp_path, 1)
+    (kept,) = ledger.read()[0]
+    assert kept.kind is Kind.DESCRIBED
+    assert len(kept.words) == 2
+    assert "bear trap" not in kept.words
+
+
+def test_money_stops_before_the_limit_even_with_faults_and_dear_answers(tmp_path) -> None:
+    with OpenAiServer(mixed(0.3, 5, ("invalid", "cut-off", "500"))) as server:
+        done, ledger = run(server, tmp_path, 60, max_cost=0.02)
+    spent = agreement.totals(ledger.read()[0])
+    assert 0 < spent.cost <= 0.02
+    assert "limit of 0.02" in done.stopped
+
+
+def test_no_more_requests_are_under_way_than_configured(tmp_path) -> None:
+    with OpenAiServer() as server:
+        server.write = lambda body: time.sleep(0.05) or honest(body)
+        run(server, tmp_path, 12, concurrency=3)
+    assert 2 <= server.most_active <= 3
+
+
+def test_a_picture_that_cannot_be_drawn_leaves_only_its_chart_out(tmp_path) -> None:
+    def broken() -> bytes:
+        raise KlinesError("The candles are gone.")
+
+    first = task(0)
+    charts = [Task(first.subject, first.label, first.size, broken), task(1)]
+    with OpenAiServer() as server, Client(order().config, environ=server.environ) as client:
+        done = Run(order(), Ledger(tmp_path), client).over(charts)
+    assert done.left == {task(0).name: "The candles are gone."}
+    assert len(server.requests) == 1
+
+
+def test_the_ledger_matches_the_servers_own_count(tmp_path) -> None:
+    with OpenAiServer(mixed(0.3, 1), slow_s=0.8) as server:
+        _, ledger = run(server, tmp_path, 40, timeout_s=0.3)
+    totals = agreement.totals(ledger.read()[0])
+    assert totals.requests == len(server.requests)
+    assert totals.input_tokens == server.input_tokens
+    assert totals.output_tokens == server.output_tokens
+    paid = (server.input_tokens * 0.25 + server.output_tokens * 2.0) / 1e6
+    assert totals.cost == pytest.approx(paid)
+
+
+def test_two_runs_at_once_are_refused(tmp_path) -> None:
+    ledger = Ledger(tmp_path)
+    with ledger.locked(), pytest.raises(StateError, match="Another process"), ledger.locked():
+        pass
+
+
+def test_a_torn_or_edited_line_is_named_and_asked_about_again(tmp_path) -> None:
+    with OpenAiServer() as server:
+        _, ledger = run(server, tmp_path, 3)
+    path = tmp_path / f"{task(1).subject.digest[:2]}.jsonl"
+    path.write_text(path.read_text().replace("markdown", "markup").replace("long", "short"))
+    kept, bad = ledger.read()
+    assert len(kept) == 2
+    assert "does not match" in bad[0].reason
+    assert (task(1).subject.digest, Language.EN) not in settled(kept)
+
+
+@pytest.mark.parametrize("fault", ["401", "400", "500", "429", "hang-up", "refusal", "quota"])
+def test_the_key_appears_in_no_log_error_or_file(fault, tmp_path, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    with OpenAiServer(always(fault)) as server:
+        server.echo_key = True
+        said = ""
+        try:
+            done, _ = run(server, tmp_path, 2, attempts=2)
+            said = str(done)
+        except ConfigError as error:
+            said = f"{error} {error.__cause__} {error.hint}"
+    written = "".join(path.read_text() for path in tmp_path.rglob("*.jsonl"))
+    assert written
+    for text in (said, caplog.text, written):
+        assert KEY not in text
+        assert KEY[3:20] not in text
+
+
+def test_a_wrong_key_that_the_server_repeats_is_not_shown(tmp_path) -> None:
+    with OpenAiServer() as server:
+        server.key = "sk-another"
+        with pytest.raises(ConfigError, match="refused the key") as caught:
+            run(server, tmp_path, 1)
+    assert KEY not in str(caught.value)
+    assert "[key]" in str(caught.value)
+    assert KEY not in "".join(path.read_text() for path in tmp_path.rglob("*.jsonl"))
+
+
+def test_without_a_key_nothing_is_sent() -> None:
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+        Client(GptConfig(), environ={})
+
+
+def test_a_server_that_is_not_there_is_unreachable(tmp_path) -> None:
+    environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    with Client(order().config, environ=environ) as client:
+        done = Run(order(attempts=1), Ledger(tmp_path), client).over(tasks(1))
+    assert "unreachable" in done.left[task(0).name]
+
+
+def test_retry_after_is_read_in_every_form() -> None:
+    assert retry_after({}) is None
+    assert retry_after({"retry-after": "soon"}) is None
+    dated = retry_after({"retry-after": "Fri, 01 Jan 2100 00:00:00 GMT"})
+    assert dated is not None
+    assert dated > 1e9

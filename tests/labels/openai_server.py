@@ -67,15 +67,12 @@ class OpenAiServer:
             ("127.0.0.1", 0), type("Bound", (Handler,), {"said": self})
         )
         self._http.daemon_threads = True
+        self.environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": self.url}
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
-
-    @property
-    def environ(self) -> dict[str, str]:
-        return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": self.url}
 
     def __enter__(self) -> "OpenAiServer":
         self._thread.start()

@@ -156,18 +156,19 @@ class Client:
             yield
         except openai.APIStatusError as error:
             reply = self._refused(error)
-            raise_fatal(reply)
-            if reply.kind is Kind.REJECTED:
-                raise InputError(f"The OpenAI API refused the request: {reply.note}") from None
-            raise TransientError(
-                f"The OpenAI API could not answer: {reply.note}",
-                hint="Run the same command again later; nothing is lost.",
-            ) from None
         except openai.APIConnectionError as error:
-            raise TransientError(
-                f"The OpenAI API cannot be reached: {self.scrub(str(error))}",
-                hint="Run the same command again later; nothing is lost.",
-            ) from None
+            reply = Reply(Kind.UNREACHABLE, self.scrub(str(error)))
+        else:
+            return
+        # raised out here, ours do not carry the library's exceptions and what they may repeat
+        raise_fatal(reply)
+        if reply.kind is Kind.REJECTED:
+            raise InputError(f"The OpenAI API refused the request: {reply.note}")
+        what = "cannot be reached" if reply.kind is Kind.UNREACHABLE else "could not answer"
+        raise TransientError(
+            f"The OpenAI API {what}: {reply.note}",
+            hint="Run the same command again later; nothing is lost.",
+        )
 
 
 def raise_fatal(reply: Reply) -> None:

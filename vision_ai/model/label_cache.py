@@ -65,7 +65,7 @@ class LabelCache:
 
 def _read(path: Path, count: int) -> Codes | None:
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             reading, phase = kept["reading"], kept["phase"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         logger.warning("labels unreadable path=%s error=%s", path, error)

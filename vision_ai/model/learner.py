@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vision_ai.config import Section
 from vision_ai.domain import PHASES, READINGS, Bytes
@@ -165,7 +166,7 @@ class Learner:
         rng = np.random.default_rng([recipe.seed, step, 1])
         sentences = self.words.prompts(rng) + batch.captions
         tokens = torch.from_numpy(self.words.tokens(sentences)).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        with self._precision(), sdpa_kernel(_attention(self.device)):
             sight = self.reader.see(torch.from_numpy(batch.pictures).to(self.device))
             texts = self.reader.texts(tokens)
             logits = self.heads(sight.features)
@@ -187,6 +188,9 @@ class Learner:
             truth = torch.from_numpy(batch.digits).to(self.device)
             total = total + recipe.digit_weight * loss.read_back(sight.digits, truth)
         return total
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     @torch.no_grad()
     def _follow(self, step: int) -> None:
@@ -214,6 +218,13 @@ class Learner:
                 if value is not None:
                     where = "cpu" if key == "step" else self.device
                     self.optimizer.state[parameter][key] = value.clone().to(where)
+
+
+def _attention(device: torch.device) -> list[SDPBackend]:
+    """Plain arithmetic on a CPU, whose fused kernel is slow to go backward in bf16."""
+    plain = [SDPBackend.MATH]
+    fused = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
+    return plain if device.type == "cpu" else fused + plain
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -115,9 +115,10 @@ class ChartReader(nn.Module):
     def pixels(self, pictures: Tensor) -> Tensor:
         """Pictures uint8 (n, 192, 96, 3) as the tower wants them: (n, 3, height, width)."""
         pixels = pictures.permute(0, 3, 1, 2).float() / 255
-        if self.preset.side is not None:
-            size = (self.preset.side, self.preset.side)
-            pixels = functional.interpolate(pixels, size, mode="bilinear", align_corners=False)
+        if self.preset.side is None:
+            return pixels
+        size = (self.preset.side, self.preset.side)
+        pixels = functional.interpolate(pixels, size, mode="bilinear", align_corners=False)
         return (pixels - self.mean) / self.std
 
     def see(self, pictures: Tensor) -> Sight:
@@ -228,6 +229,11 @@ def load_weights(reader: ChartReader, path: Path, *, repair: str) -> None:
         ) from error
 
 
+def byte_pairs() -> Path:
+    """The merges of CLIP's tokenizer, which open_clip carries."""
+    return Path(open_clip.tokenizer.default_bpe())
+
+
 def tokenizer(reader: ChartReader, words: list[str]) -> Tokenizer:
     """The tokenizer of a model: our own words, or CLIP's byte pairs.
 
@@ -236,7 +242,7 @@ def tokenizer(reader: ChartReader, words: list[str]) -> Tokenizer:
     """
     preset = reader.preset
     if not preset.own_words:
-        return vocabulary.clip_byte_pairs(Path(open_clip.tokenizer.default_bpe()))
+        return vocabulary.clip_byte_pairs(byte_pairs())
     own = vocabulary.build(words)
     room = int(reader.clip.vocab_size)
     if own.get_vocab_size() > room:

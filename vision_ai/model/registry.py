@@ -11,9 +11,9 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from vision_ai import records
 from vision_ai.config import Paths
@@ -27,6 +27,10 @@ SHIPPED = Path(__file__).parent.parent / "assets" / "chart-clip"
 
 CURRENT = "current"
 """Name that stands for the version in use, and of the file that says which that is."""
+
+
+FileName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*\.[a-z]+$")]
+"""A file of a version's own folder, never a path."""
 
 
 class Data(Record):
@@ -60,7 +64,7 @@ class Manifest(Record):
     prototypes: dict[str, list[float]] = Field(
         description="unit vector of each reading's and each phase's prompts"
     )
-    files: dict[str, str] = Field(description="SHA-256 of each file of the folder")
+    files: dict[FileName, str] = Field(description="SHA-256 of each file of the folder")
 
 
 @dataclass(frozen=True)

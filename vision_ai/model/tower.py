@@ -62,26 +62,29 @@ class Extremes(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(n, 96, width) to the same shape."""
         so_far, since = self.measure(self.norm(tokens)).chunk(2, dim=-1)
-        merged: Tensor = self.merge(torch.cat([_highest_so_far(so_far), _highest_since(since)], -1))
+        merged: Tensor = self.merge(torch.cat([highest_so_far(so_far), highest_since(since)], -1))
         return tokens + merged
 
 
-def _highest_so_far(values: Tensor) -> Tensor:
-    """Maximum over each candle and all before it, in seven doublings that ONNX can express."""
+def highest_so_far(values: Tensor) -> Tensor:
+    """Maximum over each candle and all before it: (n, 96, channels) to the same shape."""
+    if torch.onnx.is_in_onnx_export():
+        return by_doublings(values)
+    rows = values.transpose(1, 2).contiguous()
+    return torch.cummax(rows, dim=-1).values.transpose(1, 2)
+
+
+def highest_since(values: Tensor) -> Tensor:
+    """Maximum over each candle and all after it: (n, 96, channels) to the same shape."""
+    return highest_so_far(values.flip(1)).flip(1)
+
+
+def by_doublings(values: Tensor) -> Tensor:
+    """`highest_so_far` in seven steps that ONNX can express; torch's own is ten times faster."""
     step = 1
     while step < WINDOW:
         later = torch.maximum(values[:, step:], values[:, :-step])
         values = torch.cat([values[:, :step], later], dim=1)
-        step *= 2
-    return values
-
-
-def _highest_since(values: Tensor) -> Tensor:
-    """Maximum over each candle and all after it."""
-    step = 1
-    while step < WINDOW:
-        earlier = torch.maximum(values[:, :-step], values[:, step:])
-        values = torch.cat([earlier, values[:, -step:]], dim=1)
         step *= 2
     return values
 
@@ -143,12 +146,11 @@ class ChartTower(nn.Module):
     def __init__(
         self,
         *,
-        width: int = 144,
+        width: int = 128,
         depth: int = 5,
-        heads: int = 6,
+        heads: int = 4,
         expansion: int = 3,
         kernel: int = 7,
-        hidden: int = 384,
         extremes: int = 32,
     ) -> None:
         super().__init__()
@@ -159,8 +161,8 @@ class ChartTower(nn.Module):
             for level in range(depth)
         )
         self.readout = Readout(width)
-        self.hidden = nn.Linear(self.readout.features, hidden)
-        self.num_features = hidden
+        self.num_features = 3 * width
+        self.hidden = nn.Linear(self.readout.features, self.num_features)
         self.default_cfg: dict[str, Any] = {}
 
     def reset_classifier(self, num_classes: int, global_pool: str = "") -> None:
@@ -181,15 +183,24 @@ class ChartTower(nn.Module):
 
 def chart_tower(pretrained: bool = False, **_ignored: Any) -> ChartTower:
     """The tower of `chart-clip`, for timm's registry."""
-    return ChartTower(width=128, depth=5, heads=4, expansion=3, kernel=7, hidden=384)
+    return ChartTower(width=128, depth=5, heads=4, expansion=3, kernel=7)
 
 
 def chart_tower_tiny(pretrained: bool = False, **_ignored: Any) -> ChartTower:
     """A tower that trains within seconds, for tests and dry runs."""
-    return ChartTower(width=16, depth=2, heads=2, expansion=2, kernel=3, hidden=32, extremes=4)
+    return ChartTower(width=16, depth=2, heads=2, expansion=2, kernel=3, extremes=4)
 
 
-__all__ = ["DIGITS", "ROWS", "ChartTower", "chart_tower", "chart_tower_tiny"]
+__all__ = [
+    "DIGITS",
+    "ROWS",
+    "ChartTower",
+    "by_doublings",
+    "chart_tower",
+    "chart_tower_tiny",
+    "highest_since",
+    "highest_so_far",
+]
 
 timm.models.register_model(chart_tower)
 timm.models.register_model(chart_tower_tiny)

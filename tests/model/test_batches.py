@@ -1,0 +1,108 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.model import making
+from vision_ai.domain import HIGH, LOW, WINDOW
+from vision_ai.labels import rules
+from vision_ai.model import batches
+from vision_ai.model.batches import Batches
+
+
+def source(seed=0, size=6):
+    return Batches(making.corpus(), making.ARTIST, size=size, seed=seed, balance=0.5)
+
+
+def same(left, right):
+    names = ("pictures", "reading", "phase", "digits", "facts")
+    arrays = all(np.array_equal(getattr(left, n), getattr(right, n)) for n in names)
+    return arrays and left.captions == right.captions
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    one, other = source(), source()
+    other.at(0)
+    assert same(one.at(5), other.at(5))
+    assert not same(one.at(5), one.at(6))
+    assert not same(one.at(5), source(seed=1).at(5))
+
+
+def test_a_batch_holds_every_column():
+    batch = source().at(3)
+    assert len(batch) == len(batch.captions) == 6
+    assert batch.pictures.shape == (6, 192, WINDOW, 3)
+    assert batch.digits.shape == (6, WINDOW, 5)
+    assert batch.facts.shape == (6, 1)
+
+
+def test_mirrored_windows_carry_mirrored_labels():
+    table = making.klines()
+    bars = table.windows(table.window_ends()[::40])
+    upright, turned = rules.label(bars), rules.label(batches.mirrored(bars))
+    for one, other in zip(upright, turned, strict=True):
+        assert other.reading == one.reading.mirror
+        assert other.phase == one.phase.mirror
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000))
+def test_mirroring_twice_changes_nothing(seed):
+    table = making.klines(seed=seed, n=100)
+    bars = table.windows(table.window_ends()[-1:])
+    again = batches.mirrored(batches.mirrored(bars))
+    assert np.allclose(again, bars, rtol=1e-12)
+    assert (batches.mirrored(bars)[..., HIGH] >= batches.mirrored(bars)[..., LOW]).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(1e-6, 1e6))
+def test_digits_do_not_depend_on_the_unit_of_price(factor):
+    table = making.klines()
+    bars = table.windows(table.window_ends()[-2:])
+    scaled = bars.copy()
+    scaled[..., :4] *= factor
+    assert np.allclose(batches.digits(scaled), batches.digits(bars), atol=1e-5)
+
+
+def test_digits_span_the_window():
+    table = making.klines()
+    digits = batches.digits(table.windows(table.window_ends()[::50]))
+    assert digits.dtype == np.float32
+    assert np.allclose(digits[..., LOW].min(axis=1), 0)
+    assert np.allclose(digits[..., HIGH].max(axis=1), 1)
+    assert np.allclose(digits[..., 4].max(axis=1), 1)
+
+
+def test_balance_moves_rare_classes_towards_equal_shares():
+    codes = np.array([0] * 81 + [1] * 9)
+    natural = np.diff(batches.balanced(codes, 0.0), prepend=0)
+    rooted = np.diff(batches.balanced(codes, 0.5), prepend=0)
+    equal = np.diff(batches.balanced(codes, 1.0), prepend=0)
+    assert np.isclose(natural[codes == 1].sum(), 0.1)
+    assert np.isclose(rooted[codes == 1].sum(), 0.25)
+    assert np.isclose(equal[codes == 1].sum(), 0.5)
+
+
+def test_a_corpus_gathers_windows_in_the_order_asked():
+    corpus = making.corpus()
+    rows = np.array([5, 0, 5, 2])
+    bars = corpus.bars(rows)
+    table = corpus.tables[0]
+    assert np.array_equal(bars, table.windows(corpus.end[rows].astype(np.int64)))
+    assert np.array_equal(bars[0], bars[2])
+
+
+def test_times_of_a_corpus_are_those_of_its_candles():
+    corpus = making.corpus().take(np.array([3, 1]))
+    table = corpus.tables[0]
+    assert np.array_equal(corpus.last_ms, table.open_ms[corpus.end])
+    assert np.array_equal(corpus.close_ms, table.close_ms[corpus.end])
+    assert np.array_equal(corpus.first_ms, table.open_ms[corpus.end - WINDOW + 1])
+    assert set(corpus.symbol) == {"AAAUSDT"}
+
+
+def test_shares_of_readings_and_of_phases_sum_to_one():
+    shares = batches.shares(making.corpus())
+    phases = sum(share for name, share in shares.items() if name.startswith("phase:"))
+    assert np.isclose(phases, 1)
+    assert np.isclose(sum(shares.values()), 2)

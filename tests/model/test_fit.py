@@ -1,0 +1,101 @@
+import pytest
+import torch
+
+from tests.model import tiny
+from vision_ai.model import checkpoint
+from vision_ai.model.fit import Course, fit
+
+pytestmark = pytest.mark.train
+
+
+class PulledPlugError(Exception):
+    """Stands for a machine that goes away."""
+
+
+class Unplugged:
+    """Batches that end in mid-run."""
+
+    def __init__(self, source, last):
+        self.source, self.last = source, last
+
+    def at(self, step):
+        if step >= self.last:
+            raise PulledPlugError
+        return self.source.at(step)
+
+
+def rising(average):
+    """A validation that depends on the weights, so that a resumed one must agree."""
+    mean = float(sum(p.abs().mean() for p in average.parameters()))
+    return {"score": mean, "setup_macro_f1": mean, "phase_macro_f1": mean}
+
+
+@pytest.mark.parametrize("lost_at", [1, 2, 3, 5, 7])
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path, lost_at):
+    whole = tiny.learner()
+    expected = fit(whole, tiny.batches(), tmp_path / "whole", rising, quiet=True)
+    folder = tmp_path / "torn"
+    with pytest.raises(PulledPlugError):
+        fit(tiny.learner(), Unplugged(tiny.batches(), lost_at), folder, rising, quiet=True)
+    again = tiny.learner()
+    found = fit(again, tiny.batches(), folder, rising, quiet=True)
+    assert found.losses == expected.losses
+    assert found.checks == expected.checks
+    for name, value in whole.average.state_dict().items():
+        assert torch.equal(value, again.average.state_dict()[name]), name
+
+
+def test_a_finished_run_takes_no_further_step(tmp_path):
+    first = fit(tiny.learner(), tiny.batches(), tmp_path, rising, quiet=True)
+    again = fit(tiny.learner(), Unplugged(tiny.batches(), 0), tmp_path, rising, quiet=True)
+    assert again.losses == first.losses
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path):
+    with pytest.raises(PulledPlugError):
+        fit(tiny.learner(), Unplugged(tiny.batches(), 5), tmp_path, rising, quiet=True)
+    newest = sorted(tmp_path.glob("step-*"))[-1]
+    newest.write_bytes(newest.read_bytes()[:100])
+    saved = checkpoint.load(tmp_path)
+    assert saved is not None
+    assert saved.step == 2
+    found = fit(tiny.learner(), tiny.batches(), tmp_path, rising, quiet=True)
+    whole = fit(tiny.learner(), tiny.batches(), tmp_path / "whole", rising, quiet=True)
+    assert found.losses == whole.losses
+
+
+def test_training_stops_when_validation_no_longer_gets_better(tmp_path):
+    scores = iter([0.5, 0.4, 0.3, 0.2, 0.1])
+
+    def falling(_):
+        score = next(scores)
+        return {"score": score, "setup_macro_f1": score, "phase_macro_f1": score}
+
+    student = tiny.learner(steps=50, check_every=2, patience=2)
+    course = fit(student, tiny.batches(), tmp_path, falling, quiet=True)
+    assert course.step == 6
+    assert course.best_score == 0.5
+
+
+def test_the_best_average_is_the_one_that_stays(tmp_path):
+    seen = []
+
+    def peak_at_the_first(average):
+        seen.append({k: v.clone() for k, v in average.state_dict().items()})
+        score = 1.0 / len(seen)
+        return {"score": score, "setup_macro_f1": score, "phase_macro_f1": score}
+
+    student = tiny.learner()
+    fit(student, tiny.batches(), tmp_path, peak_at_the_first, quiet=True)
+    assert len(seen) > 1
+    for name, value in student.average.state_dict().items():
+        assert torch.equal(value, seen[0][name]), name
+
+
+@pytest.mark.parametrize(
+    ("scores", "stale"),
+    [([], False), ([1.0], False), ([1.0, 0.5], False), ([1.0, 0.5, 0.6], True), ([1, 2, 3], False)],
+)
+def test_staleness_looks_at_the_last_validations(scores, stale):
+    course = Course(checks=[{"score": score} for score in scores])
+    assert course.is_stale(patience=2) is stale

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.model import making, tiny
+from vision_ai.errors import ConfigError
+from vision_ai.model import learner as learning
+from vision_ai.model import report
+
+pytestmark = pytest.mark.train
+
+
+def test_training_brings_the_loss_down_and_learns_to_read():
+    student = tiny.learner(steps=100, rate=5e-3, warmup=5)
+    source = tiny.batches()
+    losses = [student.learn(source.at(step), step) for step in range(100)]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+    corpus = making.corpus(count=60, seed=1)
+    bars = corpus.bars(np.arange(len(corpus)))
+    charts = report.Charts(making.draw(bars, None), corpus.reading, corpus.phase)
+    vectors = learning.see(student.average, charts.pictures)
+    found = report.by_prompts(vectors, learning.prototypes(student.average, student.words), charts)
+    assert found["phase_accuracy"] > 0.6
+
+
+def test_a_restored_state_takes_the_very_same_steps():
+    source, one = tiny.batches(), tiny.learner()
+    for step in range(3):
+        one.learn(source.at(step), step)
+    other = tiny.learner()
+    other.restore(one.state())
+    for step in range(3, 6):
+        assert one.learn(source.at(step), step) == other.learn(source.at(step), step)
+    left, right = one.state(), other.state()
+    assert left.keys() == right.keys()
+    assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_a_state_holds_weights_average_and_optimizer():
+    student = tiny.learner()
+    student.learn(tiny.batches().at(0), 0)
+    kinds = {name.split("/")[0] for name in student.state()}
+    assert kinds == {"now", "mean", "optimizer"}
+
+
+def test_the_rate_rises_then_falls():
+    student = tiny.learner(steps=100, warmup=10, rate=1.0)
+    rates = [student.rate(step) for step in range(100)]
+    assert rates[9] == max(rates) == 1.0
+    assert np.all(np.diff(rates[:10]) > 0)
+    assert np.all(np.diff(rates[10:]) < 0)
+    assert 0 < rates[-1] < 0.02
+
+
+def test_the_average_follows_the_weights():
+    student = tiny.learner()
+    before = student.average.clip.logit_scale.clone()
+    for step in range(6):
+        student.learn(tiny.batches().at(step), step)
+    now, mean = student.reader.clip.logit_scale.detach(), student.average.clip.logit_scale
+    assert abs(mean - now) < abs(before - now)
+    assert not mean.requires_grad
+
+
+def test_prototypes_are_unit_vectors_in_the_order_of_codes():
+    student = tiny.learner()
+    rows = learning.prototypes(student.average, student.words)
+    assert rows.shape == (23, 32)
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+
+
+def test_the_best_device_here_is_taken():
+    expected = "cuda" if torch.cuda.is_available() else None
+    expected = expected or ("mps" if torch.backends.mps.is_available() else "cpu")
+    assert learning.pick_device().type == expected
+    assert learning.pick_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["tpu", "", "cuda:7x"])
+def test_a_device_that_is_not_here_is_refused(name):
+    if name == "":
+        assert learning.pick_device(name)
+        return
+    with pytest.raises(ConfigError) as caught:
+        learning.pick_device(name)
+    assert "cpu" in caught.value.hint
+
+
+def test_half_floats_are_chosen_by_measurement():
+    assert learning.bf16_pays(torch.device("cpu")) in (True, False)
+    assert learning.bf16_pays(torch.device("mps")) is False
+
+
+@pytest.mark.parametrize("change", [{"steps": 0}, {"rate": -1}, {"batch": 1}, {"colour": "red"}])
+def test_a_recipe_refuses_nonsense(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        tiny.recipe(**change)

@@ -1,0 +1,109 @@
+"""The losses against slow, plain arithmetic."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vision_ai.model import loss
+
+pytestmark = pytest.mark.train
+
+
+def unit(rng, rows, columns):
+    vectors = rng.normal(size=(rows, columns))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def brute_one_way(logits, positive):
+    """Cross-entropy by loops: mean over rows with a positive of the mean over its positives."""
+    each = []
+    for row, marks in zip(logits, positive, strict=True):
+        total = np.exp(row - row.max()).sum()
+        log_probability = row - row.max() - np.log(total)
+        if marks.any():
+            each.append(-log_probability[marks].mean())
+    return np.mean(each) if each else 0.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 9), st.integers(1, 9), st.floats(0.1, 50))
+def test_contrastive_equals_brute_force(seed, rows, columns, scale):
+    rng = np.random.default_rng(seed)
+    images, texts = unit(rng, rows, 4), unit(rng, columns, 4)
+    positive = rng.random((rows, columns)) < 0.4
+    logits = scale * images @ texts.T
+    expected = (brute_one_way(logits, positive) + brute_one_way(logits.T, positive.T)) / 2
+    found = loss.contrastive(
+        torch.tensor(images), torch.tensor(texts), torch.tensor(positive), torch.tensor(scale)
+    )
+    assert float(found) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_prompted_equals_brute_force():
+    rng = np.random.default_rng(1)
+    images, prompts = unit(rng, 7, 5), unit(rng, 4, 5)
+    codes = rng.integers(0, 4, 7)
+    expected = brute_one_way(9 * images @ prompts.T, np.eye(4, dtype=bool)[codes])
+    found = loss.prompted(
+        torch.tensor(images), torch.tensor(prompts), torch.tensor(codes), torch.tensor(9.0)
+    )
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_all_charts_in_one_point_is_no_optimum():
+    codes = torch.tensor([0, 1, 2, 3])
+    positive = loss.same(codes, codes)
+    scale = torch.tensor(10.0)
+    apart = loss.contrastive(torch.eye(4), torch.eye(4), positive, scale)
+    one_point = torch.ones(4, 4) / 2
+    together = loss.contrastive(one_point, one_point, positive, scale)
+    assert float(apart) < 0.01
+    assert float(together) > 1
+
+
+def test_a_second_chart_of_a_label_is_no_negative():
+    codes = torch.tensor([0, 0, 1])
+    vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    scale = torch.tensor(50.0)
+    masked = loss.contrastive(vectors, vectors, loss.same(codes, codes), scale)
+    strict = loss.contrastive(vectors, vectors, torch.eye(3, dtype=torch.bool), scale)
+    assert float(masked) == pytest.approx(float(strict), abs=1e-5)
+    apart = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    assert float(loss.contrastive(apart, vectors, loss.same(codes, codes), scale)) > float(masked)
+
+
+def test_rows_without_a_positive_say_nothing():
+    logits = torch.tensor([[5.0, 1.0], [0.0, 9.0]])
+    positive = torch.tensor([[True, False], [False, False]])
+    assert torch.equal(loss.one_way(logits, positive), loss.one_way(logits[:1], positive[:1]))
+    assert float(loss.one_way(logits, torch.zeros(2, 2, dtype=torch.bool))) == 0.0
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31), st.permutations(range(6)))
+def test_the_order_of_a_batch_changes_nothing(seed, order):
+    rng = np.random.default_rng(seed)
+    images, texts = torch.tensor(unit(rng, 6, 4)), torch.tensor(unit(rng, 6, 4))
+    codes, scale = torch.tensor(rng.integers(0, 3, 6)), torch.tensor(7.0)
+    rows = torch.tensor(order)
+    one = loss.contrastive(images, texts, loss.same(codes, codes), scale)
+    moved = loss.contrastive(images[rows], texts[rows], loss.same(codes[rows], codes[rows]), scale)
+    assert float(one) == pytest.approx(float(moved), rel=1e-5)
+
+
+def test_gradients_pull_positives_together():
+    images = torch.tensor([[1.0, 0.0], [0.0, 1.0]], requires_grad=True)
+    texts = torch.tensor([[0.8, 0.6], [0.6, 0.8]])
+    total = loss.contrastive(images, texts, torch.eye(2, dtype=torch.bool), torch.tensor(5.0))
+    (slope,) = torch.autograd.grad(total, images)
+    before = float((images.detach() * texts).sum())
+    after = float(((images - 0.1 * slope).detach() * texts).sum())
+    assert after > before
+
+
+def test_reading_back_exact_digits_costs_nothing():
+    digits = torch.rand(2, 96, 5)
+    assert float(loss.read_back(digits, digits)) == 0.0
+    assert float(loss.read_back(digits, digits + 0.25)) == pytest.approx(0.25)

@@ -1,0 +1,112 @@
+import shutil
+
+import pytest
+
+from vision_ai.config import Paths
+from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError, StateError
+from vision_ai.model import registry
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture
+def paths(published, tmp_path):
+    """A copy of the data root, to be damaged."""
+    shutil.copytree(published[0].models, tmp_path / "vision_ai" / "models")
+    return Paths(tmp_path)
+
+
+def test_a_version_is_found_by_name(paths):
+    assert registry.resolve(paths, "tiny-1").manifest.version == "tiny-1"
+
+
+def test_current_is_what_was_activated(paths):
+    registry.activate(paths, "tiny-1")
+    assert registry.resolve(paths).version == "tiny-1"
+
+
+def test_without_a_choice_the_shipped_version_is_current(paths, monkeypatch):
+    monkeypatch.setattr(registry, "SHIPPED", paths.models / "tiny-1")
+    assert registry.resolve(Paths(paths.root / "elsewhere")).version == "tiny-1"
+
+
+def test_no_model_at_all_names_the_repair(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "SHIPPED", tmp_path / "none")
+    with pytest.raises(MissingModelError) as caught:
+        registry.resolve(Paths(tmp_path))
+    assert "train" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["tiny-2", "../tiny-1", ".", "", "x" * 300])
+def test_an_unknown_version_is_refused_and_the_known_ones_are_named(paths, name):
+    with pytest.raises(MissingModelError, match="tiny-1"):
+        registry.resolve(paths, name)
+
+
+@pytest.mark.parametrize(
+    "name", ["image.onnx", "text.onnx", "tokenizer.json", "model.safetensors", "exemplars.parquet"]
+)
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+def test_a_damaged_file_is_found_before_it_is_used(paths, name, damage):
+    path = paths.models / "tiny-1" / name
+    payload = bytearray(path.read_bytes())
+    if damage == "remove":
+        path.unlink()
+    elif damage == "truncate":
+        path.write_bytes(payload[:-1])
+    else:
+        payload[len(payload) // 2] ^= 1
+        path.write_bytes(payload)
+    with pytest.raises(CorruptFileError, match=name) as caught:
+        registry.resolve(paths, "tiny-1")
+    assert "train" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"schema_version": 9}'])
+def test_a_damaged_manifest_is_one_sentence(paths, text):
+    (paths.models / "tiny-1" / "manifest.json").write_text(text)
+    with pytest.raises(CorruptFileError):
+        registry.resolve(paths, "tiny-1")
+
+
+def test_a_manifest_may_not_name_files_elsewhere(paths):
+    manifest = paths.models / "tiny-1" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"image.onnx"', '"../image.onnx"'))
+    with pytest.raises(CorruptFileError):
+        registry.resolve(paths, "tiny-1")
+
+
+def test_damaged_versions_are_left_out_of_the_list(paths):
+    shutil.copytree(paths.models / "tiny-1", paths.models / "tiny-bad")
+    (paths.models / "tiny-bad" / "image.onnx").write_bytes(b"")
+    assert "tiny-1" in {model.version for model in registry.versions(paths)}
+    assert len([m for m in registry.versions(paths) if m.path.parent == paths.models]) == 1
+
+
+def test_a_damaged_version_does_not_become_current(paths):
+    registry.activate(paths, "tiny-1")
+    shutil.copytree(paths.models / "tiny-1", paths.models / "tiny-2")
+    (paths.models / "tiny-2" / "image.onnx").write_bytes(b"")
+    with pytest.raises(CorruptFileError):
+        registry.activate(paths, "tiny-2")
+    assert registry.resolve(paths).version == "tiny-1"
+
+
+def test_current_is_no_version(paths):
+    with pytest.raises(ConfigError):
+        registry.activate(paths, "current")
+
+
+def test_publishing_twice_is_refused_and_changes_nothing(paths):
+    staging = paths.models / ".again"
+    shutil.copytree(paths.models / "tiny-1", staging)
+    (staging / "manifest.json").unlink()
+    manifest = registry.resolve(paths, "tiny-1").manifest
+    with pytest.raises(StateError, match="stands already"):
+        registry.publish(paths, staging, manifest)
+    assert registry.resolve(paths, "tiny-1").manifest == manifest
+
+
+def test_folders_with_a_dot_are_no_versions(paths):
+    shutil.copytree(paths.models / "tiny-1", paths.models / ".run-x")
+    assert all(not model.path.name.startswith(".") for model in registry.versions(paths))

@@ -1,0 +1,88 @@
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.model import making
+from vision_ai.errors import CorruptFileError, StorageError
+from vision_ai.model import vectors
+
+COLUMNS = ("symbol", "interval", "last_ms", "reading", "phase", "weight")
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 40), st.integers(2, 64))
+def test_what_is_saved_is_loaded(tmp_path_factory, seed, n, d):
+    path = tmp_path_factory.mktemp("v") / "e.parquet"
+    one = making.embeddings(n, d, seed)
+    vectors.save(path, one)
+    other = vectors.load(path)
+    for name in COLUMNS:
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    for name in ("move", "best", "worst", "scale"):
+        expected = getattr(one.outcomes, name)
+        assert np.allclose(expected, getattr(other.outcomes, name), rtol=1e-6, equal_nan=True)
+    assert np.array_equal(one.outcomes.complete_ms, other.outcomes.complete_ms)
+    assert (one.vectors * other.vectors).sum(axis=1).min() > 0.9999
+    assert np.allclose(np.linalg.norm(other.vectors, axis=1), 1, atol=1e-6)
+    marks = ("model", "style", "rules", "data")
+    assert [getattr(one, m) for m in marks] == [getattr(other, m) for m in marks]
+
+
+def test_no_rows_are_legal(tmp_path):
+    none = making.embeddings().take(np.zeros(7, bool))
+    vectors.save(tmp_path / "e.parquet", none)
+    assert len(vectors.load(tmp_path / "e.parquet")) == 0
+
+
+def test_equal_rows_are_equal_bytes():
+    assert vectors.dump(making.embeddings()) == vectors.dump(making.embeddings())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0, 0.99))
+def test_a_truncated_file_is_one_sentence(tmp_path_factory, share):
+    path = tmp_path_factory.mktemp("v") / "e.parquet"
+    payload = vectors.dump(making.embeddings())
+    path.write_bytes(payload[: int(share * len(payload))])
+    with pytest.raises(CorruptFileError) as caught:
+        vectors.load(path, repair="mend it")
+    assert caught.value.hint == "mend it"
+
+
+def test_a_missing_file_is_one_sentence(tmp_path):
+    with pytest.raises(CorruptFileError, match="missing"):
+        vectors.load(tmp_path / "none.parquet")
+
+
+def test_a_file_of_another_format_is_refused(tmp_path):
+    path = tmp_path / "texts.parquet"
+    texts = vectors.Texts(["a"], ["range:neutral"], np.ones((1, 4), np.float32))
+    vectors.save_texts(path, texts, model="m")
+    with pytest.raises(CorruptFileError, match="format"):
+        vectors.load(path)
+    assert pq.read_table(path).column("label").to_pylist() == ["range:neutral"]
+
+
+@pytest.mark.parametrize("facet", ["reading", "phase"])
+def test_codes_out_of_range_are_refused(tmp_path, facet):
+    one = making.embeddings()
+    getattr(one, facet)[2] = 99
+    vectors.save(tmp_path / "e.parquet", one)
+    with pytest.raises(CorruptFileError, match=facet):
+        vectors.load(tmp_path / "e.parquet")
+
+
+def test_vectors_that_are_not_finite_are_refused(tmp_path):
+    one = making.embeddings()
+    one.vectors[1, 1] = np.nan
+    vectors.save(tmp_path / "e.parquet", one)
+    with pytest.raises(CorruptFileError, match="finite"):
+        vectors.load(tmp_path / "e.parquet")
+
+
+def test_a_save_that_fails_leaves_the_earlier_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError):
+        vectors.save(tmp_path / "file" / "e.parquet", making.embeddings())

@@ -104,10 +104,10 @@ def train(
     """
     where = learner.pick_device(device)
     tables = read_tables(klines)
-    run = _Run(config, paths, tables)
+    run = Run(config, paths, tables, weights)
     with run.locked():
         if not run.is_done:
-            trained = _learn(run, where, weights, quiet=quiet)
+            trained = _learn(run, where, quiet=quiet)
             _finish(run, trained)
         run.clean()
     registry.activate(paths, run.version)
@@ -122,12 +122,13 @@ def read_tables(klines: Path) -> tuple[Klines, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class Run:
     """A run's identity and places: the same settings and candles are the same run."""
 
     config: TrainConfig
     paths: Paths
     tables: Sequence[Klines]
+    weights: Path | None = None
 
     @property
     def data(self) -> str:
@@ -137,7 +138,9 @@ class _Run:
     @property
     def version(self) -> str:
         """Name of the model version that comes out."""
-        parts = (self.config.model_dump_json(), self.data, rules.RULES_VERSION, raster.STYLE_HASH)
+        parts = [self.config.model_dump_json(), self.data, rules.RULES_VERSION, raster.STYLE_HASH]
+        if self.weights is not None and self.weights.is_file():
+            parts.append(registry.sha256(self.weights))
         digest = hashlib.sha256("|".join(parts).encode()).hexdigest()
         return f"{self.config.recipe.preset}-{digest[:10]}"
 
@@ -181,11 +184,11 @@ class _Trained:
     course: Course
 
 
-def _learn(run: _Run, where: torch.device, weights: Path | None, *, quiet: bool) -> _Trained:
+def _learn(run: Run, where: torch.device, *, quiet: bool) -> _Trained:
     config, recipe = run.config, run.config.recipe
     parts = _labelled(run)
     torch.manual_seed(recipe.seed)
-    reader = presets.create(presets.resolve(recipe.preset), weights)
+    reader = presets.create(presets.resolve(recipe.preset), run.weights)
     words = _words(reader)
     bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and learner.bf16_pays(where))
     logger.info(
@@ -207,7 +210,7 @@ def _learn(run: _Run, where: torch.device, weights: Path | None, *, quiet: bool)
     return _Trained(student.average.cpu(), parts, course)
 
 
-def _finish(run: _Run, trained: _Trained) -> None:
+def _finish(run: Run, trained: _Trained) -> None:
     """Export, measure and publish; nothing is visible until all of it is there."""
     reader, parts, config = trained.reader, trained.parts, run.config
     staging = Path(tempfile.mkdtemp(prefix="staging-", dir=run.folder))
@@ -241,7 +244,7 @@ def _finish(run: _Run, trained: _Trained) -> None:
     registry.publish(run.paths, staging, manifest)
 
 
-def _manifest(run: _Run, trained: _Trained, prototypes: dict[str, list[float]]) -> Manifest:
+def _manifest(run: Run, trained: _Trained, prototypes: dict[str, list[float]]) -> Manifest:
     parts, recipe = trained.parts, run.config.recipe
     return Manifest(
         version=run.version,
@@ -269,7 +272,7 @@ def _manifest(run: _Run, trained: _Trained, prototypes: dict[str, list[float]]) 
     )
 
 
-def _labelled(run: _Run) -> Split:
+def _labelled(run: Run) -> Split:
     parts = split.divide(run.tables, run.config.split)
     cache = label_cache.LabelCache(
         run.paths.root / "vision_ai" / "labels", rules.label, rules.RULES_VERSION

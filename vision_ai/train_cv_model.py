@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -58,7 +57,7 @@ from vision_ai.model import (
 from vision_ai.model.batches import Artist, Batches, Corpus
 from vision_ai.model.embed import Embedder
 from vision_ai.model.fit import Course, fit
-from vision_ai.model.learner import Learner, Recipe, Words
+from vision_ai.model.learner import Device, Learner, Recipe, Words
 from vision_ai.model.presets import ChartReader
 from vision_ai.model.registry import Data, Manifest, ModelFolder
 from vision_ai.model.split import Split, SplitConfig
@@ -184,11 +183,10 @@ class _Trained:
     course: Course
 
 
-def _learn(run: Run, where: torch.device, *, quiet: bool) -> _Trained:
+def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
     config, recipe = run.config, run.config.recipe
     parts = _labelled(run)
-    torch.manual_seed(recipe.seed)
-    reader = presets.create(presets.resolve(recipe.preset), run.weights)
+    reader = learner.start(recipe, run.weights)
     words = _words(reader)
     bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and learner.bf16_pays(where))
     logger.info(

@@ -1,4 +1,7 @@
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import open_clip
@@ -7,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.model import tiny
+from vision_ai import train_cv_model
 from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError
 from vision_ai.labels import describe
 from vision_ai.model import presets, vocabulary
@@ -119,3 +123,19 @@ def test_the_openai_preset_loads_local_weights_and_reads_charts(tmp_path):
         assert torch.allclose(reader.images(PICTURES), expected, atol=1e-5)
     tokenizer = presets.tokenizer(reader, [])
     assert vocabulary.encode(tokenizer, ["a chart"], reader.context).shape == (1, 77)
+
+
+def test_operators_that_mps_lacks_fall_back_to_the_cpu():
+    code = (
+        "import os; os.environ.pop('PYTORCH_ENABLE_MPS_FALLBACK', None)\n"
+        "import vision_ai.train_cv_model, sys\n"
+        "assert 'torch' in sys.modules\n"
+        "assert os.environ['PYTORCH_ENABLE_MPS_FALLBACK'] == '1'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_module_of_the_project_loads_torch_ahead_of_the_model_package():
+    source = Path(train_cv_model.__file__).read_text()
+    assert "import torch" not in source

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -22,9 +23,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from vision_ai.config import Section
 from vision_ai.domain import PHASES, READINGS, Bytes
 from vision_ai.errors import ConfigError
-from vision_ai.model import loss, vocabulary
+from vision_ai.model import loss, presets, vocabulary
 from vision_ai.model.batches import Batch
 from vision_ai.model.presets import ChartReader
+
+Device = torch.device
 
 
 class Recipe(Section):
@@ -99,6 +102,18 @@ def pick_device(wanted: str | None = None) -> torch.device:
             hint=f"Use --device {' or '.join(n for n, found in here.items() if found)}.",
         )
     return torch.device(name)
+
+
+def start(recipe: Recipe, weights: Path | None = None) -> ChartReader:
+    """The model that a recipe starts from: its seed decides whatever `weights` do not.
+
+    Raises:
+        ConfigError: an unknown preset, or weights that may run code.
+        CorruptFileError: the weights are damaged, or another model's.
+        MissingModelError: the weights can neither be found nor downloaded.
+    """
+    torch.manual_seed(recipe.seed)
+    return presets.create(presets.resolve(recipe.preset), weights)
 
 
 class Learner:

@@ -7,14 +7,11 @@ exported graph. Needs the `train` extra.
 """
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-
-os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # must stand before torch loads
 
 import open_clip
 import torch

@@ -205,7 +205,10 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
         return {"score": (found["setup_macro_f1"] + found["phase_macro_f1"]) / 2, **found}
 
     course = fit(student, source, run.folder, validate, quiet=quiet)
-    return _Trained(student.average.cpu(), parts, course)
+    average = student.average.cpu()
+    if average.preset.kept:
+        learner.blend(average, learner.start(recipe, run.weights))
+    return _Trained(average, parts, course)
 
 
 def _finish(run: Run, trained: _Trained) -> None:

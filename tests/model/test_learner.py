@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -95,3 +97,21 @@ def test_half_floats_are_chosen_by_measurement():
 def test_a_recipe_refuses_nonsense(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         tiny.recipe(**change)
+
+
+def test_a_blend_lies_between_the_start_and_the_end():
+    end, start = tiny.reader(seed=1), tiny.reader(seed=2)
+    expected = 0.75 * end.clip.logit_scale + 0.25 * start.clip.logit_scale
+    weight = 0.75 * end.clip.text.token_embedding.weight
+    weight = (weight + 0.25 * start.clip.text.token_embedding.weight).detach()
+    end.preset = replace(end.preset, kept=0.25)
+    learning.blend(end, start)
+    assert torch.allclose(end.clip.logit_scale, expected)
+    assert torch.allclose(end.clip.text.token_embedding.weight, weight)
+
+
+def test_a_preset_may_be_moved_more_gently():
+    usual, gentle = tiny.learner(), tiny.learner()
+    gentle.reader.preset = replace(gentle.reader.preset, pace=0.01)
+    for step in (0, 3, 7):
+        assert gentle.rate(step) == pytest.approx(usual.rate(step) / 100)

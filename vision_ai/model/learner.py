@@ -155,10 +155,11 @@ class Learner:
     def rate(self, step: int) -> float:
         """Learning rate of a step: a linear rise, then half a cosine down to a hundredth."""
         recipe = self.recipe
+        peak = recipe.rate * self.reader.preset.pace
         if step < recipe.warmup:
-            return recipe.rate * (step + 1) / recipe.warmup
+            return peak * (step + 1) / recipe.warmup
         done = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
-        return recipe.rate * (0.01 + 0.99 * (1 + math.cos(math.pi * min(done, 1.0))) / 2)
+        return peak * (0.01 + 0.99 * (1 + math.cos(math.pi * min(done, 1.0))) / 2)
 
     def learn(self, batch: Batch, step: int) -> float:
         """Take one step and return the loss before it."""
@@ -233,6 +234,16 @@ class Learner:
                 if value is not None:
                     where = "cpu" if key == "step" else self.device
                     self.optimizer.state[parameter][key] = value.clone().to(where)
+
+
+@torch.no_grad()
+def blend(trained: ChartReader, start: ChartReader) -> None:
+    """Draw `trained` back towards the weights it started from, as far as its preset says.
+
+    Fine-tuning forgets; a straight mix of old and new weights keeps most of both (WiSE-FT).
+    """
+    for now, before in zip(trained.parameters(), start.parameters(), strict=True):
+        now.lerp_(before.to(now.device), trained.preset.kept)
 
 
 def _attention(device: torch.device) -> list[SDPBackend]:

@@ -40,6 +40,8 @@ class Preset:
         side: pixels that the picture is resized to, None to take it as drawn.
         mean, std: colour scale of the tower.
         own_words: whether the vocabulary is made from our descriptions, or is CLIP's.
+        pace: learning rate in parts of the recipe's; weights that know much are moved gently.
+        kept: share of the starting weights in the finished ones (WiSE-FT).
     """
 
     name: str
@@ -49,6 +51,8 @@ class Preset:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     own_words: bool = True
+    pace: float = 1.0
+    kept: float = 0.0
 
 
 PRESETS = {
@@ -64,6 +68,8 @@ PRESETS = {
             mean=open_clip.OPENAI_DATASET_MEAN,
             std=open_clip.OPENAI_DATASET_STD,
             own_words=False,
+            pace=0.01,
+            kept=0.3,
         ),
     )
 }

@@ -158,7 +158,12 @@ class Paths:
 
     def klines(self, venue: str, symbol: str, interval: Interval) -> Path:
         """The cached candles of one market."""
-        return self.root / "vision_ai" / "klines" / f"{venue}_{symbol}_{interval}.parquet"
+        return self.klines_folder / f"{venue}_{symbol}_{interval}.parquet"
+
+    @property
+    def klines_folder(self) -> Path:
+        """All cached candles."""
+        return self.root / "vision_ai" / "klines"
 
     def chart(self, symbol: str, interval: Interval, as_of_ms: int) -> Path:
         """The PNG whose newest candle closed at `as_of_ms`."""

@@ -160,8 +160,8 @@ class Run:
         self._fruitless = 0
         self._waiting: dict[Future[Attempt | None], Task] = {}
 
-    def over(self, tasks: Iterable[Task], tick: Callable[[], None] = lambda: None) -> Done:
-        """Describe charts; `tick` is called as each is finished.
+    def over(self, tasks: Iterable[Task]) -> Done:
+        """Describe charts; each is taken from `tasks` when its turn comes.
 
         Raises:
             ConfigError: key, model or quota has to be mended; what was finished is kept.
@@ -171,46 +171,43 @@ class Run:
         pool = ThreadPoolExecutor(workers, thread_name_prefix="describe")
         try:
             for task in tasks:
-                self._make_room(workers - 1, tick)
-                if not self._start(task, pool, tick):
-                    tick()
-            self._make_room(0, tick)
+                self._make_room(workers - 1)
+                self._start(task, pool)
+            self._make_room(0)
         finally:
             self._gate.close()
             pool.shutdown(wait=True, cancel_futures=True)
         return self.done
 
-    def _start(self, task: Task, pool: ThreadPoolExecutor, tick: Callable[[], None]) -> bool:
-        """Hand a chart to the pool; False where it is left out."""
-        reserved = None if self.done.stopped else self._reserve(task, tick)
+    def _start(self, task: Task, pool: ThreadPoolExecutor) -> None:
+        """Hand a chart to the pool, or say why it is left out."""
+        reserved = None if self.done.stopped else self._reserve(task)
         if reserved is None:
             self.done.left[task.name] = self.done.stopped
-            return False
+            return
         try:
             body = self.order.body(task, task.picture())
         except VisionError as error:
             self._budget.settle(reserved, 0.0)
             self.done.left[task.name] = str(error)
-            return False
+            return
         self._waiting[pool.submit(self._describe, task, body, reserved)] = task
-        return True
 
-    def _reserve(self, task: Task, tick: Callable[[], None]) -> float | None:
+    def _reserve(self, task: Task) -> float | None:
         """Set money aside; where it is short, first see what those under way leave of theirs."""
         worst = self.order.worst(task)
         while (reserved := self._budget.reserve(worst)) is None and self._waiting:
-            self._make_room(len(self._waiting) - 1, tick)
+            self._make_room(len(self._waiting) - 1)
         if reserved is None:
             self.done.stopped = f"the limit of {self._budget.limit:g} US dollars is reached"
         return reserved
 
-    def _make_room(self, most: int, tick: Callable[[], None]) -> None:
+    def _make_room(self, most: int) -> None:
         """Wait until no more than `most` charts are under way."""
         while len(self._waiting) > most:
             finished, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
             for future in finished:
                 self._finish(self._waiting.pop(future), future.result())
-                tick()
 
     def _finish(self, task: Task, last: Attempt | None) -> None:
         if last is None:

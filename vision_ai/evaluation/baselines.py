@@ -4,9 +4,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vision_ai.domain import CLOSE, PHASES, READINGS, Bytes, Embeddings, Floats, Ints
+from vision_ai.domain import (
+    CLOSE,
+    PHASES,
+    READINGS,
+    Bytes,
+    Embeddings,
+    Floats,
+    Ints,
+    Neighbors,
+)
 from vision_ai.errors import ImageError
 from vision_ai.forecast import votes
+from vision_ai.forecast.logistic import softmax
 from vision_ai.index import Index, Purge, Spans, Vectors
 
 _CELL_ROWS, _CELL_COLUMNS = 8, 4
@@ -80,6 +90,64 @@ def nearest(
     reading = _share(strength, exemplars.reading[at], exemplars.reading, len(READINGS))
     phase = _share(strength, exemplars.phase[at], exemplars.phase, len(PHASES))
     return Guess(reading.argmax(axis=1), phase.argmax(axis=1), reading.max(axis=1))
+
+
+def zero_shot(text_reading: Floats, text_phase: Floats, scale: float) -> Guess:
+    """The nearest prompt alone, no look-alikes and no calibration.
+
+    Args:
+        text_reading: (q, readings), cosine with each reading's prompts.
+        text_phase: (q, phases), likewise.
+        scale: inverse temperature that the model was trained with.
+    """
+    sure = softmax(scale * text_reading).max(axis=1)
+    return Guess(text_reading.argmax(axis=1), text_phase.argmax(axis=1), sure)
+
+
+def same_regime(
+    exemplars: Embeddings,
+    queries: Spans,
+    scale: Floats,
+    *,
+    purge: Purge,
+    k: int = 24,
+    seed: int = 0,
+) -> Neighbors:
+    """Random exemplars of the same interval and volatility tercile, under the same purge.
+
+    What bands and chances owe to look-alikes shows against these. Vectors of pure chance go
+    through the same search, so that overlapping charts of one market count once here too.
+
+    Args:
+        exemplars: labels, times and outcomes.
+        queries: whose charts they are and when they were seen.
+        scale: (q,), their volatility.
+        purge: the law, the same as the model's.
+        k: how many.
+        seed: which.
+    """
+    rng = np.random.default_rng(seed)
+    blind = _unit(rng.normal(size=(len(exemplars), 16)))
+    asked = _unit(rng.normal(size=(len(queries), 16)))
+    rows = np.full((len(queries), k), -1, np.int64)
+    similarity = np.full((len(queries), k), -np.inf, np.float32)
+    for interval in np.unique(queries.interval):
+        own = np.flatnonzero(exemplars.interval == interval)
+        here = np.flatnonzero(queries.interval == interval)
+        if not len(own):
+            continue
+        edges = np.nanquantile(exemplars.outcomes.scale[own], [1 / 3, 2 / 3])
+        theirs = np.searchsorted(edges, exemplars.outcomes.scale[own])
+        mine = np.searchsorted(edges, scale[here])
+        for regime in np.unique(mine):
+            some, ask = own[theirs == regime], here[mine == regime]
+            if not len(some):
+                continue
+            index = Index(replace(exemplars.take(some), vectors=blind[some]))
+            found = index.search(asked[ask], queries.take(ask), purge=purge, k=k)
+            rows[ask] = np.where(found.rows >= 0, some[found.rows], -1)
+            similarity[ask] = found.similarity
+    return Neighbors(rows, similarity)
 
 
 def _share(strength: Floats, codes: Ints, every: Ints, classes: int) -> Floats:

@@ -4,7 +4,7 @@ Intervals come from resampling whole blocks (a symbol's week), because charts an
 nearly the same chart and would make any figure look surer than it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,13 +175,44 @@ def bootstrap(
         level: how much of their spread the interval holds.
         seed: equal seeds draw equal blocks, so figures can be compared pairwise.
     """
+    return bootstrap_all(lambda rows: [figure(rows)], block, draws=draws, level=level, seed=seed)[0]
+
+
+def bootstrap_all(
+    figures: Callable[[Ints], Sequence[float]],
+    block: Ints,
+    *,
+    draws: int = 400,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[Estimate]:
+    """Several figures of the same draws; see `bootstrap`.
+
+    A figure that is undefined (NaN) in a draw leaves that draw out of its interval.
+    """
     order = np.argsort(block, kind="stable")
     _, starts = np.unique(block[order], return_index=True)
     members = np.split(order, starts[1:])
     rng = np.random.default_rng(seed)
-    drawn = [
-        figure(np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))]))
-        for _ in range(draws)
+    drawn = np.array(
+        [
+            figures(
+                np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
+            )
+            for _ in range(draws)
+        ]
+    )
+    values = figures(np.arange(len(block)))
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    return [
+        Estimate(float(value), *_ends(column, ends))
+        for value, column in zip(values, drawn.T, strict=True)
     ]
-    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(figure(np.arange(len(block))), float(low), float(high))
+
+
+def _ends(drawn: Floats, ends: list[float]) -> tuple[float, float]:
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, ends)
+    return float(low), float(high)

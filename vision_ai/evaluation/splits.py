@@ -40,6 +40,11 @@ class Extent:
         symbols = frozenset(np.unique(spans.symbol).tolist())
         return cls(name, symbols, int(spans.first_ms.min()), int(spans.known_ms.max()))
 
+    @property
+    def described(self) -> str:
+        """Name and time, for people."""
+        return f"{self.name}, {iso(self.first_ms)} to {iso(self.known_ms)}"
+
 
 @dataclass(frozen=True)
 class Rule:

@@ -1,0 +1,154 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vision_ai.domain import PHASES, READINGS
+from vision_ai.evaluation import card, metrics, report
+from vision_ai.evaluation.baselines import Guess
+from vision_ai.evaluation.card import Measured
+
+NONE = len(READINGS) - 1
+
+
+def measured(n: int = 600, accuracy: float = 0.8, seed: int = 0) -> Measured:
+    """Charts whose confidence is honest and whose bands hold four times in five."""
+    rng = np.random.default_rng(seed)
+    reading, phase = rng.integers(0, len(READINGS), n), rng.integers(0, len(PHASES), n)
+    sure = np.clip(rng.normal(accuracy, 0.15, n), 0.05, 0.99)
+    right = rng.random(n) < sure
+    move = rng.normal(0, 0.01, (n, 2))
+    held = 1.2816 * 0.01
+    return Measured(
+        block=np.arange(n) // 10,
+        reading=reading,
+        phase=phase,
+        clear=rng.random(n) < 0.5,
+        said=np.where(right, reading, (reading + 1) % len(READINGS)),
+        said_phase=np.where(right, phase, (phase + 1) % len(PHASES)),
+        confidence=sure,
+        abstained=np.zeros(n, np.bool_),
+        found=np.where(rng.random((n, 24)) < 0.5, reading[:, None], -1),
+        move=move,
+        up=np.full((n, 2), 0.5),
+        low=np.full((n, 2), -held),
+        high=np.full((n, 2), held),
+        level=np.full((n, 2), 0.8),
+        cell=rng.integers(0, 6, n),
+    )
+
+
+def test_every_figure_is_that_of_its_definition() -> None:
+    charts = measured()
+    found = card.estimates(charts, draws=20)
+    setups = card.SETUP_OF
+    assert found["setup.macro_f1"].value == pytest.approx(
+        metrics.macro_f1(setups[charts.reading], setups[charts.said], 11)
+    )
+    clear = charts.take(charts.clear)
+    assert found["clear_cut.phase.macro_f1"].value == pytest.approx(
+        metrics.macro_f1(clear.phase, clear.said_phase, 5)
+    )
+    assert found["retrieval.precision_at_1"].value == 1.0
+    assert found["confidence.ece"].value < 0.08
+    assert abs(found["bands.coverage.2h"].value - 0.8) < 0.06
+    assert abs(found["outcome.2h.brier_skill"].value) < 0.02
+    for name, estimate in found.items():
+        assert estimate.low <= estimate.value + 0.08, name
+        assert estimate.high >= estimate.value - 0.08, name
+
+
+def test_the_worst_cell_makes_the_coverage_error() -> None:
+    charts = measured(3000)
+    wide = replace(charts, low=charts.low.copy(), high=charts.high.copy())
+    assert card.coverage_error(wide) < 0.06
+    wide.low[charts.cell == 3], wide.high[charts.cell == 3] = -1, 1
+    assert card.coverage_error(wide) == pytest.approx(0.2)
+
+
+def test_an_abstention_is_no_claim_but_counts_as_an_answer() -> None:
+    charts = measured()
+    silent = np.arange(len(charts)) % 2 == 0
+    quiet = replace(
+        charts,
+        abstained=silent,
+        said=np.where(silent, NONE, charts.said),
+        confidence=np.where(silent, 0.0, charts.confidence),
+    )
+    assert card.abstained(quiet) == 0.5
+    assert card.ece(quiet) == pytest.approx(card.ece(charts.take(~silent)))
+    assert card.setup_f1(quiet) < card.setup_f1(charts)
+    assert card.accuracy_at_50(quiet) > card.setup_accuracy(quiet)
+
+
+def test_a_worse_baseline_is_below_the_model_on_equal_draws() -> None:
+    charts = measured()
+    same = card.against(charts, Guess(charts.said, charts.said_phase, charts.confidence))
+    assert same["model_minus"]["setup"]["macro_f1"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    blind = np.zeros(len(charts), np.int64)
+    worse = card.against(charts, Guess(blind, blind, charts.confidence))
+    assert worse["model_minus"]["setup"]["macro_f1"]["low"] > 0.3
+
+
+def test_parts_add_up_to_all_charts() -> None:
+    charts = measured(200)
+    interval = np.where(np.arange(200) % 4 == 0, "1h", "15m")
+    parts = card.parts(charts, {"interval": interval})["interval"]
+    assert {name: part["n"] for name, part in parts.items()} == {"15m": 150, "1h": 50}
+    assert set(parts["1h"]["outcome"]) == {"2h", "6h"}
+
+
+def content() -> dict:
+    charts = measured(300)
+    guess = Guess(charts.said, charts.said_phase, charts.confidence)
+    seen = {"what": "training", "symbols": 3, "first": "2024-01-01", "until": "2024-06-01"}
+    return {
+        "n": 300,
+        **card.nested(card.estimates(charts, draws=10)),
+        "by": card.parts(charts, {"interval": np.full(300, "15m")}),
+        "coverage": [],
+        "classes": card.classes(charts),
+        "curves": card.curves(charts),
+        "baselines": {
+            "majority": card.against(charts, guess),
+            "not_measured": {"dtw_knn": "for a | reason"},
+        },
+        "method": {
+            "klines": "bench", "data": "0" * 64, "symbols": ["AAAUSDT"], "venues": ["bybit"],
+            "intervals": {"15m": 300}, "first": "2025-01-01T00:00:00Z",
+            "until": "2025-02-01T00:00:00Z", "windows": 900, "windows_leaking": 100,
+            "seen": [seen],
+            "embargo_h": 24.0, "seed": 0, "limit": 300, "blocks": 30, "draws": 10, "model": "m-1",
+            "index": "i" * 64, "exemplars": 10, "calibration": "c" * 16, "rules": "1",
+        },
+    }  # fmt: skip
+
+
+def test_the_page_says_first_that_there_is_no_outcome_skill(tmp_path) -> None:
+    told = content()
+    told["outcome"]["2h"]["brier_skill"] = {"value": 0.001, "low": -0.01, "high": 0.012}
+    told["outcome"]["6h"]["brier_skill"] = {"value": 0.03, "low": 0.01, "high": 0.05}
+    assert report.verdict(told) == [
+        "Outcome skill at 2h is not different from zero: 0.001 (-0.010 to 0.012).",
+        "Outcome skill at 6h is above zero: 0.030 (0.010 to 0.050).",
+    ]
+    page = report.write(tmp_path, told).read_text()
+    assert page.index("not different from zero") < page.index("### Figures")
+    for words in (
+        "m-1",
+        "100 of 900 windows",
+        "95 %",
+        "dtw_knn (for a | reason)",
+        "**this model**",
+    ):
+        assert words in page
+    assert (tmp_path / "reliability.svg").read_text().startswith("<svg")
+    assert (tmp_path / "risk_coverage.svg").read_text().count("<circle") > 20
+
+
+def test_what_is_undefined_is_null_and_a_dash() -> None:
+    charts = measured(20)
+    charts = replace(charts, move=np.full((20, 2), np.nan))
+    found = card.nested(card.estimates(charts, draws=5))
+    assert found["outcome"]["2h"]["brier_skill"] == {"value": None, "low": None, "high": None}
+    assert report.shown(found["outcome"]["2h"]["brier_skill"]) == "-"

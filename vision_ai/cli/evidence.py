@@ -1,0 +1,58 @@
+"""Commands that show what answers are worth and where they come from: evaluate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vision_ai.cli.console import JsonOption, KlinesOption, emit
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the tree."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    klines: KlinesOption,
+    *,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these symbols; repeat it, or separate them by commas."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many charts.")] = 4000,
+    seed: Annotated[int, typer.Option(help="Which charts.")] = 0,
+    learned_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Candles that the model was trained on, for the baselines that need them.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a page with plots there.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how well the current model reads charts that it has not seen.
+
+    Every figure has a 95 % interval and stands beside the baselines. Charts that share time with
+    what the model has learned from are left out; where none is left, the command refuses.
+
+    Examples: `vision-ai evaluate --klines candles/bench --json`,
+    `vision-ai evaluate --klines candles/bench --learned-from candles/train --report card/`
+    """
+    from vision_ai.pipeline import evaluating
+    from vision_ai.pipeline.workspace import Workspace
+
+    names = [name for text in symbols or () for name in text.split(",") if name.strip()]
+    wanted = evaluating.Wanted(
+        klines=klines,
+        symbols=names or None,
+        limit=limit,
+        seed=seed,
+        learned_from=learned_from,
+        report=report,
+    )
+    found = evaluating.evaluate(Workspace.open(), wanted)
+    emit(found.payload(), found.text(), as_json=as_json)

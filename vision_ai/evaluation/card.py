@@ -1,0 +1,322 @@
+"""The figures of the report card, of all charts and of every part of them.
+
+All figures of one set of charts come from the same resampled blocks, so that they can be compared
+with each other and with the baselines.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai.domain import HORIZONS, PHASES, READINGS, SETUPS, Bools, Floats, Ints
+from vision_ai.evaluation import metrics
+from vision_ai.evaluation.baselines import Guess
+from vision_ai.evaluation.metrics import Estimate
+from vision_ai.forecast.bands import Bands
+
+SETUP_OF = np.array([SETUPS.index(reading.setup) for reading in READINGS])
+"""Code of `SETUPS` for each code of `READINGS`."""
+
+LEAST = 30
+"""Fewer known outcomes than this say nothing about a band's coverage."""
+
+DRAWS = 300
+"""Resamples of each interval."""
+
+TOP = (1, 5, 24)
+"""How many look-alikes the retrieval figures count."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What n charts show, what was said of them and what followed.
+
+    Attributes:
+        block: int64 (n,), charts of one block are resampled together.
+        reading, phase: int (n,), what the rule book says.
+        clear: bool (n,), the rule book says so with every threshold 10 % away.
+        said, said_phase: int (n,), what the model says; the code of `none` where it abstains.
+        confidence: float (n,), 0 where it abstains.
+        abstained: bool (n,).
+        found: int (n, k), readings of the look-alikes, -1 where there are fewer.
+        move: float (n, horizons), simple return that followed, NaN where unknown.
+        up, low, high: float (n, horizons), chance of a rise and the band.
+        level: float, how often the band is meant to hold.
+        cell: int (n,), interval and volatility tercile, in which coverage is looked at.
+    """
+
+    block: Ints
+    reading: Ints
+    phase: Ints
+    clear: Bools
+    said: Ints
+    said_phase: Ints
+    confidence: Floats
+    abstained: Bools
+    found: Ints
+    move: Floats
+    up: Floats
+    low: Floats
+    high: Floats
+    level: Floats
+    cell: Ints
+
+    def __len__(self) -> int:
+        return len(self.block)
+
+    def take(self, rows: Ints | Bools) -> Self:
+        """Only the given charts (indices or mask), repeats allowed."""
+        return type(self)(**{name: column[rows] for name, column in vars(self).items()})
+
+    @property
+    def right(self) -> Bools:
+        """Bool (n,): the reading, direction included, is the rule book's."""
+        return np.asarray(self.said == self.reading, np.bool_)
+
+
+Figure = Callable[[Measured], float]
+
+
+def setup_f1(charts: Measured) -> float:
+    """Macro-F1 of the setup; an abstention counts as the answer `none`."""
+    return metrics.macro_f1(SETUP_OF[charts.reading], SETUP_OF[charts.said], len(SETUPS))
+
+
+def reading_f1(charts: Measured) -> float:
+    """Macro-F1 of setup and direction together."""
+    return metrics.macro_f1(charts.reading, charts.said, len(READINGS))
+
+
+def phase_f1(charts: Measured) -> float:
+    """Macro-F1 of the phase."""
+    return metrics.macro_f1(charts.phase, charts.said_phase, len(PHASES))
+
+
+def setup_accuracy(charts: Measured) -> float:
+    """Share of charts whose setup is the rule book's."""
+    return _mean(SETUP_OF[charts.reading] == SETUP_OF[charts.said])
+
+
+def phase_accuracy(charts: Measured) -> float:
+    """Share of charts whose phase is the rule book's."""
+    return _mean(charts.phase == charts.said_phase)
+
+
+def ece(charts: Measured) -> float:
+    """Calibration error of the confidence of what was claimed; abstentions claim nothing."""
+    claimed = charts.take(~charts.abstained)
+    return metrics.ece(claimed.confidence, claimed.right) if len(claimed) else float("nan")
+
+
+def accuracy_at_50(charts: Measured) -> float:
+    """Accuracy of the surest half of all charts; abstentions are the least sure."""
+    return metrics.accuracy_at(charts.confidence, charts.right, 0.5)
+
+
+def abstained(charts: Measured) -> float:
+    """Share of charts about which nothing is claimed."""
+    return _mean(charts.abstained)
+
+
+def coverage_error(charts: Measured) -> float:
+    """Greatest distance of coverage from its level, over horizons, intervals and terciles."""
+    gaps = [
+        abs(share - float(charts.level[0, column]))
+        for column, _, count, share in cells(charts)
+        if count >= LEAST
+    ]
+    return max(gaps) if gaps else float("nan")
+
+
+def cells(charts: Measured) -> Iterator[tuple[int, int, int, float]]:
+    """Horizon, cell, known outcomes and coverage of each cell that occurs."""
+    for column in range(len(HORIZONS)):
+        move, low, high = charts.move[:, column], charts.low[:, column], charts.high[:, column]
+        known = np.isfinite(move) & np.isfinite(low)
+        held = known & (low <= move) & (move <= high)
+        count = np.bincount(charts.cell[known], minlength=1)
+        inside = np.bincount(charts.cell[held], minlength=len(count))
+        for cell in np.flatnonzero(count):
+            yield column, int(cell), int(count[cell]), float(inside[cell] / count[cell])
+
+
+def _at_horizon(column: int) -> dict[str, Figure]:
+    def skill(charts: Measured) -> float:
+        move = charts.move[:, column]
+        rose = np.where(np.isfinite(move), move > 0, np.nan)
+        known = np.isfinite(rose)
+        base = float(rose[known].mean()) if known.any() else float("nan")
+        return metrics.brier_skill(charts.up[:, column], rose, base)
+
+    def coverage(charts: Measured) -> float:
+        return metrics.coverage(
+            charts.low[:, column], charts.high[:, column], charts.move[:, column]
+        )
+
+    def width(charts: Measured) -> float:
+        return _mean((charts.high - charts.low)[:, column])
+
+    horizon = HORIZONS[column]
+    return {
+        f"outcome.{horizon}.brier_skill": skill,
+        f"bands.coverage.{horizon}": coverage,
+        f"bands.width.{horizon}": width,
+    }
+
+
+def _precision(k: int) -> Figure:
+    return lambda charts: metrics.retrieval_precision(charts.found, charts.reading, k)
+
+
+def _clear(figure: Figure) -> Figure:
+    return lambda charts: figure(charts.take(charts.clear))
+
+
+MAIN: Mapping[str, Figure] = {
+    "setup.macro_f1": setup_f1,
+    "phase.macro_f1": phase_f1,
+    "clear_cut.setup.macro_f1": _clear(setup_f1),
+    "clear_cut.phase.macro_f1": _clear(phase_f1),
+    "confidence.ece": ece,
+    "abstention.accuracy_at_50": accuracy_at_50,
+    "bands.coverage_error_max": coverage_error,
+    **{name: figure for c in range(len(HORIZONS)) for name, figure in _at_horizon(c).items()},
+}
+"""Figures of every part of the charts."""
+
+_OUTCOME = ("outcome.", "bands.")
+
+ALL: Mapping[str, Figure] = {
+    **MAIN,
+    "setup.accuracy": setup_accuracy,
+    "phase.accuracy": phase_accuracy,
+    "reading.macro_f1": reading_f1,
+    "abstention.share": abstained,
+    **{f"retrieval.precision_at_{k}": _precision(k) for k in TOP},
+}
+"""Figures of all charts together."""
+
+
+def estimates(
+    charts: Measured, figures: Mapping[str, Figure] = ALL, *, draws: int = DRAWS
+) -> dict[str, Estimate]:
+    """Every figure with its interval."""
+
+    def measure(rows: Ints) -> list[float]:
+        drawn = charts.take(rows)
+        return [figure(drawn) for figure in figures.values()]
+
+    found = metrics.bootstrap_all(measure, charts.block, draws=draws)
+    return dict(zip(figures, found, strict=True))
+
+
+def against(charts: Measured, guess: Guess) -> dict[str, Any]:
+    """A baseline's macro-F1 on charts, and how far the model is above it on the same draws."""
+    theirs = replace(charts, said=guess.reading, said_phase=guess.phase)
+    facets = {"setup.macro_f1": setup_f1, "phase.macro_f1": phase_f1}
+    names = [*facets, *(f"model_minus.{name}" for name in facets)]
+
+    def measure(rows: Ints) -> list[float]:
+        values = [figure(theirs.take(rows)) for figure in facets.values()]
+        model = [figure(charts.take(rows)) for figure in facets.values()]
+        return [*values, *(mine - other for mine, other in zip(model, values, strict=True))]
+
+    found = metrics.bootstrap_all(measure, charts.block, draws=DRAWS)
+    return {"n": len(charts), **nested(dict(zip(names, found, strict=True)))}
+
+
+def outcomes_against(charts: Measured, bands: Bands) -> dict[str, Any]:
+    """Outcome figures of other bands, and how far the model's skill is above theirs."""
+    theirs = replace(charts, up=bands.up, low=bands.low, high=bands.high)
+    figures = {name: figure for name, figure in MAIN.items() if name.startswith(_OUTCOME)}
+    skills = {name: figure for name, figure in figures.items() if name.endswith("brier_skill")}
+    names = [*figures, *(f"model_minus.{name}" for name in skills)]
+
+    def measure(rows: Ints) -> list[float]:
+        mine, other = charts.take(rows), theirs.take(rows)
+        values = [figure(other) for figure in figures.values()]
+        return [*values, *(figure(mine) - figure(other) for figure in skills.values())]
+
+    found = metrics.bootstrap_all(measure, charts.block, draws=DRAWS)
+    return {"n": len(charts), **nested(dict(zip(names, found, strict=True)))}
+
+
+def parts(charts: Measured, groups: Mapping[str, NDArray[np.str_]]) -> dict[str, Any]:
+    """The main figures of every group: `{facet: {value: {"n": ..., figures}}}`."""
+    return {
+        facet: {
+            str(value): {
+                "n": int((column == value).sum()),
+                **nested(estimates(charts.take(column == value), MAIN, draws=DRAWS // 2)),
+            }
+            for value in np.unique(column)
+        }
+        for facet, column in groups.items()
+    }
+
+
+def classes(charts: Measured) -> dict[str, list[dict[str, Any]]]:
+    """Precision, recall, F1 and support of every setup and phase."""
+    setups = metrics.per_class(SETUP_OF[charts.reading], SETUP_OF[charts.said], len(SETUPS))
+    phases = metrics.per_class(charts.phase, charts.said_phase, len(PHASES))
+    return {
+        facet: [
+            {
+                "name": str(name),
+                "precision": rounded(table.precision[code]),
+                "recall": rounded(table.recall[code]),
+                "f1": rounded(table.f1[code]),
+                "support": int(table.support[code]),
+            }
+            for code, name in enumerate(names)
+        ]
+        for facet, names, table in (("setup", SETUPS, setups), ("phase", PHASES, phases))
+    }
+
+
+def curves(charts: Measured, points: int = 40) -> dict[str, list[dict[str, Any]]]:
+    """Reliability and risk-coverage, as few points as a plot needs."""
+    claimed = charts.take(~charts.abstained)
+    table = metrics.reliability(claimed.confidence, claimed.right)
+    coverage, accuracy = metrics.risk_coverage(charts.confidence, charts.right)
+    shown = np.unique(
+        np.linspace(max(len(charts) // points, 1) - 1, len(charts) - 1, points, dtype=int)
+    )
+    return {
+        "reliability": [
+            {"said": rounded(said), "right": rounded(right), "n": int(count)}
+            for said, right, count in zip(table.said, table.right, table.count, strict=True)
+        ],
+        "risk_coverage": [
+            {"coverage": rounded(coverage[at]), "accuracy": rounded(accuracy[at])} for at in shown
+        ],
+    }
+
+
+def nested(found: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Figures as a tree by the dots of their names, ready for JSON.
+
+    >>> nested({"setup.macro_f1": Estimate(0.5, 0.4, float("nan"))})
+    {'setup': {'macro_f1': {'value': 0.5, 'low': 0.4, 'high': None}}}
+    """
+    tree: dict[str, Any] = {}
+    for name, estimate in found.items():
+        *path, last = name.split(".")
+        branch = tree
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[last] = {key: rounded(value) for key, value in vars(estimate).items()}
+    return tree
+
+
+def rounded(value: float, digits: int = 4) -> float | None:
+    """A figure as it is written; None where it is undefined."""
+    return round(float(value), digits) if np.isfinite(value) else None
+
+
+def _mean(values: NDArray[Any]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")

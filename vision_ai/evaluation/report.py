@@ -1,0 +1,326 @@
+"""Figures as a page: Markdown with its plots as SVG text beside it, and a few lines for a terminal.
+
+The content is the object that `vision-ai evaluate --json` prints; nothing is measured here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vision_ai import records
+
+_WIDTH, _HEIGHT, _MARGIN = 480, 320, 44
+_INK, _FAINT = "#2563eb", "#9ca3af"
+
+FIGURES = {
+    "setup.macro_f1": "setup macro-F1",
+    "setup.accuracy": "setup accuracy",
+    "reading.macro_f1": "setup with direction, macro-F1",
+    "phase.macro_f1": "phase macro-F1",
+    "phase.accuracy": "phase accuracy",
+    "clear_cut.setup.macro_f1": "setup macro-F1, clear-cut charts",
+    "clear_cut.phase.macro_f1": "phase macro-F1, clear-cut charts",
+    "confidence.ece": "calibration error of confidence (ECE)",
+    "abstention.accuracy_at_50": "accuracy of the surest half",
+    "abstention.share": "share of charts without a claim",
+    "retrieval.precision_at_1": "first look-alike has the chart's own label",
+    "retrieval.precision_at_5": "of the first 5 look-alikes",
+    "retrieval.precision_at_24": "of 24 look-alikes",
+    "bands.coverage_error_max": "worst coverage error of the bands",
+    "bands.coverage.2h": "coverage of the band, 2h",
+    "bands.coverage.6h": "coverage of the band, 6h",
+    "bands.width.2h": "mean width of the band, 2h",
+    "bands.width.6h": "mean width of the band, 6h",
+    "outcome.2h.brier_skill": "Brier skill of the chance of a rise, 2h",
+    "outcome.6h.brier_skill": "Brier skill of the chance of a rise, 6h",
+}
+"""Every figure of all charts and its name for people."""
+
+PART = (
+    "setup.macro_f1",
+    "phase.macro_f1",
+    "clear_cut.setup.macro_f1",
+    "confidence.ece",
+    "abstention.accuracy_at_50",
+    "bands.coverage_error_max",
+)
+"""Figures shown of every part."""
+
+PEERS = {
+    "majority": "the commonest label",
+    "zero_shot_prompts": "prompts alone, zero shot",
+    "pixel_knn": "look-alikes by pixels",
+    "returns_knn": "look-alikes by z-scored returns",
+    "dtw_knn": "look-alikes by dynamic time warping",
+    "linear_probe": "linear probe on the frozen tower",
+    "rule_facts": "LightGBM on the rule book's facts (ceiling)",
+}
+
+
+def figure(content: Mapping[str, Any], name: str) -> Any:
+    """One figure by the dots of its name; None where it is not there."""
+    found: Any = content
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def summary(content: Mapping[str, Any]) -> list[str]:
+    """A few lines for a terminal."""
+    method = content["method"]
+    rows = [
+        f"{label:<46}{shown(figure(content, name))}"
+        for name, label in FIGURES.items()
+        if figure(content, name) is not None
+    ]
+    return [
+        f"{content['n']} charts of {len(method['symbols'])} symbols in {method['klines']}, "
+        f"{method['first'][:10]} to {method['until'][:10]}; "
+        f"{method['windows_leaking']} of {method['windows']} windows left out (seen in training).",
+        f"Model {method['model']}, index {method['index'][:12]}.",
+        *verdict(content),
+        "",
+        *rows,
+    ]
+
+
+def verdict(content: Mapping[str, Any]) -> list[str]:
+    """What the outcome figures amount to, said first: skill, or none."""
+    said = []
+    for horizon in ("2h", "6h"):
+        skill = figure(content, f"outcome.{horizon}.brier_skill")
+        if not skill or skill["low"] is None:
+            continue
+        if skill["low"] > 0:
+            said.append(f"Outcome skill at {horizon} is above zero: {shown(skill)}.")
+        elif skill["high"] < 0:
+            said.append(
+                f"Outcome chances at {horizon} are worse than the base rate: {shown(skill)}."
+            )
+        else:
+            said.append(f"Outcome skill at {horizon} is not different from zero: {shown(skill)}.")
+    return said
+
+
+def write(folder: Path, content: Mapping[str, Any]) -> Path:
+    """Write `report.md`, `reliability.svg` and `risk_coverage.svg`; returns the first.
+
+    Raises:
+        StorageError: a file could not be written.
+    """
+    for name, plot in plots(content).items():
+        records.write_text(folder / f"{name}.svg", plot)
+    page = "# How well charts are read\n\n" + section(content)
+    records.write_text(folder / "report.md", page)
+    return folder / "report.md"
+
+
+def plots(content: Mapping[str, Any]) -> dict[str, str]:
+    """SVG text of the reliability plot and of the risk-coverage curve, by name."""
+    curves = content["curves"]
+    reliability = [(bin_["said"], bin_["right"]) for bin_ in curves["reliability"]]
+    risk = [(point["coverage"], point["accuracy"]) for point in curves["risk_coverage"]]
+    return {
+        "reliability": _plot(
+            "confidence", "right", [_line([(0, 0), (1, 1)], dashed=True), _line(reliability)]
+        ),
+        "risk_coverage": _plot("share of charts answered", "right", [_line(risk)]),
+    }
+
+
+def section(content: Mapping[str, Any], *, plot: str = "") -> str:
+    """Everything measured on one folder as Markdown.
+
+    Args:
+        content: what was measured.
+        plot: what the names of the plots begin with.
+    """
+    parts = [
+        *verdict(content),
+        "### Figures",
+        _table(["figure", "value (95 % interval)"], _figures(content)),
+        "### Against the baselines",
+        "The difference is the model less the baseline on the same charts and draws.",
+        _table(
+            ["baseline", "charts", "setup", "difference", "phase", "difference"], _peers(content)
+        ),
+        _outcome_peers(content),
+        _not_measured(content),
+        "### Parts",
+        _table(["part", "charts", *(FIGURES[name] for name in PART)], _parts(content)),
+        "### Classes",
+        _table(["class", "precision", "recall", "F1", "charts"], _classes(content)),
+        "### Bands",
+        _table(
+            ["horizon", "interval", "volatility", "charts", "meant", "held", "width"],
+            _bands(content),
+        ),
+        "### Confidence",
+        f"![confidence against how often it was right]({plot}reliability.svg)",
+        f"![accuracy as ever less sure answers are let in]({plot}risk_coverage.svg)",
+        "### Method",
+        _table(["what", "value"], method(content)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def shown(found: Any, digits: int = 3) -> str:
+    """A figure with its interval."""
+    if not isinstance(found, Mapping) or found.get("value") is None:
+        return "-"
+    if found["low"] is None:
+        return f"{found['value']:.{digits}f}"
+    return f"{found['value']:.{digits}f} ({found['low']:.{digits}f} to {found['high']:.{digits}f})"
+
+
+def _figures(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+    for name, label in FIGURES.items():
+        if (found := figure(content, name)) is not None:
+            yield label, shown(found)
+
+
+def _peers(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+    yield (
+        "**this model**",
+        str(content["n"]),
+        shown(figure(content, "setup.macro_f1")),
+        "",
+        shown(figure(content, "phase.macro_f1")),
+        "",
+    )
+    for name, label in PEERS.items():
+        if (peer := content["baselines"].get(name)) is not None:
+            facets = ("setup.macro_f1", "phase.macro_f1")
+            told = [
+                (shown(figure(peer, facet)), shown(figure(peer, f"model_minus.{facet}")))
+                for facet in facets
+            ]
+            yield label, str(peer["n"]), *told[0], *told[1]
+
+
+def _outcome_peers(content: Mapping[str, Any]) -> str:
+    peer = content["baselines"].get("same_regime")
+    if peer is None:
+        return ""
+    names = ("outcome.2h.brier_skill", "outcome.6h.brier_skill", "bands.coverage_error_max",
+             "bands.width.2h", "bands.width.6h")  # fmt: skip
+    rows = [
+        (FIGURES[name], shown(figure(content, name), 4), shown(figure(peer, name), 4))
+        for name in names
+    ]
+    return _table(["outcome", "look-alikes", "random charts of the same volatility"], rows)
+
+
+def _not_measured(content: Mapping[str, Any]) -> str:
+    missing = content["baselines"].get("not_measured", {})
+    if not missing:
+        return ""
+    return "Not measured: " + "; ".join(f"{name} ({why})" for name, why in missing.items()) + "."
+
+
+def _parts(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+    for facet, values in content["by"].items():
+        for value, part in values.items():
+            yield f"{facet} {value}", str(part["n"]), *(shown(figure(part, n)) for n in PART)
+
+
+def _classes(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+    for facet, rows in content["classes"].items():
+        for row in rows:
+            told = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
+            yield f"{facet} {row['name']}", *told, str(row["support"])
+
+
+def _bands(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+    for row in content["coverage"]:
+        yield (
+            row["horizon"],
+            row["interval"],
+            row["volatility"],
+            str(row["n"]),
+            f"{row['meant']:.0%}",
+            _percent(row["held"], 1),
+            _percent(row["width"], 2),
+        )
+
+
+def _percent(share: float | None, digits: int) -> str:
+    return "-" if share is None else f"{share:.{digits}%}"
+
+
+def method(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+    """What was measured on what, how it was split and drawn, and by which version."""
+    told = content["method"]
+    seen = "; ".join(
+        f"{s['what']}: {s['symbols']} symbols, {s['first'][:10]} to {s['until'][:10]}"
+        for s in told["seen"]
+    )
+    yield "candles", f"{told['klines']}, SHA-256 {told['data'][:16]}"
+    yield "symbols", ", ".join(told["symbols"])
+    yield "time", f"{told['first']} to {told['until']}"
+    yield "charts", ", ".join(f"{count} of {name}" for name, count in told["intervals"].items())
+    yield "seen by the model", seen
+    yield (
+        "left out",
+        f"{told['windows_leaking']} of {told['windows']} windows that share time with what the "
+        f"model has seen, {told['embargo_h']:g} h of embargo around it, whatever the symbol",
+    )
+    yield "drawn", f"at random, seed {told['seed']}, at most {told['limit']}"
+    yield (
+        "look-alikes",
+        f"{told['exemplars']} charts; none that shares time with a chart, its outcome or "
+        f"{told['embargo_h']:g} h around them",
+    )
+    yield (
+        "intervals",
+        f"95 %, {told['draws']} resamples of {told['blocks']} blocks (a symbol's week)",
+    )
+    yield "model", told["model"]
+    yield "index", told["index"][:16]
+    yield "calibration", told["calibration"]
+    yield "rule book", f"version {told['rules']}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    if not body:
+        return "None."
+    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *body])
+
+
+def _line(points: Sequence[tuple[float, float]], *, dashed: bool = False) -> str:
+    width, height = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
+    places = [(_MARGIN + x * width, _HEIGHT - _MARGIN - y * height) for x, y in points]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    ink = f'stroke="{_FAINT}" stroke-dasharray="5 4"' if dashed else f'stroke="{_INK}"'
+    line = f'<polyline points="{path}" fill="none" stroke-width="2" {ink}/>'
+    if dashed:
+        return line
+    return line + "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_INK}"/>' for x, y in places
+    )
+
+
+def _plot(across: str, up: str, marks: Sequence[str]) -> str:
+    width, height = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
+    foot = _HEIGHT - _MARGIN
+    ticks = (
+        f'<text x="10" y="{foot - share * height + 4:.0f}">{share:.1f}</text>'
+        f'<text x="{_MARGIN + share * width - 8:.0f}" y="{foot + 16}">{share:.1f}</text>'
+        for share in (0.0, 0.5, 1.0)
+    )
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+            'font-family="sans-serif" font-size="12">',
+            '<rect width="100%" height="100%" fill="white"/>',
+            f'<rect x="{_MARGIN}" y="{_MARGIN}" width="{width}" height="{height}" '
+            'fill="none" stroke="#d1d5db"/>',
+            f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 8}" text-anchor="middle">{across}</text>',
+            f'<text x="{_MARGIN}" y="{_MARGIN - 12}">{up}</text>',
+            *ticks,
+            *marks,
+            "</svg>",
+            "",
+        ]
+    )

@@ -1,0 +1,184 @@
+"""Charts to measure on: drawn from candles that the model has not seen, and proven to be so.
+
+A chart is left out where its time, from its first candle to its last outcome, touches a time that
+the model learned from or was calibrated on, widened by an embargo: markets move together, so that
+holds for every symbol. What is left is checked again by `splits.check`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai.domain import HIGH, LOW, VOLUME, Bools, Floats, Ints, Klines, Labels, Outcomes
+from vision_ai.errors import KlinesError, LeakError
+from vision_ai.evaluation import splits
+from vision_ai.evaluation.splits import Extent, Rule
+from vision_ai.labels import outcomes, rules
+from vision_ai.retrieval.purge import Spans
+
+
+@dataclass(frozen=True)
+class Market:
+    """Candles of one symbol and interval, and where they traded."""
+
+    venue: str
+    klines: Klines
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """n charts with what they show and what followed.
+
+    Attributes:
+        bars: float64 (n, 96, 5).
+        spans: the time that each occupies.
+        venue: str (n,).
+        labels: what the rule book says of each.
+        outcomes: what followed each.
+        considered: windows that the candles hold.
+        leaking: windows of those that were left out because they share time with training.
+        data: SHA-256 over the digests of the candles.
+    """
+
+    bars: NDArray[np.float64]
+    spans: Spans
+    venue: NDArray[np.str_]
+    labels: Labels
+    outcomes: Outcomes
+    considered: int
+    leaking: int
+    data: str
+
+    def __len__(self) -> int:
+        return len(self.bars)
+
+    @classmethod
+    def of(
+        cls,
+        markets: Sequence[Market],
+        seen: Sequence[Extent],
+        rule: Rule,
+        *,
+        limit: int,
+        seed: int = 0,
+    ) -> Self:
+        """Draw up to `limit` charts at random, as many of each market; equal seeds draw equally.
+
+        Args:
+            markets: candles of 15m or 1h.
+            seen: what the model has learned from, and what its calibration was fitted on.
+            rule: how far a chart must lie from those.
+            limit: how many charts in all.
+            seed: which charts.
+
+        Raises:
+            KlinesError: the candles hold no chart.
+            LeakError: every chart leaks.
+        """
+        found = [_drawn(market, seen, rule, -(-limit // len(markets)), seed) for market in markets]
+        considered, leaking = sum(f.considered for f in found), sum(f.leaking for f in found)
+        found = [each for each in found if len(each.ends)]
+        if not found:
+            _refuse(considered, leaking, seen)
+        spans = _joined(each.spans for each in found)
+        prove(seen, spans, rule)
+        bars = np.concatenate([each.market.klines.windows(each.ends) for each in found])
+        return cls(
+            bars=bars,
+            spans=spans,
+            venue=np.repeat([each.market.venue for each in found], [len(e.ends) for e in found]),
+            labels=rules.label(bars),
+            outcomes=_together([outcomes.outcomes(e.market.klines, e.ends) for e in found]),
+            considered=considered,
+            leaking=leaking,
+            data=_digest(markets),
+        )
+
+
+def prove(seen: Sequence[Extent], spans: Spans, rule: Rule) -> None:
+    """Refuse charts of which any shares time with what was seen.
+
+    Charts before and after are checked apart, for together they would span what lies between.
+
+    Raises:
+        LeakError: a chart leaks; the text names what it shares time with.
+    """
+    for extent in seen:
+        after = spans.first_ms >= extent.known_ms
+        for part in (spans.take(after), spans.take(~after)):
+            if len(part):
+                splits.check([extent, Extent.of("measured charts", part)], rule)
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    market: Market
+    ends: Ints
+    spans: Spans
+    considered: int
+    leaking: int
+
+
+def _drawn(market: Market, seen: Sequence[Extent], rule: Rule, quota: int, seed: int) -> _Drawn:
+    klines = market.klines
+    ends = klines.window_ends()
+    clean = np.ones(len(ends), np.bool_)
+    for extent in seen:
+        clean &= splits.admits(extent, _spans(klines, ends), rule)
+    named = f"{seed}|{market.venue}|{klines.symbol}|{klines.interval}"
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(named.encode()).digest()[:8], "big"))
+    clear = ends[clean]
+    kept = np.sort(rng.choice(clear, min(quota, len(clear)), replace=False))
+    kept = kept[_moves(klines, kept)]
+    return _Drawn(market, kept, _spans(klines, kept), len(ends), int((~clean).sum()))
+
+
+def _spans(klines: Klines, ends: Ints) -> Spans:
+    n = len(ends)
+    close_ms = klines.close_ms[ends]
+    return Spans.at([klines.symbol] * n, [klines.interval.value] * n, close_ms.tolist())
+
+
+def _moves(klines: Klines, ends: Ints) -> Bools:
+    """Which windows a live market could show: a price that moves and at least one trade."""
+    bars = klines.windows(ends)
+    range_ = bars[:, :, HIGH].max(axis=1) > bars[:, :, LOW].min(axis=1)
+    moving: Bools = range_ & (bars[:, :, VOLUME].max(axis=1) > 0)
+    return moving
+
+
+def _refuse(considered: int, leaking: int, seen: Sequence[Extent]) -> None:
+    if leaking < considered or not considered:
+        raise KlinesError(
+            "The candles hold no chart: expected 96 candles of 1h or finer without a gap, "
+            "and a price that moves.",
+            hint="Give longer histories, or other symbols.",
+        )
+    named = "; ".join(extent.described for extent in seen)
+    raise LeakError(
+        f"All {considered} charts share time with what the model has seen: {named}.",
+        hint="Give candles of another time; other symbols at the same time leak as well.",
+    )
+
+
+def _joined(parts: Iterable[Spans]) -> Spans:
+    names = ("symbol", "interval", "first_ms", "as_of_ms", "known_ms")
+    every = list(parts)
+    return Spans(*(np.concatenate([getattr(part, name) for part in every]) for name in names))
+
+
+def _together(parts: Sequence[Outcomes]) -> Outcomes:
+    names = ("move", "best", "worst", "scale", "complete_ms")
+    columns: list[Floats] = [
+        np.concatenate([getattr(part, name) for part in parts]) for name in names
+    ]
+    return Outcomes(**dict(zip(names, columns, strict=True)))  # type: ignore[arg-type]
+
+
+def _digest(markets: Sequence[Market]) -> str:
+    digests = sorted(f"{market.venue}|{market.klines.digest}" for market in markets)
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -1,0 +1,198 @@
+"""Every baseline on the very charts that the model was measured on, under the same purge."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai import predict_cv_setup
+from vision_ai.charts import raster
+from vision_ai.domain import CHART_INTERVALS, READINGS, Embeddings, Floats, Ints, Labels
+from vision_ai.errors import InputError
+from vision_ai.evaluation import baselines as plain
+from vision_ai.evaluation import card, learned
+from vision_ai.evaluation.baselines import Guess
+from vision_ai.evaluation.card import Measured
+from vision_ai.evaluation.sampling import Sample
+from vision_ai.labels import rules
+from vision_ai.market import files
+from vision_ai.pipeline.originals import Originals
+from vision_ai.pipeline.reader import Reader
+from vision_ai.pipeline.workspace import progress
+from vision_ai.predict_cv_setup import Evidence
+from vision_ai.retrieval.purge import Purge
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 256
+WARPED_CHARTS, WARPED_EXEMPLARS = 400, 2000
+"""Dynamic time warping compares so many charts with so many exemplars; more takes minutes."""
+
+LEFT_OUT = {
+    "untrained_tower_probe": "not measured yet",
+    "price_trends_cnn": "not measured yet: needs its own image format and training",
+}
+"""Peers that the report card owes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What every baseline is asked: the charts, and what may be known of them."""
+
+    reader: Reader
+    sample: Sample
+    vectors: NDArray[np.float32]
+    evidence: Evidence
+    purge: Purge
+    charts: Measured
+
+    @property
+    def exemplars(self) -> Embeddings:
+        """The charts that may vote."""
+        return self.reader.index.rows
+
+
+def baselines(asked: Question, learned_from: Path | None) -> dict[str, Any]:
+    """Figures of every baseline that can be measured here; of the others, why they cannot."""
+    measured: dict[str, Any] = {}
+    missing: dict[str, str] = dict(LEFT_OUT)
+    for name, answer in _from_vectors(asked).items():
+        _add(measured, missing, name, _scored(asked.charts, answer))
+    measured["same_regime"] = _same_regime(asked)
+    if learned_from is None:
+        why = "needs the candles that the exemplars were drawn from: give --learned-from"
+        missing.update(dict.fromkeys(("pixel_knn", "returns_knn", "dtw_knn", "rule_facts"), why))
+    else:
+        _from_candles(asked, learned_from, measured, missing)
+    return {**measured, "not_measured": missing}
+
+
+def _scored(charts: Measured, answer: Callable[[], Guess]) -> Callable[[], dict[str, Any]]:
+    return lambda: card.against(charts, answer())
+
+
+def _add(
+    measured: dict[str, Any], missing: dict[str, str], name: str, work: Callable[[], Any]
+) -> None:
+    try:
+        measured[name] = work()
+    except InputError as error:
+        logger.warning("baseline left out name=%s why=%s", name, error)
+        missing[name] = str(error)
+
+
+def _from_vectors(asked: Question) -> dict[str, Callable[[], Guess]]:
+    rows, evidence = asked.exemplars, asked.evidence
+    scale = asked.reader.model.manifest.scale
+    return {
+        "majority": lambda: _natural_majority(asked),
+        "zero_shot_prompts": lambda: plain.zero_shot(
+            evidence.text_reading, evidence.text_phase, scale
+        ),
+        "linear_probe": lambda: learned.probe(
+            rows.vectors, rows, asked.vectors, _natural_weight(asked.reader, rows)
+        ),
+    }
+
+
+def _natural_majority(asked: Question) -> Guess:
+    weight = _natural_weight(asked.reader, asked.exemplars)
+    n = len(asked.charts)
+    reading = np.bincount(asked.exemplars.reading, weight).argmax()
+    phase = np.bincount(asked.exemplars.phase, weight).argmax()
+    return Guess(np.full(n, reading), np.full(n, phase), np.full(n, 1.0))
+
+
+def _natural_weight(reader: Reader, rows: Embeddings) -> Floats:
+    """Weights that give the exemplars' readings the shares that they have in the candles."""
+    natural = np.array([reader.model.manifest.prior[r.name] for r in READINGS])
+    chosen = np.bincount(rows.reading, minlength=len(READINGS)) / len(rows)
+    weight: Floats = (natural / np.maximum(chosen, 1e-9))[rows.reading]
+    return weight
+
+
+def _same_regime(asked: Question) -> dict[str, Any]:
+    near = plain.same_regime(
+        asked.exemplars, asked.sample.spans, asked.sample.outcomes.scale, purge=asked.purge
+    )
+    told = predict_cv_setup.gather(
+        asked.vectors,
+        replace(near, similarity=np.where(near.rows >= 0, 1.0, -np.inf).astype(np.float32)),
+        asked.exemplars,
+        asked.reader.prompts,
+        interval=asked.sample.spans.interval,
+        scale=asked.sample.outcomes.scale,
+    )
+    answers = predict_cv_setup.read(told, asked.reader.calibration)
+    return card.outcomes_against(asked.charts, answers.bands)
+
+
+def _from_candles(
+    asked: Question, folder: Path, measured: dict[str, Any], missing: dict[str, str]
+) -> None:
+    originals = Originals.find(asked.exemplars, _tables(folder))
+    rows = originals.found
+    if not len(rows):
+        why = f"{folder.name} holds none of the exemplars' candles"
+        missing.update(dict.fromkeys(("pixel_knn", "returns_knn", "dtw_knn", "rule_facts"), why))
+        return
+    known, exemplars = originals.bars(rows), asked.exemplars.take(rows)
+    sample, purge = asked.sample, asked.purge
+    logger.info("exemplars with candles found=%d of=%d", len(rows), len(asked.exemplars))
+
+    def nearest(features: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, Any]:
+        guess = plain.nearest(exemplars, features, theirs, sample.spans, purge=purge)
+        return card.against(asked.charts, guess)
+
+    def facts() -> dict[str, Any]:
+        weight = _natural_weight(asked.reader, exemplars)
+        guess = learned.trees(_facts(rules.label(known)), exemplars, _facts(sample.labels), weight)
+        return card.against(asked.charts, guess)
+
+    work: dict[str, Callable[[], Any]] = {
+        "pixel_knn": lambda: nearest(_pixels(known), _pixels(sample.bars)),
+        "returns_knn": lambda: nearest(plain.returns(known), plain.returns(sample.bars)),
+        "dtw_knn": lambda: _warped(asked, known, exemplars),
+        "rule_facts": facts,
+    }
+    for name, call in progress(work.items(), total=len(work), what="Measuring baselines"):
+        _add(measured, missing, name, call)
+
+
+def _tables(folder: Path) -> Any:
+    for interval in CHART_INTERVALS:
+        for _, klines in files.read_folder(folder, interval):
+            yield klines
+
+
+def _pixels(bars: NDArray[np.float64]) -> NDArray[np.float32]:
+    parts = [
+        plain.pixels(raster.render(bars[at : at + CHUNK])) for at in range(0, len(bars), CHUNK)
+    ]
+    return np.concatenate(parts)
+
+
+def _facts(labels: Labels) -> Floats:
+    return np.stack([np.asarray(column, np.float64) for column in labels.facts.values()], axis=1)
+
+
+def _warped(asked: Question, known: Floats, exemplars: Embeddings) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    some = _some(rng, len(asked.charts), WARPED_CHARTS)
+    few = _some(rng, len(exemplars), WARPED_EXEMPLARS)
+    guess = learned.warped(
+        known[few],
+        exemplars.take(few),
+        asked.sample.bars[some],
+        asked.sample.spans.take(some),
+        purge=asked.purge,
+    )
+    return card.against(asked.charts.take(some), guess)
+
+
+def _some(rng: np.random.Generator, n: int, most: int) -> Ints:
+    return np.sort(rng.choice(n, min(n, most), replace=False))

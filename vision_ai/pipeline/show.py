@@ -53,7 +53,7 @@ def _interval(reading: IntervalReading, *, leads: bool) -> list[str]:
         )
         lines.append(
             f"    {near.similarity:.3f}  {near.symbol:<12}{near.as_of}  "
-            f"{_setup(near.setup, near.direction):<28}{moves}"
+            f"{_setup(near.setup, near.direction):<30}{moves}"
         )
     return [*lines, ""]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vision_ai.cli.console import IntervalOption, JsonOption, emit
-from vision_ai.errors import IncompleteError
+from vision_ai.errors import IncompleteError, InputError
 
 NAMED = 20
 """Charts that an error names; all of them stand in `--json`."""
@@ -15,6 +15,8 @@ NAMED = 20
 def register(app: typer.Typer) -> None:
     """Add these commands to the tree."""
     app.command()(describe)
+    app.add_typer(_review(), name="review", help="Look at doubtful labels and settle them.")
+    app.add_typer(_labels(), name="labels", help="Take people's labels out and in.")
 
 
 def describe(
@@ -87,6 +89,153 @@ def describe(
         found = describing.describe(workspace, wanted, terms)
     emit(found.payload(), found.text(), as_json=as_json)
     _refuse_if_incomplete(found.missing, "not described")
+
+
+ChartArgument = Annotated[str, typer.Argument(help="First digits, as `review next` shows them.")]
+WhoOption = Annotated[
+    str | None, typer.Option(help="Whose word it is; VISION_AI_REVIEWER or the user if left out.")
+]
+WordsOption = Annotated[str | None, typer.Option(help="The chart in your own words.")]
+
+
+def _review() -> typer.Typer:
+    tree = typer.Typer(no_args_is_help=True)
+
+    @tree.command("next")
+    def next_(
+        *,
+        limit: Annotated[int, typer.Option(min=1, help="How many.")] = 5,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Show the charts that most need a person: disagreement first, then the model's doubt.
+
+        Example: `vision-ai review next --limit 10`
+        """
+        from vision_ai.pipeline import reviewing
+        from vision_ai.pipeline.workspace import Workspace
+
+        found = reviewing.upcoming(Workspace.open(), limit)
+        emit(found.payload(), found.text(), as_json=as_json)
+
+    @tree.command()
+    def accept(
+        chart: ChartArgument,
+        *,
+        words: WordsOption = None,
+        who: WhoOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Say that the rule book's label is right; the chart's vote then counts more.
+
+        Example: `vision-ai review accept 3f9a01c2`
+        """
+        _decide(chart, "accept", {}, who, words, as_json=as_json)
+
+    @tree.command()
+    def correct(
+        chart: ChartArgument,
+        *,
+        setup: Annotated[str | None, typer.Option(help="What it shows instead.")] = None,
+        direction: Annotated[str | None, typer.Option(help="long, short or neutral.")] = None,
+        phase: Annotated[str | None, typer.Option(help="The phase instead.")] = None,
+        words: WordsOption = None,
+        who: WhoOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Give a chart another label; it counts from the next prediction on, without training.
+
+        Example: `vision-ai review correct 3f9a01c2 --setup trap --direction short`
+        """
+        changes = {"setup": setup, "direction": direction, "phase": phase}
+        if not any(changes.values()):
+            raise InputError(
+                "Nothing to correct: expected --setup, --direction or --phase.",
+                hint="Use vision-ai review accept where the label is right.",
+            )
+        _decide(chart, "correct", changes, who, words, as_json=as_json)
+
+    @tree.command()
+    def skip(chart: ChartArgument, *, who: WhoOption = None, as_json: JsonOption = False) -> None:
+        """Leave a chart undecided and out of the queue.
+
+        Example: `vision-ai review skip 3f9a01c2`
+        """
+        _decide(chart, "skip", {}, who, None, as_json=as_json)
+
+    @tree.command()
+    def stats(*, as_json: JsonOption = False) -> None:
+        """How much was reviewed, by whom, and how often the rule book was right.
+
+        Example: `vision-ai review stats`
+        """
+        from vision_ai.pipeline import reviewing
+        from vision_ai.pipeline.workspace import Workspace
+
+        found = reviewing.stats(Workspace.open())
+        emit(found.payload(), found.text(), as_json=as_json)
+
+    return tree
+
+
+def _decide(
+    chart: str,
+    action: str,
+    changes: dict[str, str | None],
+    who: str | None,
+    words: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    from vision_ai.labels.review import Action
+    from vision_ai.pipeline import reviewing
+    from vision_ai.pipeline.workspace import Workspace
+
+    found = reviewing.decide(Workspace.open(), chart, Action(action), changes, who=who, words=words)
+    emit(found.payload(), found.text(), as_json=as_json)
+
+
+def _labels() -> typer.Typer:
+    tree = typer.Typer(no_args_is_help=True)
+
+    @tree.command()
+    def export(
+        out: Annotated[Path, typer.Argument(help="A .csv or .jsonl file.")],
+        *,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Write every correction to a file.
+
+        Example: `vision-ai labels export labels.csv`
+        """
+        from vision_ai.pipeline import reviewing
+        from vision_ai.pipeline.workspace import Workspace
+
+        found = reviewing.export(Workspace.open(), out)
+        emit(found.payload(), found.text(), as_json=as_json)
+        _refuse_if_incomplete(found.missing, "not exported")
+
+    @tree.command("import")
+    def import_(
+        source: Annotated[Path, typer.Argument(help="A .csv or .jsonl file.")],
+        *,
+        who: WhoOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Add the corrections of a file; importing twice adds nothing twice.
+
+        Columns: digest, symbol, interval, as_of, setup, direction, phase; optional: words, who,
+        at, action.
+
+        Example: `vision-ai labels import labels.csv --who anna`
+        """
+        from vision_ai.pipeline import reviewing
+        from vision_ai.pipeline.workspace import Workspace
+
+        found = reviewing.import_(Workspace.open(), source, who=who)
+        emit(found.payload(), found.text(), as_json=as_json)
+        _refuse_if_incomplete(found.missing, "not imported")
+
+    return tree
 
 
 def _refuse_if_incomplete(missing: dict[str, str], what: str) -> None:

@@ -14,7 +14,7 @@ from vision_ai.labels import outcomes, rules
 from vision_ai.market import files
 from vision_ai.model import registry
 from vision_ai.model.embed import Embedder
-from vision_ai.pipeline import reader
+from vision_ai.pipeline import correcting, reader
 from vision_ai.pipeline.workspace import Report, Workspace, progress
 
 
@@ -36,6 +36,7 @@ def build(workspace: Workspace, *, klines: Path | None, stride: int) -> Report:
         for path in progress(paths, total=len(paths), what="Embedding charts"):
             for more in _embedded(embedder, files.read_file(path), stride):
                 rows = index.merge(rows, more)
+    rows, _ = correcting.corrected(workspace, model, rows)
     built = index.build(workspace.paths.index, rows, now_ms=time.time_ns() // 1_000_000)
     return _described(built, workspace)
 

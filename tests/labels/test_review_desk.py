@@ -1,0 +1,210 @@
+"""The desk from the command line: simulated candles, and a model that needs no training."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx", reason="the stand-in model is made with onnx")
+
+from tests import standin
+from tests.labels.gpt_tasks import config
+from tests.labels.openai_server import honest
+from vision_ai.cli.app import run
+from vision_ai.config import Paths
+from vision_ai.domain import READINGS, Interval, Klines, Reading
+from vision_ai.labels import rules
+from vision_ai.labels.gpt.ledger import Ledger
+from vision_ai.labels.gpt.replies import Kind, Language, Reply, Said
+from vision_ai.labels.gpt.work import Order
+from vision_ai.market.simulate import simulate
+from vision_ai.market.store import Store
+from vision_ai.pipeline import charting, reviewing
+from vision_ai.pipeline.reader import Reader, spans_of
+from vision_ai.pipeline.workspace import Workspace
+
+END_MS = 1_740_000_600_000 // 900_000 * 900_000
+DAY = 86_400_000
+TWIN, LATER_MS = "TWINUSDT", 40 * DAY
+
+
+@pytest.fixture(scope="module")
+def markets() -> list[Klines]:
+    return [
+        simulate(f"S{seed}USDT", Interval.M15, 900, seed=seed, end_ms=END_MS - seed * 15 * DAY)
+        for seed in range(6)
+    ]
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch, markets) -> Workspace:
+    monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("VISION_AI_REVIEWER", "anna")
+    monkeypatch.chdir(tmp_path)
+    paths = Paths(tmp_path / "data")
+    store = Store(paths, "simulated-1-linear")
+    for market in markets:
+        store.add(market)
+    standin.install(paths, markets)
+    return Workspace.open()
+
+
+def describe(workspace: Workspace, window: Klines, reading: Reading | None = None) -> str:
+    """Put a chart on the desk: GPT reads it as `reading`, or as the rule book does."""
+    label = rules.label(window.bars[None])[0]
+    subject = charting.subject_of(window, label)
+    seen = reading or label.reading
+    said = Said(
+        setup=seen.setup, direction=seen.direction, phase=label.phase, confidence=0.9,
+        description=f"{label.setup} as told", paraphrases=[f"{label.setup}"],
+    )  # fmt: skip
+    order = Order(Language.EN, config())
+    Ledger(workspace.paths.descriptions).append(
+        order.attempt(subject, Reply(Kind.DESCRIBED, said=said))
+    )
+    return subject.digest
+
+
+def chart(market: Klines, end: int) -> Klines:
+    return market[end - 95 : end + 1]
+
+
+def beliefs(workspace: Workspace, window: Klines) -> tuple[np.ndarray, int]:
+    """What a look-alike of a chart, of another symbol and weeks later, is read as."""
+    reader = Reader.open(workspace)
+    as_of_ms = int(window.close_ms[-1]) + LATER_MS
+    noise = np.random.default_rng(0).uniform(0.9999, 1.0001, (96, 1))
+    answers = reader.answers(
+        (window.bars * noise)[None], spans_of([TWIN], [Interval.M15], [as_of_ms])
+    )
+    nearest = int(answers.evidence.rows[0, 0])
+    return answers.beliefs.reading[0], int(reader.index.rows.reading[nearest])
+
+
+@pytest.mark.parametrize("end", [401, 402], ids=["in the index", "not in the index"])
+def test_a_corrected_label_changes_the_next_prediction_of_a_look_alike(
+    workspace, markets, capsys, end
+) -> None:
+    window = chart(markets[0], end)
+    digest = describe(workspace, window)
+    code = rules.label(window.bars[None]).reading[0]
+    other = next(r for r in READINGS if r.setup not in (READINGS[code].setup, "none", "range"))
+    before, nearest = beliefs(workspace, window)
+    arguments = ["review", "correct", digest[:12], "--setup", other.setup.value]
+    assert run([*arguments, "--direction", other.direction.value, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["correction"]["who"] == "anna"
+    after, now_nearest = beliefs(workspace, window)
+    assert READINGS[now_nearest] == other
+    assert READINGS[nearest] != other
+    corrected = READINGS.index(other)
+    assert after[corrected] > before[corrected] + 0.05
+
+    # building the index anew keeps people's labels
+    assert run(["index", "build"]) == 0
+    assert READINGS[beliefs(workspace, window)[1]] == other
+
+
+def test_the_same_word_twice_builds_no_second_index(workspace, markets, capsys) -> None:
+    digest = describe(workspace, chart(markets[1], 301))
+    assert run(["review", "accept", digest[:12]]) == 0
+    first = capsys.readouterr().out
+    assert "is in use" in first
+    assert run(["review", "accept", digest[:12], "--who", "ben"]) == 0
+    assert "says so already" in capsys.readouterr().out
+
+
+def test_the_queue_begins_with_disagreement_and_forgets_what_was_seen(
+    workspace, markets, capsys
+) -> None:
+    windows = [chart(markets[2], end) for end in (200, 400, 600)]
+    digests = [describe(workspace, window) for window in windows[:2]]
+    label = rules.label(windows[2].bars[None])[0]
+    wrong = next(r for r in READINGS if r != label.reading)
+    digests.append(describe(workspace, windows[2], wrong))
+    assert run(["review", "next", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["waiting"] == 3
+    doubts = [case["disagreements"] + case["uncertainty"] for case in found["cases"]]
+    assert doubts == sorted(doubts, reverse=True)
+    assert all(case["model"] is not None for case in found["cases"])
+    by_digest = {case["digest"]: case for case in found["cases"]}
+    assert by_digest[digests[2]]["gpt"]["reading"] == wrong.name
+    assert by_digest[digests[2]]["disagreements"] >= 1
+
+    assert run(["review", "skip", digests[2][:10]]) == 0
+    assert run(["review", "accept", digests[0][:10]]) == 0
+    capsys.readouterr()
+    assert run(["review", "next", "--json"]) == 0
+    left = json.loads(capsys.readouterr().out)
+    assert [case["digest"] for case in left["cases"]] == [digests[1]]
+    assert run(["review", "stats", "--json"]) == 0
+    stats = json.loads(capsys.readouterr().out)
+    assert stats["actions"] == {"skip": 1, "accept": 1}
+    assert stats["reviewers"] == {"anna": 2}
+    assert stats["rule_book_right"]["rate"] == 1.0
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_labels_go_out_and_come_in_once(
+    workspace, markets, capsys, tmp_path, monkeypatch, suffix
+) -> None:
+    digest = describe(workspace, chart(markets[3], 500))
+    said = ["--setup", "trap", "--direction", "short", "--words", 'a "trap", no less']
+    assert run(["review", "correct", digest[:12], *said]) == 0
+    out = tmp_path / f"labels{suffix}"
+    assert run(["labels", "export", str(out)]) == 0
+    assert run(["labels", "import", str(out)]) == 0
+    assert "0 of 1 corrections are new" in capsys.readouterr().out
+
+    monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "elsewhere"))
+    assert run(["labels", "import", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["added"] == 1
+    again = tmp_path / f"again{suffix}"
+    assert run(["labels", "export", str(again)]) == 0
+    assert again.read_text() == out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["review", "accept", "123"], "at least 6"),
+        (["review", "accept", "ffffffff"], "is not known"),
+        (["review", "correct", "CHART"], "Nothing to correct"),
+        (["review", "correct", "CHART", "--setup", "moon"], "is not known"),
+        (["review", "correct", "CHART", "--setup", "range", "--direction", "long"], "neutral"),
+        (["review", "skip", "CHART", "--who", "x" * 100], "who"),
+        (["labels", "export", "labels.xlsx"], "neither .csv nor .jsonl"),
+        (["labels", "import", "nowhere.csv"], "cannot be read"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value)[:50],
+)
+def test_what_cannot_be_is_one_sentence(workspace, markets, capsys, arguments, says) -> None:
+    digest = describe(workspace, chart(markets[4], 300))
+    assert run([word.replace("CHART", digest[:12]) for word in arguments]) == 2
+    shown = capsys.readouterr()
+    assert says in shown.err
+    assert "Traceback" not in shown.err
+    assert not workspace.paths.corrections.exists()
+
+
+def test_without_a_model_a_word_is_kept_for_later(tmp_path, markets, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "bare"))
+    monkeypatch.setattr("vision_ai.model.registry.SHIPPED", tmp_path / "none")
+    workspace = Workspace.open(os.environ)
+    digest = describe(workspace, chart(markets[5], 300))
+    assert run(["review", "correct", digest[:12], "--phase", "range"]) == 0
+    assert "No model is installed yet" in capsys.readouterr().out
+    assert reviewing.stats(workspace).content["words"] == 1
+
+
+def test_the_loopback_writer_reads_some_charts_wrong() -> None:
+    """Else the desk would have nothing to show in the experiments."""
+    told = [{"setup": "trap", "direction": "long", "phase": "range", "n": n} for n in range(30)]
+    bodies = [
+        {"input": [{"content": [{"type": "input_text", "text": "Facts: " + json.dumps(one)}]}]}
+        for one in told
+    ]
+    read = {honest(body)["setup"] for body in bodies}
+    assert read == {"trap", "none"}

@@ -3,9 +3,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.model import tiny
+from tests.model import making, tiny
+from vision_ai.charts import raster
 from vision_ai.errors import StateError
-from vision_ai.model import export, learner, registry
+from vision_ai.model import export, learner, presets, registry, vocabulary
 from vision_ai.model.embed import Embedder
 
 pytestmark = pytest.mark.train
@@ -57,10 +58,28 @@ def test_one_chart_alone_has_the_vector_it_has_in_a_batch(published, pictures):
     assert np.allclose(together, alone, atol=1e-5)
 
 
+def test_kept_weights_make_the_same_vectors(published, pictures):
+    paths, reader, _ = published
+    again = tiny.reader(seed=8)
+    presets.load_weights(again, registry.resolve(paths, "tiny-1").weights, repair="")
+    cosine = (learner.see(again, pictures) * learner.see(reader, pictures)).sum(axis=1)
+    assert cosine.min() > 0.9999
+
+
+def test_the_shipped_model_is_whole_small_and_the_same_in_torch():
+    model = registry.open_folder(registry.SHIPPED)
+    assert sum(path.stat().st_size for path in model.path.iterdir()) < 20e6
+    reader = presets.create(presets.resolve(model.manifest.preset), pretrained=False)
+    presets.load_weights(reader, model.weights, repair="")
+    pictures = raster.render(making.klines(n=200).windows(np.arange(95, 200, 15)))
+    words = vocabulary.load(model.tokenizer, repair="")
+    tokens = vocabulary.encode(words, ["bullish breakout", "market in markup"])
+    assert export.check_parity(reader, model.path, pictures, tokens) > export.LEAST_COSINE
+    assert (Embedder(model).texts(["bullish breakout"]) ** 2).sum() == pytest.approx(1, abs=1e-5)
+
+
 @pytest.mark.slow
 def test_the_openai_preset_exports_too(tmp_path, pictures):
-    from vision_ai.model import presets
-
     torch.manual_seed(1)
     reader = presets.create(presets.resolve("clip-vit-b16"), pretrained=False)
     export.export(reader, tmp_path)

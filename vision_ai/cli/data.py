@@ -40,9 +40,7 @@ def fetch(
         )
     report = candles.fetch(Workspace.open(), symbols or None, top=top, since=since)
     emit(report.payload(), report.text(), as_json=as_json)
-    if report.missing:
-        named = "; ".join(f"{what}: {why}" for what, why in sorted(report.missing.items()))
-        raise IncompleteError(f"{len(report.missing)} not fetched: {named}")
+    _refuse_if_incomplete(report.missing, "fetched")
 
 
 def import_(
@@ -65,6 +63,7 @@ def import_(
 
     report = candles.import_files(Workspace.open(), paths, symbol=symbol, interval=interval)
     emit(report.payload(), report.text(), as_json=as_json)
+    _refuse_if_incomplete(report.missing, "imported")
 
 
 def replay(
@@ -125,3 +124,9 @@ def label(
             "Nothing to do: expected --stats or --contact-sheet LABEL.",
             hint="Try: vision-ai label --klines candles/ --stats",
         )
+
+
+def _refuse_if_incomplete(missing: dict[str, str], done: str) -> None:
+    if missing:
+        named = "; ".join(f"{what}: {why}" for what, why in sorted(missing.items()))
+        raise IncompleteError(f"{len(missing)} not {done}: {named}")

@@ -58,6 +58,7 @@ def fetch(
     Raises:
         SymbolError: a symbol is not valid.
         TransientError: the exchange cannot be asked at all.
+        VisionError: the error of the only symbol; those of several are named as missing.
     """
     checked = [parse_symbol(symbol) for symbol in symbols or ()]
     since_ms = None if since is None else parse_time(since)
@@ -69,6 +70,8 @@ def fetch(
     rows, lines, missing = [], [], {}
     for symbol, result in found.items():
         if isinstance(result, VisionError):
+            if len(found) == 1:
+                raise result
             missing[symbol] = str(result)
             continue
         rows.append({"symbol": symbol, "venue": venue, **_span(result)})
@@ -86,7 +89,7 @@ def import_files(
     """Add the candles of files or folders to the cache.
 
     Raises:
-        VisionError: the error of the only file, or `InputError` naming every file that failed.
+        VisionError: the error of the only file; those of several are named as missing.
     """
     of_files = None if interval is None else _stored_interval(interval)
     name = "" if symbol is None else parse_symbol(symbol)

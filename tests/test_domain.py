@@ -50,6 +50,14 @@ def test_iso_time_is_parsed_back(ms: int) -> None:
     assert domain.parse_time(domain.iso(ms)) == ms
 
 
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00+14:00", "1969-12-31", "2200-01-01", "9999-12-31T23:59-14:00"]
+)
+def test_times_that_no_candle_can_have_are_refused(text: str) -> None:
+    with pytest.raises(KlinesError, match="out of range"):
+        domain.parse_time(text)
+
+
 def test_every_mirror_is_its_own_inverse_and_known() -> None:
     for reading in domain.READINGS:
         assert reading.mirror in domain.READINGS
@@ -88,6 +96,8 @@ def test_impossible_candles_are_named(column: int, value: float, words: str) -> 
         ([0, 900_000, 900_000], "increasing"),
         ([900_000, 0, 1_800_000], "increasing"),
         ([0, 1, 2], "multiple"),
+        ([-900_000, 0, 900_000], "a time from 1970"),
+        ([0, 900_000, 10**17], "to 2200"),
     ],
 )
 def test_times_off_the_grid_or_out_of_order_are_named(times: list[int], words: str) -> None:

@@ -211,6 +211,10 @@ def parse_interval(text: str) -> Interval:
     )
 
 
+END_MS = 7_258_118_400_000
+"""The year 2200: times from here on are units mistaken for each other, and hardly printable."""
+
+
 def iso(ms: int) -> str:
     """Write UTC milliseconds as ISO text.
 
@@ -236,7 +240,7 @@ def parse_time(text: str) -> int:
     1750000500000
 
     Raises:
-        KlinesError: the text is no ISO time.
+        KlinesError: the text is no ISO time, or lies before 1970 or far ahead.
     """
     try:
         when = dt.datetime.fromisoformat(text.strip())
@@ -247,7 +251,13 @@ def parse_time(text: str) -> int:
         ) from error
     if when.tzinfo is None:
         when = when.replace(tzinfo=dt.UTC)
-    return round(when.timestamp() * 1000)
+    ms = round(when.timestamp() * 1000)
+    if not 0 <= ms < END_MS:
+        raise KlinesError(
+            f"Time {text[:40]!r} is out of range: expected one from {iso(0)} to {iso(END_MS)}.",
+            hint="Write it like 2025-06-15T12:00:00Z.",
+        )
+    return ms
 
 
 @dataclass(frozen=True, eq=False)
@@ -383,6 +393,14 @@ class Klines:
 
 def _check_times(klines: Klines) -> None:
     name = f"{klines.symbol} {klines.interval}"
+    outside = np.flatnonzero((klines.open_ms < 0) | (klines.open_ms >= END_MS))
+    if len(outside):
+        row = int(outside[0])
+        raise KlinesError(
+            f"{name}: candle {row} opens at {klines.open_ms[row]} ms, expected a time from "
+            f"{iso(0)} to {iso(END_MS)}.",
+            hint="Check that the file holds UTC open times as ISO text or epoch numbers.",
+        )
     off_grid = np.flatnonzero(klines.open_ms % klines.interval.ms)
     if len(off_grid):
         row = int(off_grid[0])

@@ -316,6 +316,7 @@ BEFORE = f'"{NOW - 2 * M15.ms}","2","3","1","2","5","10"'
         ok('{"symbol":"ETHUSDT","list":[]}'),
         ok('{"symbol":"BTCUSDT","list":[]}', '"yesterday"'),
         ok('{"symbol":"BTCUSDT","list":[]}', "-5"),
+        ok('{"symbol":"BTCUSDT","list":[]}', "9" * 30),
         rows('"1"'),
         rows("null"),
         rows(BEFORE, ROW),

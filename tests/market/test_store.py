@@ -118,6 +118,13 @@ def test_time_before_the_listing_is_asked_for_once(
     assert asked(server) == 0
 
 
+def test_a_time_before_all_history_is_no_fault_of_the_exchange(
+    server: Replay, exchange: Bybit, store: Store
+) -> None:
+    assert len(store.sync(exchange, "BTCUSDT", M15, -900_000_000, 900_000)) == 0
+    assert len(store.sync(exchange, "BTCUSDT", M15, -900_000_000, -900_000)) == 0
+
+
 def test_a_hole_in_an_import_is_filled(server: Replay, exchange: Bybit, store: Store) -> None:
     store.add(with_gap(BTC.until(NOW), 5000, 5010))
     whole = store.sync(exchange, "BTCUSDT", M5, int(BTC.open_ms[0]), NOW)

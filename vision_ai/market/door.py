@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from vision_ai.config import MarketConfig
+from vision_ai.domain import END_MS
 from vision_ai.errors import ExchangeUnavailableError
 from vision_ai.market import wire
 from vision_ai.market.retry import Refusal
@@ -115,7 +116,7 @@ def reply_time(reply: Any) -> int:
         ExchangeUnavailableError: the reply is no object, or its time is no time.
     """
     time_ms = reply.get("time", 0) if isinstance(reply, dict) else None
-    if type(time_ms) is not int or time_ms < 0:
+    if type(time_ms) is not int or not 0 <= time_ms < END_MS:
         raise wire.damaged(f"expected a time in milliseconds, was {time_ms!r:.40}")
     return time_ms
 

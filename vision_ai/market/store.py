@@ -133,7 +133,7 @@ class Store:
             StorageError: the file could not be written; the old one stands.
         """
         symbol = parse_symbol(symbol)
-        start_ms = -(-start_ms // interval.ms) * interval.ms
+        start_ms = max(-(-start_ms // interval.ms) * interval.ms, 0)
         end_ms = as_of_ms // interval.ms * interval.ms
         with self._locked(symbol, interval):
             cached = self._read_or_set_aside(symbol, interval)

@@ -98,6 +98,8 @@ def test_symbol_and_interval_come_from_the_name_or_are_given(tmp_path: Path) -> 
         (HEAD + lines("noon"), KlinesError, "cannot be read as a number or a time"),
         (HEAD + lines(""), KlinesError, "a time is missing"),
         (HEAD + lines("9" * 30), KlinesError, "cannot be read"),
+        (HEAD + lines(-99_999_999_900_000), KlinesError, "expected a time from 1970"),
+        ("open_ms," + HEAD + f"{T0}," + lines(T0), KlinesError, "more than one column"),
         (HEAD + f"{T0},1,2,1,abc,5\n", KlinesError, "cannot be read as a number"),
         (HEAD + f"{T0},1,2,1,nan,5\n", KlinesError, "not a finite number"),
         (HEAD + f"{T0},1,2,1,,5\n", KlinesError, "not a finite number"),

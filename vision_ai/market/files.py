@@ -204,7 +204,14 @@ def _wanted(names: list[str], path: Path) -> dict[str, str]:
             f"{path.name} lacks {lacks}: its columns are {', '.join(map(str, names))[:120]}.",
             hint="Expected columns: open_ms, open, high, low, close, volume.",
         )
-    return {"open_ms": by_plain[time], **{name: by_plain[name] for name in VALUE_COLUMNS}}
+    wanted = {"open_ms": by_plain[time], **{name: by_plain[name] for name in VALUE_COLUMNS}}
+    twice = [name for name in wanted.values() if names.count(name) > 1]
+    if twice:
+        raise KlinesError(
+            f"{path.name} has more than one column named {twice[0]!r:.40}.",
+            hint="Rename or drop the others.",
+        )
+    return wanted
 
 
 def _columns(table: pa.Table, path: Path) -> tuple[Any, Any]:

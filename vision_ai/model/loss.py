@@ -12,6 +12,7 @@ from torch.nn import functional
 def same(left: Tensor, right: Tensor) -> Tensor:
     """Which labels agree: bool (n, m) of codes (n,) and (m,).
 
+    >>> import torch
     >>> same(torch.tensor([0, 1]), torch.tensor([1, 1])).tolist()
     [[False, False], [True, True]]
     """

@@ -62,6 +62,13 @@ def test_a_picture_is_read_from_its_path(tmp_path):
         {"last_open_ms": 5},
         {"extra": 1},
         {"x_left": float("nan")},
+        {"x_left": 0.0, "x_right": 10.0},
+        {"x_left": -1000.0, "x_right": -900.0},
+        {"x_left": 1000.0, "x_right": 1096.0},
+        {
+            "first_open_ms": 2**53 // META.interval.ms * META.interval.ms - 95 * META.interval.ms,
+            "last_open_ms": 2**53 // META.interval.ms * META.interval.ms,
+        },
         {"price": META.price.model_copy(update={"right": 9_999.0}).model_dump()},
         {"price": META.price.model_copy(update={"low": 1e9}).model_dump()},
     ],

@@ -4,11 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from vision_ai.domain import WINDOW, Interval
+from vision_ai.domain import END_MS, WINDOW, Interval
 from vision_ai.records import Finite, Record, SymbolText
 
 Pixels = Annotated[float, Field(ge=-10_000, le=10_000, allow_inf_nan=False)]
-Millis = Annotated[int, Field(ge=0, le=1 << 53)]
+Millis = Annotated[int, Field(ge=0, lt=END_MS)]
 
 
 class Panel(Record):
@@ -51,6 +51,8 @@ class ChartMeta(Record):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         span = (self.candles - 1) * self.interval.ms
-        if self.last_open_ms - self.first_open_ms != span or self.x_left >= self.x_right:
+        if self.last_open_ms - self.first_open_ms != span:
             raise ValueError("first and last candle do not fit their number")
+        if self.x_left > -0.5 or self.x_right < self.candles - 0.5:
+            raise ValueError("a candle lies outside the panels")
         return self

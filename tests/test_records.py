@@ -46,7 +46,9 @@ def test_a_document_of_another_form_is_named_by_field(tmp_path: Path) -> None:
         records.read_document(path, BadLine, repair="Do this.")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"null", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b"\xff\xfe", b"null", b"[" * 100_000, b"1" * 5000]
+)
 def test_a_damaged_document_says_how_to_repair_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(content)
@@ -77,6 +79,14 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "charts").write_text("I am a file")
     with pytest.raises(StorageError, match="Cannot write"):
         records.write_bytes(tmp_path / "charts" / "x" / "a.png", b"x")
+
+
+def test_a_path_that_cannot_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", tmp_path / ("a" * 300) / "a.png"):
+        with pytest.raises(StorageError, match="Cannot write"):
+            records.write_bytes(path, b"x")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

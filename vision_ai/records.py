@@ -182,6 +182,11 @@ def storage(path: Path) -> Iterator[None]:
         errno.EPERM: ("permission is denied", "Set VISION_AI_DATA to a writable folder."),
         errno.ENOTDIR: ("a parent of it is a file", "Move that file away or set VISION_AI_DATA."),
         errno.EEXIST: ("a file is in its place", "Move that file away or set VISION_AI_DATA."),
+        errno.ENOENT: ("the folder cannot be made", "Set VISION_AI_DATA to a writable folder."),
+        errno.EISDIR: ("a folder is in its place", "Move that folder away or name a file."),
+        errno.EBUSY: ("a folder is in its place", "Move that folder away or name a file."),
+        errno.ENAMETOOLONG: ("its name is too long", "Set VISION_AI_DATA to a shorter path."),
+        errno.EIO: ("the disk reports an error", "Check the disk, or set VISION_AI_DATA."),
         errno.EFBIG: ("the file would be too large", "Free some space and run it again."),
     }
     try:
@@ -251,7 +256,7 @@ def read_json(path: Path, *, repair: str) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CorruptFileError(f"{path} is missing.", hint=repair) from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or endless digits
         raise CorruptFileError(
             f"{path} is damaged: expected a JSON object, {error}.", hint=repair
         ) from error

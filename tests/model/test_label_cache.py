@@ -37,7 +37,7 @@ def test_other_rules_candles_or_windows_have_other_labels(tmp_path, what):
     assert book.asked == 2
 
 
-@pytest.mark.parametrize("damage", ["truncate", "empty", "nonsense", "codes"])
+@pytest.mark.parametrize("damage", ["truncate", "empty", "nonsense", "deflate", "method", "codes"])
 def test_damaged_labels_are_made_again(tmp_path, damage):
     book, corpus = Counted(), making.corpus()
     cache = LabelCache(tmp_path, book, "1")
@@ -49,6 +49,8 @@ def test_damaged_labels_are_made_again(tmp_path, damage):
     else:
         payload = path.read_bytes()
         part = {"truncate": payload[: len(payload) // 2], "empty": b"", "nonsense": b"x" * 99}
+        part["deflate"] = payload[:61] + b"\xff" * 20 + payload[81:]
+        part["method"] = payload.replace(b"\x08\x00", b"\x63\x00")
         path.write_bytes(part[damage])
     assert np.array_equal(cache.label(corpus).reading, corpus.reading)
     assert book.asked == 2

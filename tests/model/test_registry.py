@@ -92,6 +92,12 @@ def test_a_damaged_version_does_not_become_current(paths):
     assert registry.resolve(paths).version == "tiny-1"
 
 
+def test_a_damaged_choice_is_named(paths):
+    (paths.models / "current").write_bytes(b"\xff\xfe")
+    with pytest.raises(CorruptFileError, match="current is damaged"):
+        registry.resolve(paths)
+
+
 def test_current_is_no_version(paths):
     with pytest.raises(ConfigError):
         registry.activate(paths, "current")

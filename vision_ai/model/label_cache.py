@@ -8,6 +8,7 @@ import hashlib
 import io
 import logging
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,11 @@ from vision_ai.domain import PHASES, READINGS, Klines, Labels
 from vision_ai.model.batches import Corpus
 
 logger = logging.getLogger(__name__)
+
+_DAMAGE = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy and zipfile raise over damaged bytes; NotImplementedError is a RuntimeError."""
 
 Codes = tuple[NDArray[np.int8], NDArray[np.int8]]
 
@@ -67,7 +73,7 @@ def _read(path: Path, count: int) -> Codes | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             reading, phase = kept["reading"], kept["phase"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         logger.warning("labels unreadable path=%s error=%s", path, error)
         return None
     if not (_fits(reading, count, len(READINGS)) and _fits(phase, count, len(PHASES))):

@@ -215,7 +215,13 @@ def sha256(path: Path) -> str:
 def _current(paths: Paths) -> str:
     pointer = paths.models / CURRENT
     if pointer.is_file():
-        return pointer.read_text(encoding="utf-8").strip()
+        try:
+            return pointer.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise CorruptFileError(
+                f"{pointer} is damaged: expected the name of a version.",
+                hint=f"Delete {pointer} to use the shipped model.",
+            ) from error
     if (SHIPPED / "manifest.json").is_file():
         return _name(SHIPPED)
     raise MissingModelError(

@@ -51,6 +51,14 @@ def test_the_short_cut_never_admits_more_than_the_law(purge):
             assert purge.admits(rows, queries).all()
 
 
+@pytest.mark.parametrize("purge", [Live(), Evaluation(30 * HOUR)])
+def test_the_short_cut_is_taken_where_all_rows_are_long_settled(purge):
+    rows = Spans.at(["AAUSDT"], ["1h"], [START])
+    queries = Spans.at(["AAUSDT", "BBUSDT"], ["1h", "1h"], [START + 500 * HOUR] * 2)
+    assert purge.admits_all(rows, queries)
+    assert not purge.admits_all(rows, Spans.at(["AAUSDT"], ["1h"], [START + 101 * HOUR]))
+
+
 def test_spans_of_unequal_columns_are_refused():
     one, two = np.array([1]), np.array([1, 2])
     with pytest.raises(KlinesError, match="one length"):

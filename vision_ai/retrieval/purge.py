@@ -18,6 +18,8 @@ from vision_ai.errors import KlinesError
 LONGEST_MS = max(horizon.ms for horizon in HORIZONS)
 """After this long every outcome of a chart is known."""
 
+_NEVER = np.iinfo(np.int64).max
+
 
 @dataclass(frozen=True, eq=False)
 class Spans:
@@ -118,7 +120,7 @@ class Live:
 
     def admits_all(self, rows: Spans, queries: Spans) -> bool:
         """True if every outcome was known before the earliest query's first candle."""
-        return bool(rows.known_ms.max(initial=0) <= queries.first_ms.min(initial=0))
+        return bool(rows.known_ms.max(initial=0) <= queries.first_ms.min(initial=_NEVER))
 
 
 @dataclass(frozen=True)
@@ -139,5 +141,5 @@ class Evaluation:
 
     def admits_all(self, rows: Spans, queries: Spans) -> bool:
         """True if every row was settled an embargo before the earliest query's first candle."""
-        earliest = queries.first_ms.min(initial=0) - self.embargo_ms
+        earliest = queries.first_ms.min(initial=_NEVER) - self.embargo_ms
         return bool(rows.known_ms.max(initial=0) <= earliest)

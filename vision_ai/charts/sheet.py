@@ -18,7 +18,7 @@ Level = tuple[float, float, float]
 
 
 def contact_sheet(
-    bars: Floats,
+    bars: Floats | Sequence[Floats],
     captions: Sequence[str],
     levels: Sequence[Sequence[Level]] | None = None,
     *,
@@ -27,7 +27,8 @@ def contact_sheet(
     """Draw charts in a grid as one PNG.
 
     Args:
-        bars: raw candles of n charts, (n, candles, 5).
+        bars: raw candles of n charts, (n, candles, 5), or one array (candles, 5) a chart; cells
+            are as wide as the longest needs.
         captions: text above each chart, up to three lines.
         levels: prices to mark on each chart, if any, with the candles they span; one that lies
             outside the picture is left out.
@@ -37,10 +38,11 @@ def contact_sheet(
         PNG bytes.
     """
     rows = -(-len(bars) // columns)
-    page = Image.new("RGB", (columns * CELL[0], max(rows, 1) * CELL[1]), PAPER)
+    width = max([CELL[0], *(16 + CANDLE * len(chart) for chart in bars)])
+    page = Image.new("RGB", (columns * width, max(rows, 1) * CELL[1]), PAPER)
     pen = ImageDraw.Draw(page)
-    for i, chart in enumerate(np.asarray(bars, np.float64)):
-        corner = (i % columns * CELL[0], i // columns * CELL[1])
+    for i, chart in enumerate(np.asarray(chart, np.float64) for chart in bars):
+        corner = (i % columns * width, i // columns * CELL[1])
         pen.multiline_text((corner[0] + 6, corner[1] + 2), captions[i], fill=INK, spacing=1)
         _draw(pen, corner, chart, levels[i] if levels else ())
     file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Commands that show what answers are worth and where they come from: evaluate."""
+"""Commands that show what answers are worth and where they come from: evaluate, search."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ from vision_ai.cli.console import JsonOption, KlinesOption, emit
 def register(app: typer.Typer) -> None:
     """Add these commands to the tree."""
     app.command()(evaluate)
+    app.command()(search)
 
 
 def evaluate(
@@ -55,4 +56,39 @@ def evaluate(
         report=report,
     )
     found = evaluating.evaluate(Workspace.open(), wanted)
+    emit(found.payload(), found.text(), as_json=as_json)
+
+
+def search(
+    words: Annotated[str | None, typer.Argument(help="What the charts should show.")] = None,
+    *,
+    like: Annotated[
+        str | None, typer.Option(metavar="SYMBOL", help="Like this symbol's newest chart instead.")
+    ] = None,
+    symbol: Annotated[str | None, typer.Option(help="Only charts of this symbol.")] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="Only 15m or only 1h; with --like 15m when left out.")
+    ] = None,
+    k: Annotated[int, typer.Option("--k", min=1, max=200, help="How many.")] = 8,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw query and finds with what followed.")
+    ] = None,
+    klines: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --sheet: candles to draw from; else the cache."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the charts of the index that are most like words, or like a symbol's newest chart.
+
+    Examples: `vision-ai search "failed breakout at the top of a range"`,
+    `vision-ai search --like BTCUSDT --sheet likes.png --klines candles/train`
+    """
+    from vision_ai.pipeline import searching
+    from vision_ai.pipeline.workspace import Workspace
+
+    wanted = searching.Wanted(
+        words=words, like=like, symbol=symbol, interval=interval, k=k, sheet=sheet, klines=klines
+    )
+    found = searching.search(Workspace.open(), wanted)
     emit(found.payload(), found.text(), as_json=as_json)

@@ -68,7 +68,7 @@ def trees(known: Floats, exemplars: Embeddings, asked: Floats, weight: Floats) -
         labels, own = np.unique(codes, return_inverse=True)
         settings = {
             "objective": "multiclass", "num_class": len(labels), "num_leaves": 15,
-            "learning_rate": 0.15, "min_data_in_leaf": 10, "num_threads": 2, "verbosity": -1,
+            "learning_rate": 0.15, "min_data_in_leaf": 10, "num_threads": 1, "verbosity": -1,
             "deterministic": True, "force_row_wise": True, "seed": 0,
         }  # fmt: skip
         data = lightgbm.Dataset(features, own, weight=weights, params={"verbosity": -1})

@@ -5,12 +5,14 @@ Runs on the best provider at hand (CUDA, CoreML, then CPU) and needs no torch.
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
+from tokenizers import Tokenizer
 
 from vision_ai.domain import Bytes
 from vision_ai.errors import ConfigError, CorruptFileError
@@ -99,10 +101,17 @@ class Embedder:
         """Unit vectors of sentences: float32 (n, d)."""
         if self._text is None:
             self._text = self._session(self.model.text)
-            repair = "Run vision-ai models to pick another version, or vision-ai train."
-            self._words = vocabulary.load(self.model.tokenizer, repair=repair)
         tokens = vocabulary.encode(self._words, texts, self.model.manifest.context)
         return self._run(self._text, "tokens", tokens)
+
+    def unknown_words(self, text: str) -> list[str]:
+        """The words of a text that this model has no vector for, each once."""
+        return vocabulary.unknown(self._words, text)
+
+    @cached_property
+    def _words(self) -> Tokenizer:
+        repair = "Run vision-ai models to pick another version, or vision-ai train."
+        return vocabulary.load(self.model.tokenizer, repair=repair)
 
     def _run(
         self, session: onnxruntime.InferenceSession, name: str, rows: NDArray[np.generic]

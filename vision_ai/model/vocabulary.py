@@ -54,6 +54,17 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], context: int = CONTEXT) -
     return tokens
 
 
+def unknown(tokenizer: Tokenizer, text: str) -> list[str]:
+    """The words of a text that the tokenizer does not know, each once, as they were written.
+
+    >>> unknown(build(["breakout", "of"]), "Breakout of dogecoin")
+    ['dogecoin']
+    """
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    parts = zip(encoding.tokens, encoding.offsets, strict=True)
+    return list(dict.fromkeys(text[a:b] for token, (a, b) in parts if token == UNKNOWN))
+
+
 def load(path: Path, *, repair: str) -> Tokenizer:
     """Read `tokenizer.json`.
 

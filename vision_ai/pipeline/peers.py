@@ -1,6 +1,7 @@
 """Every baseline on the very charts that the model was measured on, under the same purge."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,8 +79,10 @@ def _scored(charts: Measured, answer: Callable[[], Guess]) -> Callable[[], dict[
 def _add(
     measured: dict[str, Any], missing: dict[str, str], name: str, work: Callable[[], Any]
 ) -> None:
+    started = time.monotonic()
     try:
         measured[name] = work()
+        logger.info("baseline measured name=%s s=%.1f", name, time.monotonic() - started)
     except InputError as error:
         logger.warning("baseline left out name=%s why=%s", name, error)
         missing[name] = str(error)

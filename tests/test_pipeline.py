@@ -90,6 +90,25 @@ def test_history_is_replayed_as_it_was(server, tmp_path, monkeypatch, capsys) ->
     assert {**now, "created_at": ""} == {**then, "created_at": ""}
 
 
+def test_a_damaged_prediction_spoils_no_other(server, tmp_path, capsys) -> None:
+    folder = tmp_path / "data" / "vision_ai" / "predictions"
+    folder.mkdir(parents=True)
+    (folder / "AAAUSDT_20250615_1200.json").write_text("{")
+    assert run(["scan", "AAAUSDT", "BBBUSDT", "--no-charts"]) == 5
+    assert "AAAUSDT_20250615_1200.json is damaged" in capsys.readouterr().err
+    assert (folder / "BBBUSDT_20250615_1200.json").exists()
+    assert run(["scan", "AAAUSDT", "--no-charts"]) == 3
+
+
+def test_a_prediction_of_another_venue_is_not_passed_off(server, tmp_path, monkeypatch, capsys):
+    assert run(["scan", "AAAUSDT", "--no-charts"]) == 0
+    other = Listing.from_klines("elsewhere", [candles("AAAUSDT", seed=99)])
+    with Replay(other, Clock(parse_time(NOW), frozen=True)) as second:
+        monkeypatch.setenv("VISION_AI_BYBIT_URL", second.url)
+        assert run(["predict", "AAAUSDT"]) == 3
+    assert "made from other candles, of simulated-pipeline-linear" in capsys.readouterr().err
+
+
 def test_a_fifth_of_replies_going_wrong_loses_nothing(server, tmp_path, monkeypatch) -> None:
     settings = tmp_path / "vision_ai.toml"
     settings.write_text("[market]\nattempts = 12\nbackoff_s = 0.01\ntimeout_s = 2.0\n")

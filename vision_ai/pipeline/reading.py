@@ -24,7 +24,7 @@ from vision_ai.domain import (
     parse_symbol,
     parse_time,
 )
-from vision_ai.errors import KlinesError, VisionError
+from vision_ai.errors import CorruptFileError, KlinesError, StaleIndexError, VisionError
 from vision_ai.labels import rules
 from vision_ai.market.bybit import Bybit
 from vision_ai.pipeline import candles, show
@@ -241,7 +241,14 @@ def _predict_all(
         at += len(windows)
         paths: list[str | None] = [*drawn.get(symbol, [None] * len(windows))]
         charts = [_chart(window, path) for window, path in zip(windows, paths, strict=True)]
-        predictions[symbol] = _keep(workspace, symbol, charts, answers.take(rows), reader, made_by)
+        try:
+            predictions[symbol] = _keep(
+                workspace, symbol, charts, answers.take(rows), reader, made_by
+            )
+        except (CorruptFileError, StaleIndexError) as error:  # the file of one symbol
+            if len(found.windows) == 1 and not found.failed:
+                raise
+            found.failed[symbol] = error
     return predictions
 
 
@@ -259,9 +266,21 @@ def _keep(
     path = workspace.paths.prediction(symbol, parse_time(prediction.as_of))
     if path.exists():
         repair = f"Move {path} away and run the same command again."
-        return records.read_document(path, Prediction, repair=repair)
+        kept = records.read_document(path, Prediction, repair=repair)
+        _refuse_other_candles(kept, prediction, path, repair)
+        return kept
     records.write_document(path, prediction)
     return prediction
+
+
+def _refuse_other_candles(kept: Prediction, new: Prediction, path: Path, repair: str) -> None:
+    """Two venues may close a candle of one symbol at one time: neither speaks for the other."""
+    hashes = {interval: reading.klines_hash for interval, reading in kept.intervals.items()}
+    if hashes != {interval: reading.klines_hash for interval, reading in new.intervals.items()}:
+        raise StaleIndexError(
+            f"{path} was made from other candles, of {kept.venue}: these are of {new.venue}.",
+            hint=f"Set VISION_AI_DATA to another folder for them. {repair}",
+        )
 
 
 def _chart(window: Klines, path: str | None) -> Chart:

@@ -109,6 +109,20 @@ def test_a_prediction_of_another_venue_is_not_passed_off(server, tmp_path, monke
     assert "made from other candles, of simulated-pipeline-linear" in capsys.readouterr().err
 
 
+def test_a_chart_of_another_venue_is_not_passed_off(server, monkeypatch, capsys) -> None:
+    assert run(["snapshot", "AAAUSDT"]) == 0
+    other = [candles("AAAUSDT", seed=99), candles("BBBUSDT", seed=1)]
+    markets = Listing.from_klines("elsewhere", other)
+    with Replay(markets, Clock(parse_time(NOW), frozen=True)) as second:
+        monkeypatch.setenv("VISION_AI_BYBIT_URL", second.url)
+        assert run(["snapshot", "AAAUSDT"]) == 3
+        assert "shows other candles" in capsys.readouterr().err
+        assert run(["snapshot", "AAAUSDT", "BBBUSDT"]) == 5
+        shown = capsys.readouterr()
+        assert "AAAUSDT" not in shown.out
+        assert shown.out.count("BBBUSDT") >= 2
+
+
 def test_a_fifth_of_replies_going_wrong_loses_nothing(server, tmp_path, monkeypatch) -> None:
     settings = tmp_path / "vision_ai.toml"
     settings.write_text("[market]\nattempts = 12\nbackoff_s = 0.01\ntimeout_s = 2.0\n")

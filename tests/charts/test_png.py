@@ -45,6 +45,15 @@ def test_metadata_survives_the_file():
     assert image.meta == META
 
 
+@pytest.mark.parametrize("data", [b"", b"text", CHART[:40]])
+def test_a_peek_tells_our_pictures_from_others(tmp_path, data):
+    path = tmp_path / "chart.png"
+    path.write_bytes(CHART)
+    assert png.peek(path) == META
+    path.write_bytes(data)
+    assert png.peek(path) is None
+
+
 def test_a_picture_is_read_from_its_path(tmp_path):
     path = tmp_path / "chart.png"
     path.write_bytes(CHART)

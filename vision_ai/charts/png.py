@@ -81,6 +81,15 @@ def read(source: Path | bytes) -> ChartImage:
         ) from error
 
 
+def peek(path: Path) -> ChartMeta | None:
+    """What a picture of ours says about itself, without decoding it; None where it is not ours."""
+    try:
+        with path.open("rb") as file, Image.open(file, formats=("PNG",)) as image:
+            return _believed(str(image.info.get(CHUNK, "")), image)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+        return None
+
+
 def _load(source: Path | bytes) -> tuple[str, bytes]:
     if isinstance(source, bytes):
         name, data = "The picture", source
@@ -125,7 +134,10 @@ def _read_meta(image: Image.Image) -> ChartMeta | None:
     """What the picture says about itself; None where it is not ours or was tampered with."""
     if not isinstance(image, PngImagePlugin.PngImageFile):
         return None
-    text = image.text.get(CHUNK, "")
+    return _believed(image.text.get(CHUNK, ""), image)
+
+
+def _believed(text: str, image: Image.Image) -> ChartMeta | None:
     if not text or len(text) > MAX_TEXT:
         return None
     try:

@@ -212,16 +212,37 @@ def _find(
 
 def _draw_all(workspace: Workspace, found: Found) -> dict[str, list[str]]:
     """Paths of the pictures, relative to the data root, in the order of each symbol's windows."""
-    from vision_ai.charts import mpl
-
     every = [(symbol, window) for symbol, made in found.windows.items() for window in made]
     drawn: dict[str, list[str]] = {symbol: [] for symbol in found.windows}
     for symbol, window in progress(every, total=len(every), what="Drawing charts"):
-        path = _chart_path(workspace.paths, window)
-        if not path.exists():
-            records.write_bytes(path, mpl.draw(window, workspace.config.chart))
+        try:
+            path = _draw(workspace, window)
+        except StaleIndexError as error:  # the file of one symbol
+            if len(found.windows) == 1 and not found.failed:
+                raise
+            found.failed[symbol] = error
+            continue
         drawn[symbol].append(path.relative_to(workspace.paths.root).as_posix())
+    for symbol in found.failed.keys() & drawn.keys():
+        del found.windows[symbol], drawn[symbol]
     return drawn
+
+
+def _draw(workspace: Workspace, window: Klines) -> Path:
+    """The picture of a window; one that stands is kept, but not passed off as another's."""
+    from vision_ai.charts import mpl, png
+
+    path = _chart_path(workspace.paths, window)
+    if not path.exists():
+        records.write_bytes(path, mpl.draw(window, workspace.config.chart))
+        return path
+    meta = png.peek(path)
+    if meta is None or meta.klines != window.digest:
+        raise StaleIndexError(
+            f"{path} shows other candles, or is damaged.",
+            hint="Move it away and run the same command again, or set VISION_AI_DATA.",
+        )
+    return path
 
 
 def _predict_all(

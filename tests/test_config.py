@@ -23,6 +23,8 @@ def test_the_environment_moves_the_exchange() -> None:
         ("[markets]\nx = 3", "market"),
         ("[predict]\nlevel = 2", "predict.level"),
         ("[market]\nbase_url = 'file:///etc'", "market.base_url"),
+        ("[market]\nbase_url = 'http://[abc'", "market.base_url"),
+        ("[market]\nbase_url = 'http://localhost:99999'", "market.base_url"),
         ("[model]\nversion = '../../x'", "model.version"),
         ("market = 3", "market"),
         ("[market", "cannot be read"),

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from vision_ai.domain import Direction, Interval, Phase, Setup, stamp
 from vision_ai.errors import ConfigError
@@ -35,6 +36,12 @@ class MarketConfig(Section):
     backoff_s: float = Field(default=0.5, ge=0, le=60, description="doubles at each retry")
     workers: int = Field(default=4, ge=1, le=32)
     history: int = Field(default=400, ge=97, le=100_000, description="candles fetched at first")
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        _ = urlsplit(url).port  # raises ValueError on hosts and ports that cannot be
+        return url
 
 
 class ChartConfig(Section):

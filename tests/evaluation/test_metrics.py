@@ -149,3 +149,17 @@ def test_bootstrap_is_the_same_every_time():
     figures = [metrics.bootstrap(lambda rows: float(rows.mean()), block, draws=20) for _ in "ab"]
     assert figures[0] == figures[1]
     assert figures[0].value == pytest.approx(24.5)
+
+
+def test_the_interval_of_a_distance_holds_the_distance_itself():
+    rng = np.random.default_rng(3)
+    said = rng.random(400)
+    right = rng.random(400) < said
+
+    def figures(rows):
+        return [metrics.ece(said[rows], right[rows])] * 2
+
+    plain, shifted = metrics.bootstrap_all(figures, np.arange(400) // 4, draws=60, distances={1})
+    assert plain.low > plain.value  # drawn twice, chance looks like error
+    assert 0 <= shifted.low < shifted.value < shifted.high
+    assert plain.value == shifted.value

@@ -4,7 +4,7 @@ All figures of one set of charts come from the same resampled blocks, so that th
 with each other and with the baselines.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -187,6 +187,9 @@ MAIN: Mapping[str, Figure] = {
 }
 """Figures of every part of the charts."""
 
+DISTANCES = frozenset({"confidence.ece", "bands.coverage_error_max"})
+"""Figures that are distances from zero, which resampling makes greater."""
+
 _OUTCOME = ("outcome.", "bands.")
 
 ALL: Mapping[str, Figure] = {
@@ -209,7 +212,9 @@ def estimates(
         drawn = charts.take(rows)
         return [figure(drawn) for figure in figures.values()]
 
-    found = metrics.bootstrap_all(measure, charts.block, draws=draws)
+    found = metrics.bootstrap_all(
+        measure, charts.block, draws=draws, distances=_distances(list(figures))
+    )
     return dict(zip(figures, found, strict=True))
 
 
@@ -240,8 +245,12 @@ def outcomes_against(charts: Measured, bands: Bands) -> dict[str, Any]:
         values = [figure(other) for figure in figures.values()]
         return [*values, *(figure(mine) - figure(other) for figure in skills.values())]
 
-    found = metrics.bootstrap_all(measure, charts.block, draws=DRAWS)
+    found = metrics.bootstrap_all(measure, charts.block, draws=DRAWS, distances=_distances(names))
     return {"n": len(charts), **nested(dict(zip(names, found, strict=True)))}
+
+
+def _distances(names: Sequence[str]) -> set[int]:
+    return {number for number, name in enumerate(names) if name in DISTANCES}
 
 
 def parts(charts: Measured, groups: Mapping[str, NDArray[np.str_]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Intervals come from resampling whole blocks (a symbol's week), because charts an
 nearly the same chart and would make any figure look surer than it is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -185,10 +185,13 @@ def bootstrap_all(
     draws: int = 400,
     level: float = 0.95,
     seed: int = 0,
+    distances: Container[int] = (),
 ) -> list[Estimate]:
     """Several figures of the same draws; see `bootstrap`.
 
-    A figure that is undefined (NaN) in a draw leaves that draw out of its interval.
+    A figure that is undefined (NaN) in a draw leaves that draw out of its interval. A figure that
+    is a distance from zero grows when rows are drawn twice: the intervals of those numbered in
+    `distances` are shifted until the middle draw is the figure itself, and end at zero.
     """
     order = np.argsort(block, kind="stable")
     _, starts = np.unique(block[order], return_index=True)
@@ -205,14 +208,17 @@ def bootstrap_all(
     values = figures(np.arange(len(block)))
     ends = [(1 - level) / 2, (1 + level) / 2]
     return [
-        Estimate(float(value), *_ends(column, ends))
-        for value, column in zip(values, drawn.T, strict=True)
+        _interval(float(value), column, ends, is_distance=number in distances)
+        for number, (value, column) in enumerate(zip(values, drawn.T, strict=True))
     ]
 
 
-def _ends(drawn: Floats, ends: list[float]) -> tuple[float, float]:
+def _interval(value: float, drawn: Floats, ends: list[float], *, is_distance: bool) -> Estimate:
     known = drawn[np.isfinite(drawn)]
     if not len(known):
-        return float("nan"), float("nan")
+        return Estimate(value, float("nan"), float("nan"))
     low, high = np.quantile(known, ends)
-    return float(low), float(high)
+    if is_distance and np.isfinite(value):
+        shift = value - float(np.median(known))
+        low, high = max(low + shift, 0.0), high + shift
+    return Estimate(value, float(low), float(high))

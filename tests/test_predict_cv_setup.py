@@ -173,6 +173,14 @@ def test_straightened_probabilities_keep_their_first(top, knots):
     np.testing.assert_allclose(straight.sum(), 1)
 
 
+def test_a_curve_that_humbles_a_reading_does_not_dethrone_it() -> None:
+    curve = calibrations.Curve(said=[0.2, 0.9], right=[0.1, 0.5])
+    p = np.random.default_rng(4).dirichlet(np.ones(18), 500)
+    p[0, :3], p[0, 3:] = (0.5, 0.3, 0.2), 0.0
+    straight = calibrations.straighten(p, curve)
+    assert (straight.argmax(axis=1) == p.argmax(axis=1)).all()
+
+
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=30))
 def test_rising_values_never_fall_and_keep_their_mean(values):
     found = rising(np.array(values), np.ones(len(values)))
@@ -253,12 +261,13 @@ def test_prediction_holds_both_intervals_and_repeats_the_lead(index, fitted, uns
     assert Prediction.model_validate_json(prediction.model_dump_json()) == prediction
 
 
-def test_a_bare_picture_gets_no_bands(index, fitted, unseen):
+@pytest.mark.parametrize("scale", [np.nan, 0.0])
+def test_a_chart_without_volatility_gets_no_bands(index, unseen, scale):
     rows, _ = unseen
     one = rows.take(np.array([0]))
     neighbors = index.search(one.vectors, Spans.of(one), purge=Live(), k=16)
     evidence = predict.gather(
-        one.vectors, neighbors, index.rows, None, interval=one.interval, scale=np.array([np.nan])
+        one.vectors, neighbors, index.rows, None, interval=one.interval, scale=np.array([scale])
     )
     answers = predict.read(evidence, calibrations.plain(index.rows, level=0.8))
     interval = Interval(str(one.interval[0]))

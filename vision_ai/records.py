@@ -84,7 +84,7 @@ class IntervalReading(Record):
     similarity: Finite = Field(description="mean cosine of the look-alikes that voted")
     neighbors: list[NeighborRecord]
     outcome: dict[Horizon, Band] = Field(
-        description="empty where the chart has no price scale (a bare picture)"
+        description="empty where closes have no scale: a bare picture, or all of them equal"
     )
 
 

@@ -30,6 +30,8 @@ Fitted = TypeVar("Fitted")
 ENOUGH = 5
 """With fewer look-alikes than this nothing is claimed."""
 REPAIR = "Run `vision-ai train` to fit it anew."
+_AHEAD = 1e-9
+"""Keeps the likeliest reading in front of the next one, beyond what rounding can turn."""
 
 
 class Facet(Record):
@@ -195,7 +197,7 @@ def straighten(probabilities: Floats, curve: Curve) -> Floats:
     second = np.partition(probabilities, -2, axis=1)[:, -2]
     deserved = np.interp(top, curve.said, curve.right)
     least = second / np.maximum(rest + second, 1e-12)  # where the second would catch up
-    deserved = np.clip(np.maximum(deserved, least), 0, 1 - 1e-9)
+    deserved = np.clip(np.maximum(deserved, least + _AHEAD), 0, 1 - _AHEAD)
     others = (1 - deserved) / np.maximum(rest, 1e-12)
     straight = probabilities * others[:, None]
     straight[np.arange(len(top)), probabilities.argmax(axis=1)] = deserved

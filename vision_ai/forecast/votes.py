@@ -98,7 +98,8 @@ def gather(
         exemplars: the rows of the index.
         prompts: where the classes' prompts point; None leaves the votes alone.
         interval: str (q,).
-        scale: float (q,), as in `Outcomes.scale`; NaN where unknown.
+        scale: float (q,), as in `Outcomes.scale`; NaN where unknown. Closes that never moved
+            (0) say nothing of what may follow either.
 
     Raises:
         StaleIndexError: the prompts are of another dimension than the charts.
@@ -108,7 +109,7 @@ def gather(
     moves = bands.normalized(exemplars.outcomes, exemplars.interval)
     return Evidence(
         interval=interval,
-        scale=np.asarray(scale, np.float64),
+        scale=np.where(np.asarray(scale) > 0, scale, np.nan),
         rows=neighbors.rows,
         similarity=np.where(seen, neighbors.similarity, -1).astype(np.float64),
         weight=np.where(seen, exemplars.weight[rows], 0).astype(np.float64),

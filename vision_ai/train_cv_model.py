@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,6 @@ from vision_ai.domain import (
     Embeddings,
     Floats,
     Klines,
-    Label,
     Labels,
     Outcomes,
     Phase,
@@ -41,7 +40,10 @@ from vision_ai.domain import (
     iso,
 )
 from vision_ai.errors import StateError
-from vision_ai.labels import describe, outcomes, rules
+from vision_ai.labels import describe, outcomes, review, rules
+from vision_ai.labels.gpt.ledger import Ledger
+from vision_ai.labels.review import Correction, Desk
+from vision_ai.labels.wording import Wording
 from vision_ai.market import files
 from vision_ai.model import (
     batches,
@@ -63,6 +65,10 @@ from vision_ai.model.registry import Data, Manifest, ModelFolder
 from vision_ai.model.split import Split, SplitConfig
 
 logger = logging.getLogger(__name__)
+
+
+CORRECTED = 4
+"""Times that a chart counts in training, and as an exemplar, once a person labelled it."""
 
 
 class TrainConfig(Section):
@@ -103,7 +109,7 @@ def train(
     """
     where = learner.pick_device(device)
     tables = read_tables(klines)
-    run = Run(config, paths, tables, weights)
+    run = Run(config, paths, tables, weights, written(paths))
     with run.locked():
         if not run.is_done:
             trained = _learn(run, where, quiet=quiet)
@@ -128,6 +134,7 @@ class Run:
     paths: Paths
     tables: Sequence[Klines]
     weights: Path | None = None
+    wording: Wording = field(default_factory=Wording)
 
     @property
     def data(self) -> str:
@@ -140,6 +147,8 @@ class Run:
         parts = [self.config.model_dump_json(), self.data, rules.RULES_VERSION, raster.STYLE_HASH]
         if self.weights is not None and self.weights.is_file():
             parts.append(registry.sha256(self.weights))
+        if self.wording:
+            parts.append(self.wording.fingerprint)
         digest = hashlib.sha256("|".join(parts).encode()).hexdigest()
         return f"{self.config.recipe.preset}-{digest[:10]}"
 
@@ -195,8 +204,9 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
     )  # fmt: skip
     student = Learner(reader, words, recipe, where, facts=FACTS, bf16=bf16)
     source = Batches(
-        parts.train, ARTIST, size=recipe.batch, seed=recipe.seed, balance=recipe.balance
-    )
+        parts.train, artist(run.wording), size=recipe.batch, seed=recipe.seed,
+        balance=recipe.balance,
+    )  # fmt: skip
     charts = _charts(_some(parts.held_out, config.validation, recipe.seed))
 
     def validate(average: ChartReader) -> dict[str, float]:
@@ -231,6 +241,7 @@ def _finish(run: Run, trained: _Trained) -> None:
     figures = report.figures(embedder.images, prototypes, charts, _charts(known))
     manifest = manifest.model_copy(update={"figures": {**figures, "onnx_parity": parity}})
     exemplars = _embeddings(known, embedder, manifest)
+    exemplars, _ = review.apply(exemplars, run.wording.words, CORRECTED)
     vectors.save(staging / "exemplars.parquet", exemplars)
     folder = run.paths.embeddings
     vectors.save(folder / f"{run.version}.parquet", exemplars)
@@ -278,7 +289,29 @@ def _labelled(run: Run) -> Split:
     cache = label_cache.LabelCache(
         run.paths.root / "vision_ai" / "labels", rules.label, rules.RULES_VERSION
     )
-    return replace(parts, train=cache.label(parts.train), held_out=cache.label(parts.held_out))
+    train, held_out = cache.label(parts.train), cache.label(parts.held_out)
+    if run.wording.words:
+        train, held_out = (
+            _heeded(train, run.wording.words, CORRECTED),
+            _heeded(held_out, run.wording.words, 1),
+        )
+    return replace(parts, train=train, held_out=held_out)
+
+
+def _heeded(corpus: Corpus, words: Sequence[Correction], times: int) -> Corpus:
+    """The corpus with people's labels, each chart that they looked at in it so many times."""
+    at = {word.place: word for word in words}
+    near = np.flatnonzero(np.isin(corpus.last_ms, [last_ms for _, _, last_ms in at]))
+    symbol, interval, last_ms = corpus.symbol, corpus.interval, corpus.last_ms
+    reading, phase = corpus.reading.copy(), corpus.phase.copy()
+    count = np.ones(len(corpus), np.int64)
+    for row in near.tolist():
+        word = at.get((str(symbol[row]), str(interval[row]), int(last_ms[row])))
+        if word is not None:
+            reading[row], phase[row] = READINGS.index(word.reading), PHASES.index(word.phase)
+            count[row] = times
+    told = replace(corpus, reading=reading, phase=phase)
+    return told.take(np.repeat(np.arange(len(corpus)), count))
 
 
 def _some(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Corpus:
@@ -334,10 +367,6 @@ def _draw(bars: NDArray[np.float64], rng: np.random.Generator) -> Bytes:
     return pictures
 
 
-def _describe(label: Label, rng: np.random.Generator) -> str:
-    return describe.describe(label, rng)[0]
-
-
 LOG_DISTANCES = ("level", "box_top", "box_bottom")
 BARS = ("box_bars", "box_ended", "bars_since", "leg_bars")
 SIZES = ("furthest_atr", "volume_ratio", "leg_atr", "touches_top", "touches_bottom")
@@ -364,8 +393,17 @@ def _said(fact: Floats) -> Floats:
 
 FACTS = len(LOG_DISTANCES + BARS + SIZES + PARTS + WHOLE_CHART)
 
-ARTIST = Artist(_draw, rules.label, _describe, _measure)
-"""How this project draws, labels and words its charts."""
+
+def artist(wording: Wording) -> Artist:
+    """How this project draws, labels and words its charts."""
+    return Artist(_draw, wording.label, wording.describe, _measure)
+
+
+def written(paths: Paths) -> Wording:
+    """What GPT described and people corrected under a data root; damaged lines are left out."""
+    attempts, _ = Ledger(paths.descriptions).read()
+    corrections, _ = Desk(paths.corrections).read()
+    return Wording.of(attempts, corrections)
 
 
 def _words(reader: ChartReader) -> Words:

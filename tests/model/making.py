@@ -35,8 +35,10 @@ def draw(bars, rng):
     return np.repeat(filled[..., None], 3, axis=3).astype(np.uint8) * 200
 
 
-def describe(label, rng):
-    return f"{label.setup} {label.direction} phase {label.phase} {rng.integers(3)}"
+def describe(_, labels, rng):
+    return [
+        f"{label.setup} {label.direction} phase {label.phase} {rng.integers(3)}" for label in labels
+    ]
 
 
 def measure(labels):

@@ -24,7 +24,6 @@ from vision_ai.domain import (
     Bytes,
     Ints,
     Klines,
-    Label,
     Labels,
 )
 
@@ -171,13 +170,13 @@ class Artist:
     Attributes:
         draw: bars and randomness to pictures in random styles.
         label: bars to labels.
-        describe: one label and randomness to a sentence.
+        describe: bars, their labels and randomness to a sentence each.
         measure: labels to facts (n, f) of order 1, NaN where one says nothing.
     """
 
     draw: Callable[[NDArray[np.float64], np.random.Generator], Bytes]
     label: Callable[[NDArray[np.float64]], Labels]
-    describe: Callable[[Label, np.random.Generator], str]
+    describe: Callable[[NDArray[np.float64], Labels, np.random.Generator], list[str]]
     measure: Callable[[Labels], NDArray[np.float32]]
 
 
@@ -205,7 +204,7 @@ class Batches:
             pictures=self.artist.draw(bars, rng),
             reading=labels.reading.astype(np.int64),
             phase=labels.phase.astype(np.int64),
-            captions=[self.artist.describe(label, rng) for label in labels],
+            captions=self.artist.describe(bars, labels, rng),
             digits=digits(bars),
             facts=self.artist.measure(labels),
         )

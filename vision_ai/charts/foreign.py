@@ -84,7 +84,7 @@ def _read(mask: InkMask) -> _Reading:
     height = mask.ink.shape[0]
     slots = _slots(mask.ink, lattice)
     base = _base_line(slots, height)
-    chain = _longest_chain([_above(slot, base) for slot in slots], height)
+    chain = _trim(_longest_chain([_above(slot, base) for slot in slots], height), slots)
     if len(chain) < WINDOW:
         raise ImageError(
             f"The picture shows {len(chain)} candles in a row: expected at least {WINDOW}.",
@@ -169,8 +169,9 @@ def _longest_chain(strokes: list[list[Span]], height: int) -> list[tuple[int, Sp
     """
     best: list[tuple[int, Span]] = []
     for first, last in _runs(np.array([bool(s) for s in strokes])):
-        leap = height // 16
-        for piece in _split(_follow(strokes[first:last], leap), leap):
+        path = _follow(strokes[first:last], height // 16)
+        usual = float(np.median([bottom - top for top, bottom in path]))
+        for piece in _split(path, 2 + usual / 2):
             chain = [(first + i, span) for i, span in piece]
             if len(chain) >= len(best):
                 best = chain
@@ -180,7 +181,7 @@ def _longest_chain(strokes: list[list[Span]], height: int) -> list[tuple[int, Sp
 def _follow(strokes: list[list[Span]], leap: int) -> list[Span]:
     """The path with the greatest length of strokes less the jumps between them (Viterbi).
 
-    A jump of `leap` rows or more ends a chain, so it costs no more the larger it is.
+    A jump of `leap` rows leaves the chart, so a larger one costs no more.
     """
     scores = [np.array([b - a for a, b in strokes[0]], float)]
     steps: list[NDArray[np.int64]] = []
@@ -197,7 +198,7 @@ def _follow(strokes: list[list[Span]], leap: int) -> list[Span]:
     return path[::-1]
 
 
-def _split(path: list[Span], leap: int) -> list[list[tuple[int, Span]]]:
+def _split(path: list[Span], leap: float) -> list[list[tuple[int, Span]]]:
     pieces: list[list[tuple[int, Span]]] = [[]]
     for i, span in enumerate(path):
         if pieces[-1]:
@@ -206,6 +207,16 @@ def _split(path: list[Span], leap: int) -> list[list[tuple[int, Span]]]:
                 pieces.append([])
         pieces[-1].append((i, span))
     return pieces
+
+
+def _trim(chain: list[tuple[int, Span]], slots: list[_Slot]) -> list[tuple[int, Span]]:
+    """Drop strokes without a body from both ends: grid lines and axis marks beside the candles."""
+    if not chain:
+        return chain
+    widths = [_widths(slots[i].ink[top:bottom]) for i, (top, bottom) in chain]
+    wide = _body_width(np.concatenate(widths))
+    bodied = np.flatnonzero([width.max() > wide for width in widths])
+    return chain[int(bodied[0]) : int(bodied[-1]) + 1] if len(bodied) else []
 
 
 def _volume(slot: _Slot, base: int) -> float:
@@ -232,18 +243,23 @@ def _prices(mask: InkMask, candles: list[tuple[_Slot, Span]]) -> NDArray[np.floa
 def _bodies(candles: list[tuple[_Slot, Span]]) -> list[tuple[float, float]]:
     """Upper and lower edge of each body, in rows: where a stroke is wide."""
     widths = [_widths(slot.ink[top:bottom]) for slot, (top, bottom) in candles]
-    every = np.concatenate(widths)
-    narrow, wide = np.percentile(every, (5, 90))
-    if wide - narrow < 1:
-        raise ImageError("The picture's candles are too narrow to show bodies.", hint=_HINT)
+    wide = _body_width(np.concatenate(widths))
     bodies = []
     for width, (_, (top, bottom)) in zip(widths, candles, strict=True):
-        rows = np.flatnonzero(width > (narrow + wide) / 2)
+        rows = np.flatnonzero(width > wide)
         if len(rows):
             bodies.append((top + rows[0] + 0.5, top + rows[-1] + 0.5))
         else:
             bodies.append(((top + bottom) / 2, (top + bottom) / 2))
     return bodies
+
+
+def _body_width(widths: NDArray[np.int64]) -> float:
+    """The width of ink, in columns, above which a row of a stroke is body and not wick."""
+    narrow, wide = np.percentile(widths, (5, 90))
+    if wide - narrow < 1:
+        raise ImageError("The picture's candles are too narrow to show bodies.", hint=_HINT)
+    return float((narrow + wide) / 2)
 
 
 def _widths(ink: Bools) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 KLINES ?= ../shared/klines
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check format docs bench clean
+.PHONY: help demo test slow check format docs bench report-card clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | sort | awk -F: '{printf "  make %-12s%s\n", $$1, $$2}'
@@ -52,6 +52,10 @@ docs: $(VENV)/.full ## write docs/cli.md and the pictures of docs/setups.md anew
 bench: $(VENV)/.full ## speed of drawing and embedding
 	$(BIN)/python benchmarks/render.py
 	$(BIN)/python benchmarks/embed.py
+	$(BIN)/python benchmarks/scan.py
+
+report-card: $(VENV)/.full ## measure the current model on the bench candles and write docs/report-card.md
+	$(BIN)/python benchmarks/report_card.py --klines $(KLINES) $(if $(LIMIT),--limit $(LIMIT))
 
 clean: ## remove what was installed and cached
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -1,0 +1,102 @@
+"""Measure the current model on every bench folder and write docs/report-card.md.
+
+    python benchmarks/report_card.py --klines ../shared/klines [--limit 4000] [--page-only]
+
+The figures go to docs/report-card.json, one object a folder; the page and its plots are made of
+that file alone, and `--page-only` makes them again without measuring. Equal candles, model and
+seed give equal figures: only `seconds` differ from run to run. The last line is one JSON object.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from vision_ai import records
+from vision_ai.config import Config, Paths
+from vision_ai.evaluation import report
+from vision_ai.pipeline import evaluating
+from vision_ai.pipeline.workspace import Workspace
+
+ROOT = Path(__file__).parents[1]
+FIGURES = ROOT / "docs" / "report-card.json"
+PAGE = ROOT / "docs" / "report-card.md"
+PLOTS = "img/report-card"
+
+FOLDERS = {
+    "bench-bybit": "Five Bybit perpetuals, mostly later than all training data",
+    "bench-2023": "34 Binance spot symbols of 2022 and 2023: another regime, before training",
+    "scan": "43 Bybit perpetuals, 1h, a year after training",
+}
+TRAINED_ON = "train"
+
+CLAIMS = """## What is not claimed
+
+- The truth here is the rule book ([setups.md](setups.md)): the figures say how well a picture is
+  read, not whether a setup makes money.
+- Nothing is claimed of price direction beyond the outcome skill above, zero or less included.
+- Charts between two weeks of one symbol are alike; the intervals resample whole weeks of a symbol,
+  but symbols move together, so they are still a little too narrow.
+- Screenshots of other tools are read less well than candles; these figures are of candles.
+- Peers not measured yet are named under each table of baselines."""
+
+
+def measure(klines: Path, folder: str, limit: int, seed: int) -> dict[str, Any]:
+    """Everything that `vision-ai evaluate` measures on one folder."""
+    workspace = Workspace(Config(), Paths(ROOT / "no-data-root"))
+    wanted = evaluating.Wanted(
+        klines=klines / folder, limit=limit, seed=seed, learned_from=klines / TRAINED_ON
+    )
+    return dict(evaluating.evaluate(workspace, wanted).content)
+
+
+def page(found: dict[str, dict[str, Any]]) -> str:
+    """The whole card as Markdown."""
+    models = sorted({content["method"]["model"] for content in found.values()})
+    parts = [
+        "# Report card",
+        f"Model {', '.join(models)}. Written by `make report-card`; every figure has a 95 % "
+        "interval and comes from [report-card.json](report-card.json).",
+        *(
+            f"**{name}.** {line}"
+            for name, content in found.items()
+            for line in report.verdict(content)
+        ),
+    ]
+    for name, content in found.items():
+        parts += [f"## {FOLDERS.get(name, name)}", report.section(content, plot=f"{PLOTS}/{name}-")]
+    return "\n\n".join([*parts, CLAIMS]) + "\n"
+
+
+def write(found: dict[str, dict[str, Any]]) -> None:
+    """Write the page and its plots."""
+    for name, content in found.items():
+        for plot, text in report.plots(content).items():
+            records.write_text(PAGE.parent / PLOTS / f"{name}-{plot}.svg", text)
+    records.write_text(PAGE, page(found))
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--klines", type=Path, default=Path("../shared/klines"))
+    parser.add_argument("--limit", type=int, default=4000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", action="append", choices=sorted(FOLDERS))
+    parser.add_argument("--page-only", action="store_true")
+    asked = parser.parse_args()
+    found: dict[str, dict[str, Any]] = {}
+    if asked.page_only or asked.only:
+        found = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    for name in () if asked.page_only else (asked.only or FOLDERS):
+        found[name] = measure(asked.klines, name, asked.limit, asked.seed)
+        print("\n".join(report.summary(found[name])), file=sys.stderr)
+        records.write_text(FIGURES, json.dumps(found, indent=1, allow_nan=False) + "\n")
+    write(found)
+    seconds = {name: content["seconds"] for name, content in found.items()}
+    print(json.dumps({"page": str(PAGE.relative_to(ROOT)), "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()

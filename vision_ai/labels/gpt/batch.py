@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vision_ai import records
+from vision_ai.errors import CorruptFileError
 from vision_ai.labels.gpt.client import Client, kind_of
 from vision_ai.labels.gpt.ledger import Ledger
 from vision_ai.labels.gpt.replies import Attempt, Kind, Language, Reply, Subject
@@ -68,13 +69,21 @@ class Batches:
 
         Raises:
             ConfigError: key, model or quota has to be mended.
+            CorruptFileError: its requests are gone from the disk.
             TransientError: it can be tried again; nothing is sent twice.
         """
         if plan.batch_id:
             return plan
         requests = self._path(plan.name, ".jsonl")
         if plan.file_id is None:
-            file_id = self.client.upload(f"{plan.name}.jsonl", requests.read_bytes())
+            try:
+                lines = requests.read_bytes()
+            except FileNotFoundError as error:
+                raise CorruptFileError(
+                    f"{requests} is missing: the batch cannot be submitted.",
+                    hint=f"Delete {requests.with_suffix('.json')}; its charts are asked for anew.",
+                ) from error
+            file_id = self.client.upload(requests.name, lines)
             plan = self._save(plan, file_id=file_id)
         batch_id = self.client.find(plan.name)
         if batch_id is None:

@@ -13,7 +13,8 @@ from enum import Enum
 from functools import cache
 
 from vision_ai.domain import Label, Setup
-from vision_ai.labels.gpt.claim_words import DENIALS, TABLES
+from vision_ai.labels.gpt.claim_rows import DENIALS
+from vision_ai.labels.gpt.claim_words import TABLES
 from vision_ai.labels.gpt.replies import Fault, Language, Said
 
 NATURAL: dict[Setup, frozenset[Setup]] = {

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_ai import predict_cv_setup
-from vision_ai.charts import raster
 from vision_ai.domain import (
     CHART_INTERVALS,
     HORIZONS,
@@ -34,9 +33,6 @@ from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Report, Workspace, progress
 from vision_ai.predict_cv_setup import Answers, Evidence
 from vision_ai.retrieval.purge import Evaluation, Spans
-
-CHUNK = 256
-"""Charts drawn and embedded at a time."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +148,11 @@ def _markets(klines: Path, asked: set[str] | None) -> Iterator[Market]:
 
 
 def embed(reader: Reader, bars: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Vectors of charts (n, 96, 5), a chunk of pictures in memory at a time."""
-    starts = range(0, len(bars), CHUNK)
+    """Vectors of charts (n, 96, 5), with a progress bar."""
+    starts = range(0, len(bars), readers.CHUNK)
     return np.concatenate(
         [
-            reader.embedder.images(raster.render(bars[start : start + CHUNK]))
+            reader.vectors(bars[start : start + readers.CHUNK])
             for start in progress(starts, total=len(starts), what="Reading charts")
         ]
     )

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 CALIBRATION = "calibration.json"
 """Beside the model it was fitted for."""
 
+CHUNK = 256
+"""Charts drawn and embedded at a time: their pictures take 14 MB."""
+
 
 @dataclass(frozen=True, eq=False)
 class Reader:
@@ -69,11 +72,16 @@ class Reader:
         predict_cv_setup.check_maker(calibration, found.rows)
         return cls(model, embedder, found, prompts(model), calibration, settings.index.neighbors)
 
+    def vectors(self, bars: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Draw and embed charts (n, 96, 5), a chunk of pictures in memory at a time."""
+        parts = (bars[start : start + CHUNK] for start in range(0, max(len(bars), 1), CHUNK))
+        return np.concatenate([self.embedder.images(raster.render(part)) for part in parts])
+
     def evidence(
         self, bars: NDArray[np.float64], spans: Spans, *, purge: Purge, has_scale: bool = True
     ) -> Evidence:
         """Draw, embed and search charts: bars (n, 96, 5), each with the time it occupies."""
-        found = self.embedder.images(raster.render(bars))
+        found = self.vectors(bars)
         return weigh(self, found, spans, _scale(bars) if has_scale else _unknown(len(bars)), purge)
 
     def answers(

@@ -42,16 +42,17 @@ def run(klines, paths, **recipe: object):
     return train_cv_model.train(config, klines, paths, device="cpu", quiet=True)
 
 
-def test_training_ends_with_a_whole_version_in_use(trained):
+def test_training_ends_with_a_whole_version_that_is_not_in_use_yet(trained):
     paths, model = trained
-    assert registry.resolve(paths).version == model.version
+    assert registry.resolve(paths, model.version).version == model.version
+    assert not (paths.models / "current").exists()
     names = {path.name for path in model.path.iterdir()}
     assert names == {
         "image.onnx", "text.onnx", "tokenizer.json", "model.safetensors", "exemplars.parquet",
         "manifest.json",
     }  # fmt: skip
     left = {path.name for path in paths.models.iterdir()}
-    assert left == {model.version, "current"}
+    assert left == {model.version}
 
 
 def test_the_manifest_says_what_made_the_model(trained):

@@ -90,7 +90,7 @@ def train(
     weights: Path | None = None,
     quiet: bool = False,
 ) -> ModelFolder:
-    """Train a model version, make it the current one and return it.
+    """Train a model version and return it; the caller makes it the current one when it is ready.
 
     Args:
         config: what to train and how.
@@ -104,7 +104,7 @@ def train(
         ConfigError: an unknown preset or device, or weights that may run code.
         KlinesError: too few candles to train and to validate.
         CorruptFileError: candles, weights or checkpoints are damaged.
-        StateError: the same run is under way already.
+        StateError: the same run is under way already, or a part of its version is in the way.
         StorageError: the disk is full or read-only.
     """
     where = learner.pick_device(device)
@@ -112,10 +112,10 @@ def train(
     run = Run(config, paths, tables, weights, written(paths))
     with run.locked():
         if not run.is_done:
+            run.check_place()
             trained = _learn(run, where, quiet=quiet)
             _finish(run, trained)
         run.clean()
-    registry.activate(paths, run.version)
     return registry.resolve(paths, run.version)
 
 
@@ -161,6 +161,19 @@ class Run:
     def is_done(self) -> bool:
         """Whether the version stands already."""
         return (self.paths.models / self.version / "manifest.json").is_file()
+
+    def check_place(self) -> None:
+        """Refuse to train for hours what could not be published then.
+
+        Raises:
+            StateError: a folder without a manifest stands where the version will.
+        """
+        target = self.paths.models / self.version
+        if target.exists():
+            raise StateError(
+                f"{target} is no whole model version: expected a manifest.json in it.",
+                hint=f"Delete {target} and run the same command again.",
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -224,7 +237,8 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
 def _finish(run: Run, trained: _Trained) -> None:
     """Export, measure and publish; nothing is visible until all of it is there."""
     reader, parts, config = trained.reader, trained.parts, run.config
-    staging = Path(tempfile.mkdtemp(prefix="staging-", dir=run.folder))
+    with records.storage(run.folder):
+        staging = Path(tempfile.mkdtemp(prefix="staging-", dir=run.folder))
     staging.chmod(0o755)  # a model is for every user of the machine
     words = _words(reader)
     export.export(reader, staging)

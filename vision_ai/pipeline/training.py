@@ -10,7 +10,7 @@ from vision_ai.domain import HORIZONS, PHASES, READINGS, Embeddings, Ints, iso
 from vision_ai.errors import InputError
 from vision_ai.evaluation import metrics
 from vision_ai.index import Index
-from vision_ai.model import vectors
+from vision_ai.model import registry, vectors
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline import reader
 from vision_ai.pipeline.workspace import Report, Workspace
@@ -59,12 +59,24 @@ def train(workspace: Workspace, klines: Path, wanted: Wanted) -> Report:
         device=wanted.device,
         weights=wanted.weights,
     )
-    figures = {**model.manifest.figures, **calibrate(workspace, model)}
+    figures = {**model.manifest.figures, **put_in_use(workspace, model)}
     lines = [
         f"Model {model.version} in {model.path} is now the current one.",
         *(f"{name:<40}{value:.4f}" for name, value in sorted(figures.items())),
     ]
     return Report({"version": model.version, "path": str(model.path), "figures": figures}, lines)
+
+
+def put_in_use(workspace: Workspace, model: ModelFolder) -> dict[str, float]:
+    """Calibrate a trained model and only then make it the current one.
+
+    Raises:
+        CorruptFileError: the held-out vectors are missing or damaged.
+        InputError: too few held-out charts; the model that was in use stays so.
+    """
+    figures = calibrate(workspace, model)
+    registry.activate(workspace.paths, model.version)
+    return figures
 
 
 def calibrate(workspace: Workspace, model: ModelFolder) -> dict[str, float]:

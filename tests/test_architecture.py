@@ -81,6 +81,8 @@ def test_every_module_says_what_it_is(path: Path) -> None:
         (["predict", "X" * 300], 2),
         (["predict", ""], 2),
         (["predict"], 2),
+        (["predict", "BTCUSDT", "--interval", "1h"], 2),
+        (["predict", "--image", "a.png", "--as-of", "2025-01-01"], 2),
         (["snapshot", "BTCUSDT", "--interval", "5m"], 2),
         (["scan"], 2),
         (["scan", "--all", "--top", "3"], 2),

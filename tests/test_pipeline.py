@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from vision_ai.cli.app import run
@@ -130,6 +132,33 @@ def test_a_fifth_of_replies_going_wrong_loses_nothing(server, tmp_path, monkeypa
     urllib.request.urlopen(urllib.request.Request(url, method="POST")).close()
     assert run(["scan", "--all", "--no-charts"]) == 0
     assert len(files(tmp_path / "data" / "vision_ai" / "predictions", "*.json")) == len(SYMBOLS)
+
+
+def test_a_category_without_markets_is_named(server, tmp_path, capsys) -> None:
+    (tmp_path / "vision_ai.toml").write_text('[market]\ncategory = "spot"\n')
+    assert run(["scan", "--all"]) == 2
+    assert "no USDT market" in capsys.readouterr().err
+
+
+def test_an_index_of_more_candles_holds_each_chart_once(server, tmp_path, capsys) -> None:
+    folder = tmp_path / "candles"
+    folder.mkdir()
+    for seed, symbol in enumerate(SYMBOLS[:3]):
+        klines = candles(symbol, seed)
+        table = pa.table(
+            {"open_ms": klines.open_ms}
+            | dict(zip(("open", "high", "low", "close", "volume"), klines.bars.T, strict=True))
+        )
+        pq.write_table(table, folder / f"simulated_{symbol}_5m.parquet")
+    assert run(["index", "build", "--json"]) == 0
+    shipped = json.loads(capsys.readouterr().out)
+    build = ["index", "build", "--klines", str(folder), "--stride", "24", "--json"]
+    assert run(build) == 0
+    larger = json.loads(capsys.readouterr().out)
+    assert larger["symbols"] == shipped["symbols"] + 3
+    assert larger["charts"] > shipped["charts"]
+    assert run(build) == 0
+    assert json.loads(capsys.readouterr().out) == larger
 
 
 def test_an_exchange_that_is_down_is_named(tmp_path, monkeypatch, capsys) -> None:

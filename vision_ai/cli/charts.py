@@ -70,6 +70,15 @@ def predict(
     from vision_ai.pipeline import reading
     from vision_ai.pipeline.workspace import Workspace
 
+    if image is None and interval is not None:
+        raise InputError(
+            "--interval says what a picture shows: expected --image FILE with it.",
+            hint="Leave it out; a prediction holds both intervals.",
+        )
+    if image is not None and as_of is not None:
+        raise InputError(
+            "--as-of does not go with --image: a picture shows one time.", hint="Leave it out."
+        )
     workspace = Workspace.open()
     if image is not None:
         report = reading.predict_image(workspace, image, symbol=symbol, interval=interval)

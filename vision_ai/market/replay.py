@@ -22,7 +22,7 @@ from socketserver import TCPServer
 from typing import Any, ClassVar, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from vision_ai.domain import iso, parse_time
+from vision_ai.domain import END_MS, iso, parse_time
 from vision_ai.errors import ConfigError, VisionError
 from vision_ai.market import faults, v5
 from vision_ai.market.faults import Fault, Faults
@@ -326,7 +326,10 @@ def _change(replay: Replay, path: str, query: dict[str, str]) -> None:
         if "now" in query:
             replay.clock.set(parse_time(query["now"]))
         if "advance" in query:
-            replay.clock.advance(_float(query, "advance", 0.0))
+            moved_ms = replay.clock.now_ms() + round(_float(query, "advance", 0.0) * 1000)
+            if not 0 <= moved_ms < END_MS:
+                raise ConfigError(f"The clock stays between {iso(0)} and {iso(END_MS)}.")
+            replay.clock.set(moved_ms)
         if "freeze" in query:
             replay.clock.freeze(_truth(query["freeze"]))
     elif path == "/faults":

@@ -29,14 +29,13 @@ def build(workspace: Workspace, *, klines: Path | None, stride: int) -> Report:
     settings = workspace.config.model
     model = registry.resolve(workspace.paths, settings.version)
     reader.check_style(model)
-    rows = reader.exemplars(model)
+    parts = [reader.exemplars(model)]
     if klines is not None:
         embedder = Embedder(model, threads=settings.threads, batch=settings.batch)
         paths = files.candle_files(klines)
         for path in progress(paths, total=len(paths), what="Embedding charts"):
-            for more in _embedded(embedder, files.read_file(path), stride):
-                rows = index.merge(rows, more)
-    rows, _ = correcting.corrected(workspace, model, rows)
+            parts += _embedded(embedder, files.read_file(path), stride)
+    rows, _ = correcting.corrected(workspace, model, _merged(parts))
     built = index.build(workspace.paths.index, rows, now_ms=time.time_ns() // 1_000_000)
     return _described(built, workspace)
 
@@ -80,6 +79,15 @@ def model(workspace: Workspace, version: str) -> Report:
         *(f"{name:<40}{value:.4f}" for name, value in sorted(found.manifest.figures.items())),
     ]
     return Report(content, lines)
+
+
+def _merged(parts: list[Embeddings]) -> Embeddings:
+    """All rows, earlier parts first; pairs at a time, so that no part is copied again for each."""
+    while len(parts) > 1:
+        pairs = zip(parts[::2], parts[1::2], strict=False)
+        odd = parts[-1:] if len(parts) % 2 else []
+        parts = [index.merge(left, right) for left, right in pairs] + odd
+    return parts[0]
 
 
 def _embedded(embedder: Embedder, klines: Klines, stride: int) -> list[Embeddings]:

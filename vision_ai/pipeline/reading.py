@@ -24,7 +24,13 @@ from vision_ai.domain import (
     parse_symbol,
     parse_time,
 )
-from vision_ai.errors import CorruptFileError, KlinesError, StaleIndexError, VisionError
+from vision_ai.errors import (
+    CorruptFileError,
+    InputError,
+    KlinesError,
+    StaleIndexError,
+    VisionError,
+)
 from vision_ai.labels import rules
 from vision_ai.market.bybit import Bybit
 from vision_ai.pipeline import candles, show
@@ -194,6 +200,11 @@ def _find(
         now_ms = exchange.server_time()
         as_of_ms = now_ms if asked_ms is None else min(asked_ms, now_ms)
         wanted = list(symbols) if symbols is not None else exchange.universe(top)
+        if not wanted:
+            raise InputError(
+                f"{exchange.venue()} lists no USDT market at {iso(as_of_ms)}.",
+                hint="Check market.category and VISION_AI_BYBIT_URL.",
+            )
         fetched = candles.sync(workspace, exchange, wanted, as_of_ms)
         venue = exchange.venue()
     windows: Windows = {}

@@ -1,6 +1,7 @@
 """Indexes and models: build, list, show."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,12 @@ from vision_ai.model import registry
 from vision_ai.model.embed import Embedder
 from vision_ai.pipeline import correcting, reader
 from vision_ai.pipeline.workspace import Report, Workspace, progress
+
+
+CAVEAT = (
+    "Confidence was calibrated for the model's own exemplars; with other charts beside them it is "
+    "an approximation. vision-ai evaluate tells how good a one."
+)
 
 
 def build(workspace: Workspace, *, klines: Path | None, stride: int) -> Report:
@@ -37,7 +44,8 @@ def build(workspace: Workspace, *, klines: Path | None, stride: int) -> Report:
             parts += _embedded(embedder, files.read_file(path), stride)
     rows, _ = correcting.corrected(workspace, model, _merged(parts))
     built = index.build(workspace.paths.index, rows, now_ms=time.time_ns() // 1_000_000)
-    return _described(built, workspace)
+    report = _described(built, workspace)
+    return report if klines is None else replace(report, lines=[*report.lines, CAVEAT])
 
 
 def show(workspace: Workspace) -> Report:

@@ -20,6 +20,8 @@ from vision_ai.forecast.logistic import softmax
 from vision_ai.index import Index, Purge, Spans, Vectors
 
 _CELL_ROWS, _CELL_COLUMNS = 8, 4
+_AT_ONCE = 1 << 17
+"""Features of queries searched at once: pixels have thousands, and candidates are gathered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +86,14 @@ def nearest(
         k: how many vote.
     """
     index = Index(replace(exemplars, vectors=features))
-    found = index.search(asked, queries, purge=purge, k=k)
-    strength = np.where(found.rows >= 0, 1.0, 0.0)
-    at = np.maximum(found.rows, 0)
+    few = max(_AT_ONCE // features.shape[1], 1)
+    parts = [
+        index.search(asked[part], queries.take(part), purge=purge, k=k).rows
+        for part in (slice(at, at + few) for at in range(0, len(asked), few))
+    ]
+    rows = np.concatenate([np.empty((0, k), np.int64), *parts])
+    strength = np.where(rows >= 0, 1.0, 0.0)
+    at = np.maximum(rows, 0)
     reading = _share(strength, exemplars.reading[at], exemplars.reading, len(READINGS))
     phase = _share(strength, exemplars.phase[at], exemplars.phase, len(PHASES))
     return Guess(reading.argmax(axis=1), phase.argmax(axis=1), reading.max(axis=1))

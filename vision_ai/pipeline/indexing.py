@@ -18,7 +18,6 @@ from vision_ai.model.embed import Embedder
 from vision_ai.pipeline import correcting, reader
 from vision_ai.pipeline.workspace import Report, Workspace, progress
 
-
 CAVEAT = (
     "Confidence was calibrated for the model's own exemplars; with other charts beside them it is "
     "an approximation. vision-ai evaluate tells how good a one."

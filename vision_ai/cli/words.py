@@ -88,7 +88,11 @@ def describe(
     else:
         found = describing.describe(workspace, wanted, terms)
     emit(found.payload(), found.text(), as_json=as_json)
-    _refuse_if_incomplete(found.missing, "not described")
+    _refuse_if_incomplete(
+        found.missing,
+        "not described",
+        hint="The rest is kept; run it again for these, with --again for refused ones.",
+    )
 
 
 ChartArgument = Annotated[str, typer.Argument(help="First digits, as `review next` shows them.")]
@@ -238,12 +242,14 @@ def _labels() -> typer.Typer:
     return tree
 
 
-def _refuse_if_incomplete(missing: dict[str, str], what: str) -> None:
+def _refuse_if_incomplete(
+    missing: dict[str, str], what: str, *, hint: str = "The rest is kept."
+) -> None:
     if not missing:
         return
     named = "; ".join(f"{name}: {why}" for name, why in sorted(missing.items())[:NAMED])
     more = len(missing) - NAMED
     raise IncompleteError(
         f"{len(missing)} {what}: {named}{f'; and {more} more' if more > 0 else ''}",
-        hint="The rest is kept; run the same command again for these.",
+        hint=hint,
     )

@@ -1,6 +1,10 @@
 """The report card: splits that cannot leak, figures with intervals, baselines on equal terms.
 
 splits.py     what may be measured on what: symbols apart, time apart, an embargo between
+sampling.py   charts of a folder that share no time with what the model has seen
 metrics.py    each figure one function, and block-bootstrap intervals for all of them
+card.py       the figures of the card, of all charts and of every part of them
 baselines.py  what any model must beat, on the same charts under the same purge
+learned.py    baselines that need a library: a probe, boosted trees, time warping
+report.py     the card as Markdown with its plots
 """

@@ -57,6 +57,12 @@ PEERS = {
 }
 
 
+PEER_RULES = """The difference is the model less the baseline on the same charts and draws. All learn
+from, or vote with, the same exemplars under the same purge. The probe and the trees weigh them by
+how often each reading occurs in the candles; time warping, being slow, compares a random part of
+the charts with a random part of the exemplars."""
+
+
 def figure(content: Mapping[str, Any], name: str) -> Any:
     """One figure by the dots of its name; None where it is not there."""
     found: Any = content
@@ -140,7 +146,7 @@ def section(content: Mapping[str, Any], *, plot: str = "") -> str:
         "### Figures",
         _table(["figure", "value (95 % interval)"], _figures(content)),
         "### Against the baselines",
-        "The difference is the model less the baseline on the same charts and draws.",
+        PEER_RULES,
         _table(
             ["baseline", "charts", "setup", "difference", "phase", "difference"], _peers(content)
         ),

@@ -57,10 +57,10 @@ PEERS = {
 }
 
 
-PEER_RULES = """The difference is the model less the baseline on the same charts and draws. All learn
-from, or vote with, the same exemplars under the same purge. The probe and the trees weigh them by
-how often each reading occurs in the candles; time warping, being slow, compares a random part of
-the charts with a random part of the exemplars."""
+PEER_RULES = """The difference is the model less the baseline on the same charts and draws. All
+learn from, or vote with, the same exemplars under the same purge. The probe and the trees weigh
+them by how often each reading occurs in the candles; time warping, being slow, compares a random
+part of the charts with a random part of the exemplars."""
 
 
 def figure(content: Mapping[str, Any], name: str) -> Any:

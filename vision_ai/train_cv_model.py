@@ -192,7 +192,8 @@ class Run:
             yield
 
     def clean(self) -> None:
-        """Remove what only an unfinished run needs."""
+        """Remove what only an unfinished run needs, its list of checkpoints first."""
+        (self.folder / "checkpoints.json").unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

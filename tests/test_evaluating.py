@@ -118,3 +118,22 @@ def test_earlier_time_is_measured_as_another_regime(tmp_path, capsys) -> None:
     card = evaluated(capsys, "--limit", "10")
     assert list(card["by"]["time"]) == ["before training"]
     assert np.isfinite(card["phase"]["macro_f1"]["value"])
+
+
+def test_peers_that_need_pictures_find_the_candles_of_the_exemplars(tmp_path, capsys) -> None:
+    for seed, symbol in enumerate(("CCCUSDT", "DDDUSDT", "EEEUSDT")):
+        write(tmp_path / "known", symbol, "2025-03-01T00:00:00Z", 10 + seed, candles=1000)
+    write(tmp_path / "candles", "AAAUSDT", LATER, 1, candles=1000)
+    assert run(["index", "build", "--klines", "known", "--stride", "8"]) == 0
+    capsys.readouterr()
+    peers = evaluated(capsys, "--limit", "30", "--learned-from", "known")["baselines"]
+    libraries = {"dtw_knn": "dtaidistance", "rule_facts": "lightgbm", "linear_probe": "sklearn"}
+    for name, library in libraries.items():
+        if importlib.util.find_spec(library):
+            assert name in peers
+        else:
+            assert "vision-ai[evaluate]" in peers["not_measured"][name]
+    assert {"pixel_knn", "returns_knn"} <= set(peers)
+    assert peers["pixel_knn"]["n"] == 30
+    elsewhere = evaluated(capsys, "--limit", "30", "--learned-from", "candles")["baselines"]
+    assert "none of the exemplars" in elsewhere["not_measured"]["pixel_knn"]

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vision_ai import predict_cv_setup
 from vision_ai.charts import raster
-from vision_ai.domain import CHART_INTERVALS, READINGS, Embeddings, Floats, Ints, Labels
+from vision_ai.domain import CHART_INTERVALS, READINGS, Embeddings, Floats, Ints, Klines, Labels
 from vision_ai.errors import InputError
 from vision_ai.evaluation import baselines as plain
 from vision_ai.evaluation import card, learned
@@ -166,7 +166,7 @@ def _from_candles(
         _add(measured, missing, name, call)
 
 
-def _tables(folder: Path) -> Any:
+def _tables(folder: Path) -> Iterator[Klines]:
     for interval in CHART_INTERVALS:
         for _, klines in files.read_folder(folder, interval):
             yield klines

@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 KLINES ?= ../shared/klines
+LIMIT ?= 600
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow check format docs bench report-card clean
 
@@ -55,7 +56,7 @@ bench: $(VENV)/.full ## speed of drawing and embedding
 	$(BIN)/python benchmarks/scan.py
 
 report-card: $(VENV)/.full ## measure the current model on the bench candles and write docs/report-card.md
-	$(BIN)/python benchmarks/report_card.py --klines $(KLINES) $(if $(LIMIT),--limit $(LIMIT))
+	$(BIN)/python benchmarks/report_card.py --klines $(KLINES) --limit $(LIMIT)
 
 clean: ## remove what was installed and cached
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

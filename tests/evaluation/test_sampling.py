@@ -75,6 +75,12 @@ def test_draws_are_the_same_whatever_other_markets_are_there() -> None:
     assert other.spans.as_of_ms.tolist() != one.spans.as_of_ms.tolist()
 
 
+def test_no_more_charts_are_drawn_than_asked_for() -> None:
+    markets = [market(f"S{seed}USDT", seed) for seed in range(3)]
+    for limit in (2, 7, 9):
+        assert len(Sample.of(markets, [], RULE, limit=limit)) == limit
+
+
 def test_a_halted_market_is_no_chart() -> None:
     n = 200
     open_ms = END + np.arange(n, dtype=np.int64) * Interval.M15.ms

@@ -79,7 +79,11 @@ class Sample:
             KlinesError: the candles hold no chart.
             LeakError: every chart leaks.
         """
-        found = [_drawn(market, seen, rule, -(-limit // len(markets)), seed) for market in markets]
+        share, left = divmod(limit, len(markets))
+        found = [
+            _drawn(market, seen, rule, share + (number < left), seed)
+            for number, market in enumerate(markets)
+        ]
         considered, leaking = sum(f.considered for f in found), sum(f.leaking for f in found)
         found = [each for each in found if len(each.ends)]
         if not found:

@@ -394,6 +394,7 @@ def _faiss() -> Any:
 
 
 __all__ = [
+    "REPAIR",
     "STEP",
     "Evaluation",
     "ExactIndex",

@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the tree."""
     app.command()(train)
     app.add_typer(_index(), name="index", help="Build and inspect the index of look-alikes.")
-    app.add_typer(_models(), name="models", help="List and inspect the installed models.")
+    app.add_typer(_models(), name="models", help="List, inspect, promote and take back models.")
     app.command()(doctor)
 
 
@@ -113,6 +113,51 @@ def _models() -> typer.Typer:
         from vision_ai.pipeline.workspace import Workspace
 
         report = indexing.model(Workspace.open(), version)
+        emit(report.payload(), report.text(), as_json=as_json)
+
+    @tree.command()
+    def promote(
+        version: Annotated[str, typer.Argument(help="A version, as `models list` names it.")],
+        *,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Make a version the current one; killed at any instant, one whole version is current.
+
+        Example: `vision-ai models promote chart-clip-d69415e16b`
+        """
+        from vision_ai.pipeline import versions
+        from vision_ai.pipeline.workspace import Workspace
+
+        report = versions.promote(Workspace.open(), version)
+        emit(report.payload(), report.text(), as_json=as_json)
+
+    @tree.command()
+    def rollback(*, as_json: JsonOption = False) -> None:
+        """Bring back the version that the current one replaced; again goes one further back.
+
+        Example: `vision-ai models rollback`
+        """
+        from vision_ai.pipeline import versions
+        from vision_ai.pipeline.workspace import Workspace
+
+        report = versions.rollback(Workspace.open())
+        emit(report.payload(), report.text(), as_json=as_json)
+
+    @tree.command()
+    def diff(
+        first: Annotated[str, typer.Argument(help="A version, or `current`.")],
+        second: Annotated[str, typer.Argument(help="Another, or `current`.")],
+        *,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Show in what two versions differ: files, figures, exemplar weights, bands.
+
+        Example: `vision-ai models diff chart-clip-d69415e16b current`
+        """
+        from vision_ai.pipeline import versions
+        from vision_ai.pipeline.workspace import Workspace
+
+        report = versions.diff(Workspace.open(), first, second)
         emit(report.payload(), report.text(), as_json=as_json)
 
     return tree

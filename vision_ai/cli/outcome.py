@@ -59,15 +59,25 @@ def _feedback() -> typer.Typer:
         emit(found.payload(), found.text(), as_json=as_json)
 
     @tree.command()
-    def update(*, as_json: JsonOption = False) -> None:
-        """Write down what the outcomes would change in the model; nothing is changed.
+    def update(
+        *,
+        rung: Annotated[
+            str, typer.Option(help="log-only: nothing is changed. reweight: what proves better.")
+        ] = "log-only",
+        as_json: JsonOption = False,
+    ) -> None:
+        """Write down what the outcomes would change in the model, or change what proves better.
 
-        Example: `vision-ai feedback update`
+        With `--rung reweight` earlier outcomes make a challenger and later ones judge it; only
+        what is better at the stated error rate becomes a new model version. `vision-ai models
+        rollback` takes it back.
+
+        Example: `vision-ai feedback update --rung reweight`
         """
         from vision_ai.pipeline import feedback
         from vision_ai.pipeline.workspace import Workspace
 
-        found = feedback.update(Workspace.open())
+        found = feedback.update(Workspace.open(), rung=rung)
         emit(found.payload(), found.text(), as_json=as_json)
 
     return tree

@@ -9,11 +9,16 @@ figures.py  hit rates, calibration, coverage, best and worst calls
 report.py   the same as Markdown with plots
 weights.py  what the outcomes would change in the model
 gate.py     whether a challenger may replace the champion
+attempts.py every time the gate was asked
+challenge.py a challenger made of earlier outcomes, judged on later ones
+update.py   the two rungs: written down, or made into a version that proved better
 """
 
+from vision_ai.feedback_loop_cv.attempts import Attempt, Part
+from vision_ai.feedback_loop_cv.challenge import Challenge, Fold, challenge, days_needed, fold
 from vision_ai.feedback_loop_cv.due import Due, Errand, Span, Waiting, key, pending, plan
 from vision_ai.feedback_loop_cv.figures import Filters, Review, review, wilson
-from vision_ai.feedback_loop_cv.gate import Trial, compare, later_fold, sign_test, spend
+from vision_ai.feedback_loop_cv.gate import Trial, compare, later_fold, sign_test, spend, wager
 from vision_ai.feedback_loop_cv.journal import (
     Journal,
     append,
@@ -26,31 +31,43 @@ from vision_ai.feedback_loop_cv.journal import (
 from vision_ai.feedback_loop_cv.loop import Round, Source, run
 from vision_ai.feedback_loop_cv.outcome import give_up, resolve
 from vision_ai.feedback_loop_cv.report import markdown, write
+from vision_ai.feedback_loop_cv.update import Champion, update_cv_model_weights
 from vision_ai.feedback_loop_cv.weights import (
+    Place,
     Proposal,
+    Rung,
     exemplar_weights,
     outcome_shares,
     propose,
     recalibration,
     track_stretch,
-    update_cv_model_weights,
 )
 
 __all__ = [
+    "Attempt",
+    "Challenge",
+    "Champion",
     "Due",
     "Errand",
     "Filters",
+    "Fold",
     "Journal",
+    "Part",
+    "Place",
     "Proposal",
     "Review",
     "Round",
+    "Rung",
     "Source",
     "Span",
     "Trial",
     "Waiting",
     "append",
+    "challenge",
     "compare",
+    "days_needed",
     "exemplar_weights",
+    "fold",
     "give_up",
     "key",
     "later_fold",
@@ -72,6 +89,7 @@ __all__ = [
     "spend",
     "track_stretch",
     "update_cv_model_weights",
+    "wager",
     "wilson",
     "write",
 ]

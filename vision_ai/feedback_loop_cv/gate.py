@@ -1,8 +1,9 @@
-"""Whether a challenger may replace the champion: an exact paired test with a stated error rate.
+"""Whether a challenger may replace the champion: paired tests with a stated error rate.
 
 Both are judged on the same later cases, kept apart from everything either has learned from.
 Cases that overlap in time are summed into one block, so that a run of like hours is one piece
-of evidence, and the blocks are compared by the sign test, which holds for any distribution.
+of evidence. Scores that are even about nought if nothing is better go to the sign test
+(`compare`); scores that win a little often and lose much seldom go to a betting test (`wager`).
 """
 
 import math
@@ -15,6 +16,9 @@ from vision_ai.domain import Floats, Ints, parse_time
 from vision_ai.errors import InputError
 from vision_ai.records import Feedback
 
+_STAKE = 0.75
+"""No more of the capital is ever put on one block, so that no single loss ruins it."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -24,7 +28,7 @@ class Trial:
         wins: blocks in which the challenger scored higher.
         losses: blocks in which the champion did.
         ties: blocks in which they were equal; they do not count.
-        p_value: chance of at least so many wins if each block were a fair coin.
+        p_value: bound on the chance of such a result if the challenger is no better.
         level: the error rate that this attempt may spend.
         promote: whether the p-value is within it.
     """
@@ -94,6 +98,39 @@ def sign_test(wins: int, losses: int) -> float:
         ways = ways * (throws - heads) // (heads + 1)
         favourable += ways
     return float(favourable / (1 << throws))
+
+
+def wager(gains: Floats, *, level: float) -> Trial:
+    """Test whether the mean gain of blocks is above nought, by betting on each in turn.
+
+    The capital starts at 1 and a share of it, chosen from earlier blocks alone, is put on each.
+    If no block's expected gain is above nought given the earlier ones, the capital is never worth
+    more than it began with on average, and ever reaches `1 / level` with probability at most
+    `level` (Ville 1939; Waudby-Smith and Ramdas 2023). Skew and changing variance do no harm.
+
+    Args:
+        gains: float (n,), of each block in order of time, each at least -1.
+        level: the error rate that may be spent.
+
+    Raises:
+        InputError: a gain is not finite or below -1.
+
+    >>> import numpy as np
+    >>> wager(np.full(12, 0.5), level=0.05).promote
+    True
+    """
+    if not (np.isfinite(gains).all() and (gains >= -1).all()):
+        raise InputError("Gains of blocks must be finite and at least -1.")
+    capital = highest = 1.0
+    total, squares = 0.0, 1.0  # as if one block without gain had been seen
+    for seen, gain in enumerate(gains.tolist(), start=1):
+        mean = total / seen
+        capital *= 1 + min(_STAKE, max(0.0, mean / (squares / seen))) * gain
+        highest = max(highest, capital)
+        total, squares = total + gain, squares + gain * gain
+    wins, losses = int((gains > 0).sum()), int((gains < 0).sum())
+    p_value = 1 / highest
+    return Trial(wins, losses, len(gains) - wins - losses, p_value, level, p_value <= level)
 
 
 def spend(alpha: float, attempt: int) -> float:

@@ -1,4 +1,4 @@
-"""What the outcomes would change in the model: computed, written down, and not applied.
+"""What the outcomes would change in the model: computed here, applied nowhere.
 
 Three proposals, each quiet on small samples: how much each exemplar's vote should count, how
 far confidence lies from the share of targets reached, and how much wider the bands should be.
@@ -12,10 +12,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from vision_ai import records
-from vision_ai.config import Paths
 from vision_ai.domain import HORIZONS, Horizon, Interval, iso, parse_time
-from vision_ai.feedback_loop_cv import journal
+from vision_ai.feedback_loop_cv.attempts import Attempt
 from vision_ai.feedback_loop_cv.due import Key, key
 from vision_ai.feedback_loop_cv.figures import BINS, bin_of
 from vision_ai.records import Feedback, Finite, IsoTime, Prediction, Probability, Record, SymbolText
@@ -28,6 +26,13 @@ BOUNDS = (0.5, 2.0)
 
 GAIN = 0.05
 """Step of the band tracker: after a drift that doubles moves it needs some tens of outcomes."""
+
+
+Rung = Literal["log-only", "reweight"]
+"""How far an update goes: written down only, or made into a version if the gate says better."""
+
+Place = tuple[str, Interval, str]
+"""Which exemplar: symbol, interval, and the time that its chart was complete."""
 
 
 class Exemplar(Record):
@@ -55,7 +60,7 @@ class Proposal(Record):
 
     schema_version: Literal[1] = 1
     made_at: IsoTime
-    rung: Literal["log-only"] = "log-only"
+    rung: Rung = "log-only"
     horizon: Horizon
     lines: int = Field(description="judged lines that it rests on")
     samples: float = Field(description="the same, overlapping ones of a symbol counted once")
@@ -63,28 +68,8 @@ class Proposal(Record):
     exemplars: list[Exemplar]
     recalibration: list[Shift]
     stretch: dict[Horizon, Finite] = Field(description="factor for the halves of the bands")
-
-
-def update_cv_model_weights(
-    paths: Paths, now_ms: int, *, horizon: Horizon = Horizon.H6
-) -> Proposal:
-    """Work out what the outcomes known at `now_ms` would change, and write it down.
-
-    This is the rung `log-only`: no model, index or calibration is touched.
-
-    Args:
-        paths: where predictions and logs are, and where the proposal goes.
-        now_ms: the clock; later outcomes are ignored.
-        horizon: whose verdicts judge exemplars and confidence.
-
-    Raises:
-        StorageError: the proposal could not be written.
-    """
-    lines, _ = journal.read_logs(paths)
-    predictions, _ = journal.read_predictions(paths)
-    proposal = propose(predictions, lines, now_ms, horizon=horizon)
-    records.write_document(paths.proposal(now_ms), proposal)
-    return proposal
+    attempt: Attempt | None = Field(default=None, description="the gate's verdict, if it was asked")
+    outcome: str = Field(default="", description="what became of it, in a sentence")
 
 
 def propose(
@@ -150,12 +135,12 @@ def exemplar_weights(
     """
     shares = outcome_shares(judged)
     by_call = {(line.symbol, line.as_of): line for line in judged}
-    tally: dict[tuple[str, Interval, str], _Record] = {}
+    tally: dict[Place, _Record] = {}
     for prediction in predictions:
         line = by_call.get((prediction.symbol, prediction.as_of))
         if line is None:
             continue
-        for exemplar, share in _voters(prediction).items():
+        for exemplar, share in voters(prediction).items():
             record = tally.setdefault(exemplar, _Record())
             record.samples.append(share * shares[key(line)])
             record.hits.append(share * shares[key(line)] * bool(line.success))
@@ -164,22 +149,20 @@ def exemplar_weights(
     return [_exemplar(name, tally[name], base, prior) for name in sorted(tally)]
 
 
-def _voters(prediction: Prediction) -> Mapping[tuple[str, Interval, str], float]:
+def voters(prediction: Prediction) -> Mapping[Place, float]:
     """The listed look-alikes that voted for the call, with their shares of that vote."""
-    voters = [
+    listed = [
         neighbor
         for neighbor in prediction.neighbors
         if neighbor.setup is prediction.setup
         and neighbor.direction is prediction.direction
         and neighbor.weight > 0
     ]
-    total = math.fsum(neighbor.weight for neighbor in voters)
-    return {(n.symbol, n.interval, n.as_of): n.weight / total for n in voters}
+    total = math.fsum(neighbor.weight for neighbor in listed)
+    return {(n.symbol, n.interval, n.as_of): n.weight / total for n in listed}
 
 
-def _exemplar(
-    name: tuple[str, Interval, str], record: _Record, base: float, prior: float
-) -> Exemplar:
+def _exemplar(name: Place, record: _Record, base: float, prior: float) -> Exemplar:
     samples, hits = math.fsum(record.samples), math.fsum(record.hits)
     factor = (hits + prior * base) / (samples + prior) / base if base else 1.0
     symbol, interval, as_of = name
@@ -218,6 +201,7 @@ def _shift(number: int, lines: list[Feedback], shares: Mapping[Key, float], prio
 
 
 def _stretches(known: Sequence[Feedback]) -> dict[Horizon, float]:
+    """Mean of the tracker over its last quarter: its last value swings with every wild day."""
     found: dict[Horizon, float] = {}
     for horizon in HORIZONS:
         own = [line for line in known if line.horizon is horizon and line.stretch is not None]
@@ -225,7 +209,8 @@ def _stretches(known: Sequence[Feedback]) -> dict[Horizon, float]:
         levels = {line.level for line in own if line.level is not None}
         if len(levels) == 1:
             scores = [line.stretch or 0.0 for line in own]
-            found[horizon] = round(track_stretch(scores, levels.pop())[-1], 6)
+            late = track_stretch(scores, levels.pop())[-(len(scores) // 4 + 1) :]
+            found[horizon] = round(math.fsum(late) / len(late), 6)
     return found
 
 

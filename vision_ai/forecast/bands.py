@@ -35,6 +35,9 @@ class BandRule(Record):
     widen: tuple[Finite, Finite, Finite] = Field(description="conformal widening of each group")
     base_up: Probability = Field(description="how often price rose at all")
     trust_up: Probability = Field(description="weight of the look-alikes' share of rises")
+    stretch: Finite = Field(
+        default=1.0, gt=0, description="factor for both halves, learned from what followed"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +179,7 @@ def apply(rule: BandRule, moves: Floats, weight: Floats, scale: Floats, growth: 
     low, median, high = _blend(rule, moves, weight).T
     widen = np.asarray(rule.widen)[_group(scale, rule.edges)]
     low, high = np.minimum(low - widen, median), np.maximum(high + widen, median)
+    low, high = median + rule.stretch * (low - median), median + rule.stretch * (high - median)
     # beyond e^±4 a return says nothing but "anything": keep the numbers printable
     log = np.clip(np.stack([low, median, high], axis=1) * (scale * growth)[:, None], -4, 4)
     share = _share_up(moves, weight, rule.base_up)

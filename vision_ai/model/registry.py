@@ -8,6 +8,7 @@ Knows no torch.
 
 import hashlib
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ from pydantic import Field, StringConstraints
 
 from vision_ai import records
 from vision_ai.config import Paths
+from vision_ai.domain import iso
 from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError, StateError
+from vision_ai.model import history
+from vision_ai.model.history import History, Kind
 from vision_ai.records import Record
 
 logger = logging.getLogger(__name__)
@@ -63,6 +67,12 @@ class Manifest(Record):
     scale: float = Field(description="inverse temperature of the contrastive loss")
     prototypes: dict[str, list[float]] = Field(
         description="unit vector of each reading's and each phase's prompts"
+    )
+    parents: list[str] = Field(
+        default_factory=list, description="versions that it was made from, nearest first"
+    )
+    changes: dict[str, Any] = Field(
+        default_factory=dict, description="what was changed in the parent, and the gate's verdict"
     )
     files: dict[FileName, str] = Field(description="SHA-256 of each file of the folder")
 
@@ -164,8 +174,10 @@ def open_folder(folder: Path) -> ModelFolder:
     return ModelFolder(folder, manifest)
 
 
-def activate(paths: Paths, version: str) -> None:
-    """Make a version the current one.
+def activate(paths: Paths, version: str, *, kind: Kind = "promote") -> None:
+    """Make a version the current one: noted in the history first, then switched in one step.
+
+    Killed in between, the earlier version stays current and the note is known to be void.
 
     Raises:
         ConfigError: `current` names no version.
@@ -177,6 +189,10 @@ def activate(paths: Paths, version: str) -> None:
             "A version is needed, 'current' is not one.", hint="List them with vision-ai models."
         )
     resolve(paths, version)
+    was = _standing(paths)
+    if was != version:
+        at = iso(time.time_ns() // 1_000_000)
+        history.note(paths, History(at=at, kind=kind, was=was, to=version))
     records.write_text(paths.models / CURRENT, version + "\n")
 
 
@@ -210,6 +226,14 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _standing(paths: Paths) -> str:
+    """The current version's name, whole or not; empty if there is none."""
+    try:
+        return _current(paths)
+    except (MissingModelError, CorruptFileError):
+        return ""
 
 
 def _current(paths: Paths) -> str:

@@ -82,6 +82,23 @@ def load(
     return embeddings
 
 
+def reweighted(path: Path, weight: NDArray[np.float32], *, model: str) -> bytes:
+    """The bytes of the same file with other exemplar weights, marked as of version `model`.
+
+    Vectors are carried over bit for bit.
+
+    Args:
+        path: a file that `load` reads.
+        weight: float32 (n,), in the order of its rows.
+        model: version that the copy belongs to.
+    """
+    table = pq.read_table(io.BytesIO(path.read_bytes()))
+    marks = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    place = table.schema.get_field_index("weight")
+    table = table.set_column(place, "weight", pa.array(np.asarray(weight, np.float32)))
+    return _parquet(table, marks | {"model": model})
+
+
 @dataclass(frozen=True, eq=False)
 class Texts:
     """Vectors of n sentences.

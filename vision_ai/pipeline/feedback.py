@@ -6,12 +6,15 @@ from pathlib import Path
 
 from vision_ai import feedback_loop_cv
 from vision_ai.domain import Klines, iso, parse_interval, parse_symbol, parse_time
-from vision_ai.errors import ExchangeUnavailableError
-from vision_ai.feedback_loop_cv import Filters, Review, Span
+from vision_ai.errors import ExchangeUnavailableError, InputError
+from vision_ai.feedback_loop_cv import Filters, Proposal, Review, Span
 from vision_ai.feedback_loop_cv.figures import Rate
 from vision_ai.market.bybit import Bybit
 from vision_ai.market.store import Store
+from vision_ai.pipeline import reweighting
 from vision_ai.pipeline.workspace import Report, Workspace
+
+RUNGS = ("log-only", "reweight")
 
 
 def run(workspace: Workspace) -> Report:
@@ -80,23 +83,43 @@ def review(
     return Report({"review": found.model_dump(mode="json")}, said)
 
 
-def update(workspace: Workspace) -> Report:
-    """What the outcomes so far would change in the model; nothing of it is changed.
+def update(workspace: Workspace, *, rung: str = "log-only") -> Report:
+    """What the outcomes so far would change in the model; `reweight` changes what proves better.
 
     Raises:
+        InputError: no such rung, or the settings name a fixed model.
         TransientError: the exchange's clock cannot be read.
-        StorageError: the proposal could not be written.
+        StateError: the model in use is damaged.
+        StorageError: something could not be written; the model in use stays.
     """
+    if rung not in RUNGS:
+        raise InputError(f"No such rung: {rung[:40]!r}.", hint=f"Known: {', '.join(RUNGS)}.")
     with Bybit(workspace.config.market) as exchange:
         now_ms = exchange.server_time()
-    proposal = feedback_loop_cv.update_cv_model_weights(workspace.paths, now_ms)
-    path = workspace.paths.proposal(now_ms)
-    content = {"proposal": proposal.model_dump(mode="json"), "path": str(path)}
-    lines = [
-        f"Would change {len(proposal.exemplars)} exemplar weights, from {proposal.lines} outcomes.",
-        f"Proposal {path}",
-    ]
-    return Report(content, lines)
+    paths = workspace.paths
+    if rung == "reweight":
+        champion = reweighting.champion(workspace, now_ms)
+        found = feedback_loop_cv.update_cv_model_weights(
+            paths, now_ms, "reweight", champion=champion
+        )
+    else:
+        found = feedback_loop_cv.update_cv_model_weights(paths, now_ms)
+    content = {"proposal": found.model_dump(mode="json"), "path": str(paths.proposal(now_ms))}
+    return Report(content, [*_would(found), f"Proposal {paths.proposal(now_ms)}"])
+
+
+def _would(found: Proposal) -> list[str]:
+    if found.rung == "log-only":
+        count = len(found.exemplars)
+        return [f"Would change {count} exemplar weights, from {found.lines} outcomes."]
+    lines = [found.outcome]
+    for part in found.attempt.parts if found.attempt else ():
+        verdict = "better" if part.better else "not better"
+        lines.append(
+            f"  {part.name:<12}{verdict:<12}days won {part.wins}, lost {part.losses}; "
+            f"p {part.p_value:.4g} against {part.level:.4g}"
+        )
+    return lines
 
 
 def _said(found: Review) -> list[str]:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vision_ai import index, predict_cv_setup, records
 from vision_ai.charts import raster
 from vision_ai.domain import PHASES, READINGS, Embeddings, Floats, Interval
-from vision_ai.errors import EmptyIndexError, StaleIndexError
+from vision_ai.errors import EmptyIndexError, MissingModelError, StaleIndexError
 from vision_ai.index import Index
 from vision_ai.labels import outcomes
 from vision_ai.model import registry, vectors
@@ -119,14 +119,45 @@ def check_style(model: ModelFolder) -> None:
 def open_index(workspace: Workspace, model: ModelFolder) -> Index:
     """The index that was built here; where none was, the exemplars that came with the model.
 
+    An index of a version that draws the same vectors serves too, with this model's weights.
+
     Raises:
         StaleIndexError: the built index belongs to another model or style.
         CorruptFileError: it is damaged.
     """
     try:
-        return index.load(workspace.paths.index, model=model.version, style=raster.STYLE_HASH)
+        found = index.load(workspace.paths.index, style=raster.STYLE_HASH)
     except EmptyIndexError:
         return Index(exemplars(model))
+    if found.rows.model == model.version:
+        return found
+    return Index(_handed_on(workspace, found.rows, model))
+
+
+def _handed_on(workspace: Workspace, rows: Embeddings, model: ModelFolder) -> Embeddings:
+    """Rows of another version as those of `model`: same vectors, other exemplar weights."""
+    try:
+        maker = registry.resolve(workspace.paths, rows.model)
+    except MissingModelError:
+        maker = None
+    if maker is None or maker.manifest.files["image.onnx"] != model.manifest.files["image.onnx"]:
+        raise StaleIndexError(
+            f"The index was built by model {rows.model!r}: expected {model.version!r}.",
+            hint=index.REPAIR,
+        )
+    was, now = _weights(exemplars(maker)), _weights(exemplars(model))
+    factor = [now[at] / was[at] if at in now and at in was else 1.0 for at in _places(rows)]
+    weight = (rows.weight * np.array(factor)).astype(np.float32)
+    return replace(rows, model=model.version, weight=weight)
+
+
+def _places(rows: Embeddings) -> list[tuple[str, str, int]]:
+    columns = (rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist())
+    return list(zip(*columns, strict=True))
+
+
+def _weights(rows: Embeddings) -> dict[tuple[str, str, int], float]:
+    return dict(zip(_places(rows), rows.weight.tolist(), strict=True))
 
 
 def exemplars(model: ModelFolder) -> Embeddings:

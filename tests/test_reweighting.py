@@ -1,0 +1,172 @@
+"""Versions made by feedback: published, promoted, taken back, killed in between."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import standin
+from tests.feedback.examples import AS_OF, H_MS
+from tests.kills import kill_at_random
+from vision_ai import index
+from vision_ai.cli.app import run
+from vision_ai.config import Config, ModelConfig, Paths
+from vision_ai.domain import HORIZONS, Horizon, Interval, iso
+from vision_ai.errors import ConfigError, StateError
+from vision_ai.feedback_loop_cv import Challenge, propose
+from vision_ai.feedback_loop_cv.attempts import Attempt
+from vision_ai.market.simulate import simulate
+from vision_ai.model import history, lineage, registry
+from vision_ai.pipeline import reader, reweighting, versions
+from vision_ai.pipeline.workspace import Workspace
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from vision_ai.config import Paths
+from vision_ai.model import registry
+print("begun", flush=True)
+for _ in range(20):
+    registry.activate(Paths(Path(sys.argv[1])), sys.argv[2])
+    registry.activate(Paths(Path(sys.argv[1])), sys.argv[3])
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch) -> Workspace:
+    paths = Paths(tmp_path / "data")
+    market = simulate("AAAUSDT", Interval.M15, 900, seed=1, end_ms=AS_OF)
+    standin.install(paths, [market])
+    monkeypatch.setenv("VISION_AI_DATA", str(paths.root))
+    monkeypatch.chdir(tmp_path)
+    return Workspace(Config(), paths)
+
+
+def passed(workspace: Workspace, *, number: int = 1) -> Challenge:
+    """A challenge in which everything was found better."""
+    champion = reweighting.champion(workspace, AS_OF)
+    chosen = sorted(champion.exemplars)[:10]
+    attempt = Attempt(
+        number=number,
+        made_at=iso(AS_OF),
+        champion=champion.version,
+        horizon=Horizon.H6,
+        alpha=0.05,
+        learned_until=iso(AS_OF - 200 * H_MS),
+        judged_from=iso(AS_OF - 100 * H_MS),
+        judged_until=iso(AS_OF),
+        learned=1,
+        judged=1,
+        days=1,
+        parts=[],
+        promote=True,
+    )
+    factors = {place: 0.5 for place in chosen}
+    return Challenge(propose([], [], AS_OF), attempt, factors, dict.fromkeys(HORIZONS, 1.5))
+
+
+def test_a_version_shares_everything_but_weights_and_bands(workspace: Workspace) -> None:
+    parent = registry.resolve(workspace.paths)
+    champion = reweighting.champion(workspace, AS_OF)
+    name = champion.publish(passed(workspace))
+    assert registry.resolve(workspace.paths).version == parent.version
+    child = registry.resolve(workspace.paths, name)
+    assert child.manifest.parents == [parent.version]
+    assert child.manifest.changes["exemplars"] == 10
+    assert child.manifest.files["image.onnx"] == parent.manifest.files["image.onnx"]
+    was, now = reader.exemplars(parent), reader.exemplars(child)
+    assert np.array_equal(was.vectors, now.vectors)
+    assert sorted(set((now.weight / was.weight).tolist())) == [0.5, 1.0]
+    assert int((now.weight != was.weight).sum()) == 10
+    report = versions.diff(workspace, parent.version, name).content
+    assert report["weights"]["weights_changed"] == 10
+    assert report["bands"]["15m 6h"] == [1.0, 1.5]
+    assert report["files"] == ["exemplars.parquet"]
+
+
+def test_publishing_the_same_changes_again_gives_the_same_version(workspace: Workspace) -> None:
+    champion = reweighting.champion(workspace, AS_OF)
+    first = champion.publish(passed(workspace))
+    assert champion.publish(passed(workspace)) == first
+    later = reweighting.champion(workspace, AS_OF + H_MS)
+    assert later.publish(passed(workspace)) == first
+
+
+def test_stretched_bands_are_wider_and_weights_reach_the_reader(workspace: Workspace) -> None:
+    champion = reweighting.champion(workspace, AS_OF)
+    champion.promote(champion.publish(passed(workspace)))
+    new = reader.Reader.open(workspace)
+    lineage.rollback(workspace.paths)
+    old = reader.Reader.open(workspace)
+    market = simulate("BBBUSDT", Interval.M15, 96, seed=3, end_ms=AS_OF)
+    spans = reader.spans_of(["BBBUSDT"], [Interval.M15], [AS_OF])
+    wide = new.answers(market.bars[None], spans).bands
+    plain = old.answers(market.bars[None], spans).bands
+    wider = np.log1p(wide.high) - np.log1p(wide.low)
+    assert (wider > 1.4 * (np.log1p(plain.high) - np.log1p(plain.low))).all()
+
+
+def test_an_index_that_was_built_before_serves_the_new_version(workspace: Workspace) -> None:
+    parent = registry.resolve(workspace.paths)
+    index.build(workspace.paths.index, reader.exemplars(parent), now_ms=AS_OF)
+    champion = reweighting.champion(workspace, AS_OF)
+    champion.promote(champion.publish(passed(workspace)))
+    child = registry.resolve(workspace.paths)
+    served = reader.open_index(workspace, child).rows
+    assert served.model == child.version
+    assert np.array_equal(served.weight, reader.exemplars(child).weight)
+
+
+def test_rollback_goes_back_step_by_step_and_then_says_so(workspace: Workspace, capsys) -> None:
+    first = registry.resolve(workspace.paths).version
+    names = []
+    for number in (1, 2):
+        champion = reweighting.champion(workspace, AS_OF)
+        names.append(champion.publish(passed(workspace, number=number)))
+        champion.promote(names[-1])
+    assert run(["models", "rollback", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["version"] == names[0]
+    assert lineage.rollback(workspace.paths).version == first
+    assert run(["models", "promote", names[1]]) == 0
+    assert registry.resolve(workspace.paths).version == names[1]
+    assert lineage.rollback(workspace.paths).version == first
+    assert run(["models", "diff", first, names[1]]) == 0
+    kinds = [line.kind for line in history.read(workspace.paths)]
+    assert kinds[-5:] == ["promote", "rollback", "rollback", "promote", "rollback"]
+
+
+def test_a_version_that_replaced_none_cannot_be_taken_back(workspace: Workspace) -> None:
+    (workspace.paths.models / "history.jsonl").unlink()
+    with pytest.raises(StateError, match="replaced no other"):
+        lineage.rollback(workspace.paths)
+
+
+def test_settings_that_fix_a_model_refuse_an_update(workspace: Workspace) -> None:
+    fixed = Config(model=ModelConfig(version=standin.VERSION))
+    with pytest.raises(ConfigError, match="fix the model"):
+        reweighting.champion(Workspace(fixed, workspace.paths), AS_OF)
+
+
+def test_a_killed_promotion_leaves_one_whole_version_in_use(workspace: Workspace) -> None:
+    champion = reweighting.champion(workspace, AS_OF)
+    first, second = champion.version, champion.publish(passed(workspace))
+    seen = []
+
+    def check() -> None:
+        current = registry.resolve(workspace.paths).version
+        assert current in (first, second)
+        descent = history.line_of_descent(history.read(workspace.paths), current)
+        assert descent[-1] == current
+        seen.append(current)
+
+    command = [sys.executable, "-c", PROGRAM, str(workspace.paths.root), second, first]
+    struck = kill_at_random(command, check, kills=6, seed=2)
+    assert struck > 0
+    assert len(seen) == 7
+
+
+def test_an_unknown_rung_is_one_sentence(workspace: Workspace, capsys) -> None:
+    assert run(["feedback", "update", "--rung", "finetune"]) == 2
+    assert "No such rung" in capsys.readouterr().err

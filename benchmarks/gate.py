@@ -7,8 +7,8 @@ share a shock within a day. It is learned from the earlier days and judged on th
 `vision-ai feedback update --rung reweight` does it. Three worlds: *null* (outcomes know nothing of
 look-alikes, bands hold as often as they say), *planted* (calls of good look-alikes reach their
 target in 65 % of cases, of bad ones in 35 %) and *drift* (from the 17th day on moves are 1.8 times
-as large as the bands were made for; once more with 96 days). Coverage before and after is that of the champion's bands
-and of what the gate let through, on 20 days that come after everything.
+as large as the bands were made for; once more with 96 days). Coverage before and after is that of
+the champion's bands and of what the gate let through, on 20 days that come after everything.
 Prints a table; the last line is one JSON object.
 """
 

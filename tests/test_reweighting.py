@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from tests import standin
-from tests.feedback.examples import AS_OF, H_MS
+from tests.feedback.examples import AS_OF, H_MS, line, prediction
 from tests.kills import kill_at_random
-from vision_ai import index
+from vision_ai import index, records
 from vision_ai.cli.app import run
 from vision_ai.config import Config, ModelConfig, Paths
 from vision_ai.domain import HORIZONS, Horizon, Interval, iso
 from vision_ai.errors import ConfigError, StateError
-from vision_ai.feedback_loop_cv import Challenge, propose
+from vision_ai.feedback_loop_cv import Challenge, append, propose
 from vision_ai.feedback_loop_cv.attempts import Attempt
+from vision_ai.market.listing import Listing
+from vision_ai.market.replay import Clock, Replay
 from vision_ai.market.simulate import simulate
 from vision_ai.model import history, lineage, registry
 from vision_ai.pipeline import reader, reweighting, versions
@@ -170,3 +172,44 @@ def test_a_killed_promotion_leaves_one_whole_version_in_use(workspace: Workspace
 def test_an_unknown_rung_is_one_sentence(workspace: Workspace, capsys) -> None:
     assert run(["feedback", "update", "--rung", "finetune"]) == 2
     assert "No such rung" in capsys.readouterr().err
+
+
+def outcomes(workspace: Workspace, days: int) -> None:
+    """Calls of the model in use whose bands are too narrow by half, and what followed."""
+    rng = np.random.default_rng(4)
+    for day in range(days):
+        for symbol in range(4):
+            at = AS_OF - (days - day) * 24 * H_MS
+            call = prediction(symbol=f"S{symbol}USDT", as_of_ms=at, model_version=standin.VERSION)
+            records.write_document(workspace.paths.prediction(call.symbol, at), call)
+            entry = line(
+                symbol=call.symbol,
+                as_of_ms=at,
+                success=bool(rng.random() < 0.4),
+                model_version=standin.VERSION,
+                stretch=float(abs(rng.normal()) * 2),
+            )
+            append(workspace.paths, [entry])
+
+
+def test_the_command_promotes_what_proved_better_and_then_waits(
+    workspace: Workspace, monkeypatch, capsys
+) -> None:
+    outcomes(workspace, 120)
+    listing = Listing.from_klines(
+        "simulated-gate", [simulate("AAAUSDT", Interval.M5, 300, seed=0, end_ms=AS_OF)]
+    )
+    with Replay(listing, Clock(AS_OF, frozen=True)) as replay:
+        monkeypatch.setenv("VISION_AI_BYBIT_URL", replay.url)
+        assert run(["feedback", "update", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["proposal"]["attempt"] is None
+        assert registry.resolve(workspace.paths).version == standin.VERSION
+        assert run(["feedback", "update", "--rung", "reweight", "--json"]) == 0
+        attempt = json.loads(capsys.readouterr().out)["proposal"]["attempt"]
+        child = registry.resolve(workspace.paths)
+        assert child.version == attempt["version"] != standin.VERSION
+        assert child.manifest.changes["stretch"]["6h"] > 1.3
+        assert run(["feedback", "update", "--rung", "reweight"]) == 0
+        assert "Nothing was attempted" in capsys.readouterr().out
+        assert run(["models", "rollback"]) == 0
+        assert registry.resolve(workspace.paths).version == standin.VERSION

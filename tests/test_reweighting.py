@@ -139,6 +139,21 @@ def test_rollback_goes_back_step_by_step_and_then_says_so(workspace: Workspace, 
     assert kinds[-5:] == ["promote", "rollback", "rollback", "promote", "rollback"]
 
 
+def test_a_promotion_that_never_came_is_known_until_it_comes(workspace: Workspace) -> None:
+    champion = reweighting.champion(workspace, AS_OF)
+    name = champion.publish(passed(workspace))
+    assert champion.was_cut_short(name)
+    void = history.History(at=iso(AS_OF), kind="promote", was=champion.version, to=name)
+    history.note(workspace.paths, void)
+    assert champion.was_cut_short(name)
+    champion.promote(name)
+    assert not champion.was_cut_short(name)
+    lineage.rollback(workspace.paths)
+    assert registry.resolve(workspace.paths).version == champion.version
+    assert not champion.was_cut_short(name)
+    assert not champion.was_cut_short("deleted")
+
+
 def test_a_version_that_replaced_none_cannot_be_taken_back(workspace: Workspace) -> None:
     (workspace.paths.models / "history.jsonl").unlink()
     with pytest.raises(StateError, match="replaced no other"):

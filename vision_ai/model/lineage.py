@@ -72,8 +72,11 @@ def rollback(paths: Paths) -> ModelFolder:
 def was_cut_short(paths: Paths, version: str) -> bool:
     """Whether a version that was to be promoted never came into use.
 
-    True if the history does not name it, or if its last word is a switch to it that did not come.
+    True if the history does not name it, or if its last word is a switch to it that did not come;
+    not if somebody has deleted it since.
     """
+    if not (paths.models / version / "manifest.json").is_file():
+        return False
     lines = history.read(paths)
     if all(line.to != version for line in lines):
         return True

@@ -41,14 +41,14 @@ check: $(VENV)/.full ## format, lint, types, import contracts, doctests and gene
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest --doctest-modules vision_ai
-	$(BIN)/python scripts/write_cli_docs.py --check
+	$(BIN)/python scripts/write_docs.py --check
 
 format: $(VENV)/.full ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/.full ## write docs/cli.md and the pictures of docs/setups.md anew
-	$(BIN)/python scripts/write_cli_docs.py
+	$(BIN)/python scripts/write_docs.py
 
 bench: $(VENV)/.full ## speed of drawing and embedding
 	$(BIN)/python benchmarks/render.py

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -12,39 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.markets import NOW, SYMBOLS, candles
 from vision_ai.cli.app import run
-from vision_ai.domain import Interval, Klines, parse_time
+from vision_ai.domain import parse_time
 from vision_ai.market.listing import Listing
 from vision_ai.market.replay import Clock, Replay
-from vision_ai.market.simulate import simulate
 from vision_ai.model.registry import SHIPPED
 
 pytestmark = pytest.mark.skipif(
     not (SHIPPED / "manifest.json").exists(), reason="no model is shipped in this checkout"
 )
-
-NOW = "2025-06-15T12:00:00Z"
-SYMBOLS = ("AAAUSDT", "BBBUSDT", "CCCUSDT", "DDDUSDT")
-
-
-def candles(symbol: str, seed: int) -> Klines:
-    end_ms = parse_time(NOW) + 12 * 3_600_000
-    return simulate(symbol, Interval.M5, 6 * 288 + 144, seed=seed, end_ms=end_ms)
-
-
-@pytest.fixture(scope="module")
-def listing() -> Listing:
-    markets = [candles(symbol, seed) for seed, symbol in enumerate(SYMBOLS)]
-    return Listing.from_klines("simulated-pipeline", markets)
-
-
-@pytest.fixture
-def server(listing: Listing, tmp_path: Path, monkeypatch) -> Iterator[Replay]:
-    with Replay(listing, Clock(parse_time(NOW), frozen=True)) as replay:
-        monkeypatch.setenv("VISION_AI_BYBIT_URL", replay.url)
-        monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "data"))
-        monkeypatch.chdir(tmp_path)
-        yield replay
 
 
 def files(folder: Path, pattern: str) -> dict[str, bytes]:

@@ -249,7 +249,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
         loc = [str(part) for part in first["loc"]]
         raise ConfigError(
             f"Setting {'.'.join(loc)} is wrong: {first['msg']} (was {first['input']!r:.80}).",
-            hint=_suggest(loc) if first["type"] == "extra_forbidden" else "Mend vision_ai.toml.",
+            hint=_cure(first["type"], loc, environ),
         ) from error
 
 
@@ -265,6 +265,12 @@ def _read(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
             f"Settings file {source} cannot be read: {error}.",
             hint="Mend it, or remove it to use the defaults.",
         ) from error
+
+
+def _cure(kind: str, loc: list[str], environ: Mapping[str, str]) -> str:
+    if loc == ["market", "base_url"] and environ.get("VISION_AI_BYBIT_URL"):
+        return "Set VISION_AI_BYBIT_URL to an address such as http://127.0.0.1:8787."
+    return _suggest(loc) if kind == "extra_forbidden" else "Mend that line of the settings file."
 
 
 def _suggest(loc: list[str]) -> str:

@@ -13,7 +13,7 @@
     │   ├── StaleIndexError          an index or a prediction made by another model or style
     │   ├── EmptyIndexError
     │   ├── MissingModelError
-    │   └── StorageError             the disk is full or read-only
+    │   └── StorageError             the system refuses to read or write a file
     ├── TransientError      exit 4   nobody; try again later
     │   ├── ExchangeUnavailableError
     │   └── RateLimitedError
@@ -90,7 +90,7 @@ class MissingModelError(StateError):
 
 
 class StorageError(StateError):
-    """A file could not be written: full disk, missing right, read-only folder."""
+    """A file could not be read or written: full disk, missing right, read-only folder."""
 
 
 class TransientError(VisionError):

@@ -45,7 +45,7 @@ class Band(Record):
     high: Finite
     level: Probability
     up_probability: Probability
-    samples: int = Field(ge=0, description="look-alikes whose outcome the band rests on")
+    samples: int = Field(ge=0, description="look-alikes whose outcome is known")
 
 
 class NeighborRecord(Record):

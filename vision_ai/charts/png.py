@@ -5,6 +5,7 @@ text chunks are believed only if they fit `ChartMeta` to the letter.
 """
 
 import io
+import os
 import warnings
 import zlib
 from dataclasses import dataclass
@@ -81,10 +82,20 @@ def read(source: Path | bytes) -> ChartImage:
         ) from error
 
 
+END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+"""The last chunk of every whole PNG."""
+
+
 def peek(path: Path) -> ChartMeta | None:
-    """What a picture of ours says about itself, without decoding it; None where it is not ours."""
+    """What a picture of ours says about itself, without decoding it.
+
+    None where it is not ours, or cut off.
+    """
     try:
         with path.open("rb") as file, Image.open(file, formats=("PNG",)) as image:
+            file.seek(-len(END), os.SEEK_END)
+            if file.read() != END:
+                return None
             return _believed(str(image.info.get(CHUNK, "")), image)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return None

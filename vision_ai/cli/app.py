@@ -9,13 +9,16 @@ import typer
 from vision_ai import __version__
 from vision_ai.cli import charts, data, evidence, learning, outcome, words
 from vision_ai.cli.console import configure_logging
-from vision_ai.errors import VisionError
+from vision_ai.errors import StateError, VisionError
 
 logger = logging.getLogger(__name__)
 
 EXIT_CODES = """Exit codes: 0 done; 2 an argument, setting or file to mend; 3 artefacts disagree or
 are damaged, or the disk refuses; 4 try again later; 5 part was done and kept, the rest is named;
 130 interrupted."""
+
+INTERRUPTED_CODE = 130
+INTERRUPTED = "Interrupted; what was written is kept. Run the same command again."
 
 app = typer.Typer(
     name="vision-ai",
@@ -52,18 +55,34 @@ for module in (charts, data, learning, evidence, outcome, words):
     module.register(app)
 
 
-def main() -> None:
-    """Run the command line and leave with a documented exit code."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; a traceback means a bug of ours."""
     try:
-        app(arguments, prog_name="vision-ai")
+        return _call(arguments)
     except VisionError as error:
-        sys.stderr.write(f"Error: {error}\n")
+        _say(f"Error: {error}")
         return error.exit_code
+    except OSError as error:
+        # What the system refuses at any file is the user's to mend and no bug of ours.
+        what = f"{error.filename}: " if error.filename else ""
+        _say(f"Error: {what}{error.strerror or error}. Check the path, its rights and the disk.")
+        return StateError.exit_code
+    except KeyboardInterrupt:
+        _say(INTERRUPTED)
+        return INTERRUPTED_CODE
+
+
+def _call(arguments: list[str]) -> int:
+    try:
+        app(arguments, prog_name="vision-ai")
     except SystemExit as done:
-        return done.code if isinstance(done.code, int) else 0
+        code = done.code if isinstance(done.code, int) else 0
+        if code == INTERRUPTED_CODE:
+            _say(INTERRUPTED)
+        return code
     return 0
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(f"{text}\n")

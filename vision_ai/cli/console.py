@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from vision_ai.errors import StorageError
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 KlinesOption = Annotated[
     Path, typer.Option("--klines", help="Folder of candle files (VENUE_SYMBOL_INTERVAL.parquet).")
@@ -25,8 +27,11 @@ IntervalOption = Annotated[
 def emit(payload: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     """Print a result to stdout, as one JSON object or as text for people."""
     shown = json.dumps(payload, ensure_ascii=False, allow_nan=False) if as_json else text
+    if sys.stdout is None:
+        raise StorageError("Results cannot be printed: standard output is closed.")
     if shown:
         sys.stdout.write(shown + "\n")
+        sys.stdout.flush()
 
 
 def configure_logging(*, verbose: bool) -> None:

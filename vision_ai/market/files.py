@@ -18,7 +18,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from vision_ai.domain import Interval, Klines, parse_symbol
-from vision_ai.errors import CorruptFileError, InputError, IntervalError, KlinesError
+from vision_ai.errors import (
+    CorruptFileError,
+    IntervalError,
+    KlinesError,
+    StorageError,
+)
 
 MOST_ROWS = 20_000_000
 """Forty years of 1m candles; a file that claims more is not read into memory."""
@@ -121,6 +126,7 @@ def read_file(path: Path, symbol: str = "", interval: Interval | None = None) ->
         KlinesError: no such file, no symbol, a column is missing, or bad candles.
         CorruptFileError: the file is truncated or of another format.
         SymbolError: the symbol is not valid.
+        StorageError: the system refuses to read it.
     """
     name = parse_name(path)
     symbol = symbol or name.symbol
@@ -149,7 +155,9 @@ def _table(path: Path) -> pa.Table:
         ) from error
     except OSError as error:
         if error.errno is not None:
-            raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+            raise StorageError(
+                f"{path} cannot be read: {error.strerror}.", hint="Check who may read it."
+            ) from error
         # Arrow reports a truncated file as an OSError without a number
         raise CorruptFileError(
             f"{path} is damaged: {_said(error)}",

@@ -7,7 +7,7 @@ prediction, so a second run adds nothing.
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,9 @@ logger = logging.getLogger(__name__)
 LATE = 2
 """Candles that an exchange may be late with before a market counts as halted."""
 
+TOGETHER = 16
+"""Symbols that are drawn and read before their predictions are written."""
+
 Windows = dict[str, list[Klines]]
 
 
@@ -79,6 +82,7 @@ def snapshot(
     wanted = chosen(intervals)
     found = _find(workspace, [parse_symbol(s) for s in symbols], None, as_of, wanted)
     drawn = _draw_all(workspace, found)
+    _refuse_nothing(found, drawn)
     charts = {
         name: [str(workspace.paths.root / path) for path in made] for name, made in drawn.items()
     }
@@ -95,7 +99,9 @@ def predict(workspace: Workspace, symbol: str, *, as_of: str | None = None) -> R
     checked = parse_symbol(symbol)
     found = _find(workspace, [checked], None, as_of, CHART_INTERVALS)
     reader = Reader.open(workspace)
-    prediction = _predict_all(workspace, reader, found, _draw_all(workspace, found))[checked]
+    predictions = _predict_all(workspace, reader, found, _draw_all(workspace, found))
+    _refuse_nothing(found, predictions)
+    prediction = predictions[checked]
     path = workspace.paths.prediction(checked, parse_time(prediction.as_of))
     content = {"prediction": prediction.model_dump(mode="json"), "path": str(path)}
     return Report(content, show.prediction(prediction, workspace.paths.root, path))
@@ -118,8 +124,12 @@ def scan(
     checked = [parse_symbol(s) for s in symbols] if symbols else None
     reader = Reader.open(workspace)
     found = _find(workspace, checked, top, as_of, CHART_INTERVALS)
-    drawn = _draw_all(workspace, found) if charts else {}
-    predictions = _predict_all(workspace, reader, found, drawn)
+    drawn: dict[str, list[str]] = {}
+    predictions: dict[str, Prediction] = {}
+    for part in _parts(found):
+        drawn |= _draw_all(workspace, part) if charts else {}
+        predictions |= _predict_all(workspace, reader, part, drawn)
+    _refuse_nothing(found, predictions)
     content = {
         "venue": found.venue,
         "charts": sum(len(made) for made in drawn.values()),
@@ -165,7 +175,14 @@ def predict_image(
         name, [shown], answers, reader.index.rows, made_by, shown=workspace.config.predict.shown
     )
     content = {"prediction": prediction.model_dump(mode="json"), "path": None}
-    return Report(content, show.prediction(prediction, workspace.paths.root, None))
+    lines = show.prediction(prediction, workspace.paths.root, None)
+    if meta is None:
+        guess = "as told" if interval else "a guess: say it with --interval"
+        lines += [
+            f"Read off a bare picture: {length} is {guess}; it has no dates and no price scale, so",
+            "the time is now and there are no outcome bands. Lossy pictures (JPEG) can mislead.",
+        ]
+    return Report(content, lines)
 
 
 def windows_of(klines: Klines, as_of_ms: int, intervals: Sequence[Interval]) -> list[Klines]:
@@ -198,7 +215,12 @@ def _find(
     asked_ms = None if as_of is None else parse_time(as_of)
     with Bybit(workspace.config.market) as exchange:
         now_ms = exchange.server_time()
-        as_of_ms = now_ms if asked_ms is None else min(asked_ms, now_ms)
+        if asked_ms is not None and asked_ms > now_ms:
+            raise InputError(
+                f"--as-of {iso(asked_ms)} lies ahead: the exchange's clock says {iso(now_ms)}.",
+                hint="Leave it out to read the newest candles.",
+            )
+        as_of_ms = now_ms if asked_ms is None else asked_ms
         wanted = list(symbols) if symbols is not None else exchange.universe(top)
         if not wanted:
             raise InputError(
@@ -221,6 +243,20 @@ def _find(
     return Found(venue, windows, failed)
 
 
+def _refuse_nothing(found: Found, done: Sized) -> None:
+    """Leave with the reason where nothing at all could be done."""
+    if not done and found.failed:
+        raise next(iter(found.failed.values()))
+
+
+def _parts(found: Found) -> Iterator[Found]:
+    """A few symbols at a time, so that a scan that is stopped keeps what it has read."""
+    symbols = list(found.windows)
+    for at in range(0, len(symbols), TOGETHER):
+        windows = {symbol: found.windows[symbol] for symbol in symbols[at : at + TOGETHER]}
+        yield Found(found.venue, windows, found.failed)
+
+
 def _draw_all(workspace: Workspace, found: Found) -> dict[str, list[str]]:
     """Paths of the pictures, relative to the data root, in the order of each symbol's windows."""
     every = [(symbol, window) for symbol, made in found.windows.items() for window in made]
@@ -229,8 +265,6 @@ def _draw_all(workspace: Workspace, found: Found) -> dict[str, list[str]]:
         try:
             path = _draw(workspace, window)
         except StaleIndexError as error:  # the file of one symbol
-            if len(found.windows) == 1 and not found.failed:
-                raise
             found.failed[symbol] = error
             continue
         drawn[symbol].append(path.relative_to(workspace.paths.root).as_posix())
@@ -278,8 +312,6 @@ def _predict_all(
                 workspace, symbol, charts, answers.take(rows), reader, made_by
             )
         except (CorruptFileError, StaleIndexError) as error:  # the file of one symbol
-            if len(found.windows) == 1 and not found.failed:
-                raise
             found.failed[symbol] = error
     return predictions
 

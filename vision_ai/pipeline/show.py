@@ -61,7 +61,7 @@ def _interval(reading: IntervalReading, *, leads: bool) -> list[str]:
 def _band(band: Band) -> str:
     return (
         f"{band.level:.0%} of outcomes between {band.low:+.2%} and {band.high:+.2%}, "
-        f"up with {band.up_probability:.0%} ({band.samples} look-alikes)"
+        f"up with {band.up_probability:.0%}"
     )
 
 

@@ -71,7 +71,7 @@ def scan(reader: Reader, found: list[Klines], timings: dict[str, float]) -> list
     predictions = [
         predict_cv_setup.assemble(
             pair[0].symbol,
-            [_chart(window) for window in pair],
+            [Chart.of(window) for window in pair],
             answers.take(np.arange(size * row, size * row + size)),
             reader.index.rows,
             made_by,
@@ -86,16 +86,6 @@ def scan(reader: Reader, found: list[Klines], timings: dict[str, float]) -> list
     ):
         timings[name] = timings.get(name, 0.0) + seconds
     return predictions
-
-
-def _chart(window: Klines) -> Chart:
-    return Chart(
-        interval=window.interval,
-        first_ms=int(window.open_ms[0]),
-        last_ms=int(window.open_ms[-1]),
-        last_close=float(window.bars[-1, 3]),
-        klines_hash=window.digest,
-    )
 
 
 def peak_mb() -> float:

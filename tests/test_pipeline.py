@@ -154,6 +154,14 @@ def test_an_unknown_symbol_leaves_the_others_done(server, tmp_path, capsys) -> N
     assert len(files(tmp_path / "data" / "vision_ai" / "predictions", "*.json")) == 1
 
 
+def test_a_scan_that_reads_nothing_names_everything(server, tmp_path, capsys) -> None:
+    assert run(["scan", "YYYUSDT", "ZZZUSDT"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "YYYUSDT: " in shown.err
+    assert "ZZZUSDT: " in shown.err
+
+
 def test_our_own_picture_is_read_as_its_candles_are(server, tmp_path, capsys) -> None:
     assert run(["predict", "BBBUSDT", "--json"]) == 0
     from_candles = json.loads(capsys.readouterr().out)["prediction"]

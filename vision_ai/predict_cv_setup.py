@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from vision_ai.domain import (
+    CLOSE,
     HORIZONS,
     PHASES,
     READINGS,
@@ -29,6 +30,7 @@ from vision_ai.domain import (
     Horizon,
     Interval,
     Ints,
+    Klines,
     Setup,
     iso,
 )
@@ -68,6 +70,18 @@ class Chart:
     last_close: float | None
     klines_hash: str
     path: str | None = None
+
+    @classmethod
+    def of(cls, window: Klines, path: str | None = None) -> Self:
+        """The chart of a window of candles."""
+        return cls(
+            interval=window.interval,
+            first_ms=int(window.open_ms[0]),
+            last_ms=int(window.open_ms[-1]),
+            last_close=float(window.bars[-1, CLOSE]),
+            klines_hash=window.digest,
+            path=path,
+        )
 
     @property
     def as_of_ms(self) -> int:

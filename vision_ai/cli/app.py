@@ -1,6 +1,5 @@
 """The command tree and the one place where failures become exit codes."""
 
-import logging
 import sys
 from typing import Annotated
 
@@ -10,8 +9,6 @@ from vision_ai import __version__
 from vision_ai.cli import charts, data, evidence, learning, outcome, words
 from vision_ai.cli.console import configure_logging
 from vision_ai.errors import StateError, VisionError
-
-logger = logging.getLogger(__name__)
 
 EXIT_CODES = """Exit codes: 0 done; 2 an argument, setting or file to mend; 3 artefacts disagree or
 are damaged, or the disk refuses; 4 try again later; 5 part was done and kept, the rest is named;

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from vision_ai.cli.console import AsOfOption, IntervalOption, JsonOption, emit
-from vision_ai.errors import IncompleteError, InputError
+from vision_ai.cli.console import AsOfOption, IntervalOption, JsonOption, emit, refuse_if_incomplete
+from vision_ai.errors import InputError
 
 SymbolsArgument = Annotated[list[str], typer.Argument(help="Symbols such as BTCUSDT.")]
 
@@ -46,7 +46,7 @@ def snapshot(
 
     report = reading.snapshot(Workspace.open(), symbols, intervals=interval, as_of=as_of)
     emit(report.payload(), report.text(), as_json=as_json)
-    _refuse_if_incomplete(report.missing)
+    refuse_if_incomplete(report.missing)
 
 
 def predict(
@@ -116,7 +116,7 @@ def scan(
     workspace = Workspace.open()
     report = reading.scan(workspace, symbols or None, top=top, as_of=as_of, charts=charts)
     emit(report.payload(), report.text(), as_json=as_json)
-    _refuse_if_incomplete(report.missing)
+    refuse_if_incomplete(report.missing)
 
 
 def schema(
@@ -129,12 +129,3 @@ def schema(
     from vision_ai.pipeline import schemas
 
     emit(schemas.schema(name), "", as_json=True)
-
-
-def _refuse_if_incomplete(missing: dict[str, str]) -> None:
-    if missing:
-        named = "; ".join(f"{what}: {why}" for what, why in sorted(missing.items()))
-        raise IncompleteError(
-            f"{len(missing)} not done: {named}",
-            hint="The rest is kept; run the same command again for these.",
-        )

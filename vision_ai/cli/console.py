@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vision_ai.errors import StorageError
+from vision_ai.errors import IncompleteError, StorageError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 KlinesOption = Annotated[
@@ -32,6 +32,26 @@ def emit(payload: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     if shown:
         sys.stdout.write(shown + "\n")
         sys.stdout.flush()
+
+
+def refuse_if_incomplete(
+    missing: Mapping[str, str],
+    what: str = "not done",
+    *,
+    hint: str = "The rest is kept; run the same command again for these.",
+    most: int | None = None,
+) -> None:
+    """Leave with an error that names what is missing, the first `most` of it.
+
+    Raises:
+        IncompleteError: something is.
+    """
+    if not missing:
+        return
+    named = [f"{name}: {why}" for name, why in sorted(missing.items())][:most]
+    rest = len(missing) - len(named)
+    more = f"; and {rest} more" if rest else ""
+    raise IncompleteError(f"{len(missing)} {what}: {'; '.join(named)}{more}", hint=hint)
 
 
 def configure_logging(*, verbose: bool) -> None:

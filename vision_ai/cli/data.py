@@ -5,8 +5,14 @@ from typing import Annotated
 
 import typer
 
-from vision_ai.cli.console import IntervalOption, JsonOption, KlinesOption, emit
-from vision_ai.errors import IncompleteError, InputError
+from vision_ai.cli.console import (
+    IntervalOption,
+    JsonOption,
+    KlinesOption,
+    emit,
+    refuse_if_incomplete,
+)
+from vision_ai.errors import InputError
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +46,7 @@ def fetch(
         )
     report = candles.fetch(Workspace.open(), symbols or None, top=top, since=since)
     emit(report.payload(), report.text(), as_json=as_json)
-    _refuse_if_incomplete(report.missing, "fetched")
+    refuse_if_incomplete(report.missing, "not fetched", hint="")
 
 
 def import_(
@@ -63,7 +69,7 @@ def import_(
 
     report = candles.import_files(Workspace.open(), paths, symbol=symbol, interval=interval)
     emit(report.payload(), report.text(), as_json=as_json)
-    _refuse_if_incomplete(report.missing, "imported")
+    refuse_if_incomplete(report.missing, "not imported", hint="")
 
 
 def replay(
@@ -124,9 +130,3 @@ def label(
             "Nothing to do: expected --stats or --contact-sheet LABEL.",
             hint="Try: vision-ai label --klines candles/ --stats",
         )
-
-
-def _refuse_if_incomplete(missing: dict[str, str], done: str) -> None:
-    if missing:
-        named = "; ".join(f"{what}: {why}" for what, why in sorted(missing.items()))
-        raise IncompleteError(f"{len(missing)} not {done}: {named}")

@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
-from vision_ai.cli.console import IntervalOption, JsonOption, emit
-from vision_ai.errors import IncompleteError, InputError
+from vision_ai.cli.console import IntervalOption, JsonOption, emit, refuse_if_incomplete
+from vision_ai.errors import InputError
 
 NAMED = 20
 """Charts that an error names; all of them stand in `--json`."""
+
+KEPT = "The rest is kept."
 
 
 def register(app: typer.Typer) -> None:
@@ -88,10 +90,11 @@ def describe(
     else:
         found = describing.describe(workspace, wanted, terms)
     emit(found.payload(), found.text(), as_json=as_json)
-    _refuse_if_incomplete(
+    refuse_if_incomplete(
         found.missing,
         "not described",
         hint="The rest is kept; run it again for these, with --again for refused ones.",
+        most=NAMED,
     )
 
 
@@ -216,7 +219,7 @@ def _labels() -> typer.Typer:
 
         found = reviewing.export(Workspace.open(), out)
         emit(found.payload(), found.text(), as_json=as_json)
-        _refuse_if_incomplete(found.missing, "not exported")
+        refuse_if_incomplete(found.missing, "not exported", hint=KEPT, most=NAMED)
 
     @tree.command("import")
     def import_(
@@ -237,19 +240,6 @@ def _labels() -> typer.Typer:
 
         found = reviewing.import_(Workspace.open(), source, who=who)
         emit(found.payload(), found.text(), as_json=as_json)
-        _refuse_if_incomplete(found.missing, "not imported")
+        refuse_if_incomplete(found.missing, "not imported", hint=KEPT, most=NAMED)
 
     return tree
-
-
-def _refuse_if_incomplete(
-    missing: dict[str, str], what: str, *, hint: str = "The rest is kept."
-) -> None:
-    if not missing:
-        return
-    named = "; ".join(f"{name}: {why}" for name, why in sorted(missing.items())[:NAMED])
-    more = len(missing) - NAMED
-    raise IncompleteError(
-        f"{len(missing)} {what}: {named}{f'; and {more} more' if more > 0 else ''}",
-        hint=hint,
-    )

@@ -1,6 +1,5 @@
 """Everything that reads charts, opened once and checked to belong together."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -20,8 +19,6 @@ from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, Prototypes
 from vision_ai.retrieval.purge import Live, Purge, Spans
-
-logger = logging.getLogger(__name__)
 
 CALIBRATION = "calibration.json"
 """Beside the model it was fitted for."""

@@ -5,7 +5,6 @@ prediction, so a second run adds nothing.
 """
 
 import hashlib
-import logging
 import time
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
@@ -39,8 +38,6 @@ from vision_ai.pipeline.workspace import Report, Workspace, progress
 from vision_ai.pipeline.workspace import intervals as chosen
 from vision_ai.predict_cv_setup import UNNAMED, Answers, Chart, Provenance
 from vision_ai.records import Prediction
-
-logger = logging.getLogger(__name__)
 
 LATE = 2
 """Candles that an exchange may be late with before a market counts as halted."""
@@ -238,15 +235,20 @@ def _find(
             windows[symbol] = windows_of(result, as_of_ms, intervals)
         except VisionError as error:
             failed[symbol] = error
-    if not windows and len(failed) == 1:
-        raise next(iter(failed.values()))
-    return Found(venue, windows, failed)
+    found = Found(venue, windows, failed)
+    _refuse_nothing(found, windows)
+    return found
 
 
 def _refuse_nothing(found: Found, done: Sized) -> None:
-    """Leave with the reason where nothing at all could be done."""
-    if not done and found.failed:
-        raise next(iter(found.failed.values()))
+    """Leave with the reason, or all of them, where nothing at all could be done."""
+    if done or not found.failed:
+        return
+    first = next(iter(found.failed.values()))
+    if len(found.failed) == 1:
+        raise first
+    named = "; ".join(f"{symbol}: {why}" for symbol, why in found.missing.items())
+    raise type(first)(f"None of {len(found.failed)} could be read: {named}")
 
 
 def _parts(found: Found) -> Iterator[Found]:
@@ -306,7 +308,7 @@ def _predict_all(
         rows = np.arange(at, at + len(windows))
         at += len(windows)
         paths: list[str | None] = [*drawn.get(symbol, [None] * len(windows))]
-        charts = [_chart(window, path) for window, path in zip(windows, paths, strict=True)]
+        charts = [Chart.of(window, path) for window, path in zip(windows, paths, strict=True)]
         try:
             predictions[symbol] = _keep(
                 workspace, symbol, charts, answers.take(rows), reader, made_by
@@ -345,17 +347,6 @@ def _refuse_other_candles(kept: Prediction, new: Prediction, path: Path, repair:
             f"{path} was made from other candles, of {kept.venue}: these are of {new.venue}.",
             hint=f"Set VISION_AI_DATA to another folder for them. {repair}",
         )
-
-
-def _chart(window: Klines, path: str | None) -> Chart:
-    return Chart(
-        interval=window.interval,
-        first_ms=int(window.open_ms[0]),
-        last_ms=int(window.open_ms[-1]),
-        last_close=float(window.bars[-1, 3]),
-        klines_hash=window.digest,
-        path=path,
-    )
 
 
 def _chart_path(paths: Paths, window: Klines) -> Path:

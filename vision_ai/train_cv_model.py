@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from tokenizers import Tokenizer
 
 from vision_ai import records
 from vision_ai.charts import raster, style
@@ -69,6 +70,10 @@ logger = logging.getLogger(__name__)
 
 CORRECTED = 4
 """Times that a chart counts in training, and as an exemplar, once a person labelled it."""
+
+
+NAMES = (*(reading.name for reading in READINGS), *(f"phase:{phase}" for phase in PHASES))
+"""Each class's name in a manifest, in the order of the prompts."""
 
 
 class TrainConfig(Section):
@@ -210,7 +215,7 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
     config, recipe = run.config, run.config.recipe
     parts = _labelled(run)
     reader = learner.start(recipe, run.weights)
-    words = _words(reader)
+    words = words_of(reader)
     bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and learner.bf16_pays(where))
     logger.info(
         "training version=%s device=%s bf16=%s train=%d held_out=%d",
@@ -221,7 +226,7 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
         parts.train, artist(run.wording), size=recipe.batch, seed=recipe.seed,
         balance=recipe.balance,
     )  # fmt: skip
-    charts = _charts(_some(parts.held_out, config.validation, recipe.seed))
+    charts = charts_of(sampled(parts.held_out, config.validation, recipe.seed))
 
     def validate(average: ChartReader) -> dict[str, float]:
         read = learner.see(average, charts.pictures, bf16=student.bf16)
@@ -231,7 +236,8 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
     course = fit(student, source, run.folder, validate, quiet=quiet)
     average = student.average.cpu()
     if average.preset.kept:
-        learner.blend(average, learner.start(recipe, run.weights))
+        first = learner.start(recipe, run.weights)
+        learner.blend(average, first, 1 - average.preset.kept)
     return _Trained(average, parts, course)
 
 
@@ -241,27 +247,26 @@ def _finish(run: Run, trained: _Trained) -> None:
     with records.storage(run.folder):
         staging = Path(tempfile.mkdtemp(prefix="staging-", dir=run.folder))
     staging.chmod(0o755)  # a model is for every user of the machine
-    words = _words(reader)
+    words = words_of(reader)
     export.export(reader, staging)
     records.write_text(staging / "tokenizer.json", words.tokenizer.to_str())
-    known = _some(parts.train, config.exemplars, config.recipe.seed, balance=0.5)
-    unseen = _some(parts.held_out, config.measured, config.recipe.seed + 1)
-    charts = _charts(unseen)
-    names = [reading.name for reading in READINGS] + [f"phase:{phase}" for phase in PHASES]
-    sentences, meant = words.sentences(names)
+    known = sampled(parts.train, config.exemplars, config.recipe.seed, balance=0.5)
+    unseen = sampled(parts.held_out, config.measured, config.recipe.seed + 1)
+    charts = charts_of(unseen)
+    sentences, meant = words.sentences(NAMES)
     parity = export.check_parity(reader, staging, charts.pictures[:32], words.tokens(sentences))
     prototypes = learner.prototypes(reader, words)
-    manifest = _manifest(run, trained, dict(zip(names, prototypes.tolist(), strict=True)))
+    manifest = _manifest(run, trained, dict(zip(NAMES, prototypes.tolist(), strict=True)))
     embedder = Embedder(ModelFolder(staging, manifest))
-    figures = report.figures(embedder.images, prototypes, charts, _charts(known))
+    figures = report.figures(embedder.images, prototypes, charts, charts_of(known))
     manifest = manifest.model_copy(update={"figures": {**figures, "onnx_parity": parity}})
-    exemplars = _embeddings(known, embedder, manifest)
+    exemplars = embeddings_of(known, embedder, manifest)
     exemplars, _ = review.apply(exemplars, run.wording.words, CORRECTED)
     vectors.save(staging / "exemplars.parquet", exemplars)
     folder = run.paths.embeddings
     vectors.save(folder / f"{run.version}.parquet", exemplars)
     vectors.save(
-        folder / f"{run.version}-held-out.parquet", _embeddings(unseen, embedder, manifest)
+        folder / f"{run.version}-held-out.parquet", embeddings_of(unseen, embedder, manifest)
     )
     vectors.save_texts(
         folder / f"{run.version}-texts.parquet",
@@ -307,13 +312,13 @@ def _labelled(run: Run) -> Split:
     train, held_out = cache.label(parts.train), cache.label(parts.held_out)
     if run.wording.words:
         train, held_out = (
-            _heeded(train, run.wording.words, CORRECTED),
-            _heeded(held_out, run.wording.words, 1),
+            heeded(train, run.wording.words, CORRECTED),
+            heeded(held_out, run.wording.words, 1),
         )
     return replace(parts, train=train, held_out=held_out)
 
 
-def _heeded(corpus: Corpus, words: Sequence[Correction], times: int) -> Corpus:
+def heeded(corpus: Corpus, words: Sequence[Correction], times: int) -> Corpus:
     """The corpus with people's labels, each chart that they looked at in it so many times."""
     at = {word.place: word for word in words}
     near = np.flatnonzero(np.isin(corpus.last_ms, [last_ms for _, _, last_ms in at]))
@@ -329,7 +334,7 @@ def _heeded(corpus: Corpus, words: Sequence[Correction], times: int) -> Corpus:
     return told.take(np.repeat(np.arange(len(corpus)), count))
 
 
-def _some(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Corpus:
+def sampled(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Corpus:
     """Up to `count` rows, each at most once, in their order."""
     rng = np.random.default_rng([seed, count])
     chance = np.diff(batches.balanced(corpus.reading.astype(np.int64), balance), prepend=0.0)
@@ -337,16 +342,16 @@ def _some(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Cor
     return corpus.take(np.sort(rows))
 
 
-def _charts(corpus: Corpus) -> report.Charts:
+def charts_of(corpus: Corpus) -> report.Charts:
     """Pictures of all windows in the canonical style."""
     pictures = raster.render(corpus.bars(np.arange(len(corpus))))
     return report.Charts(pictures, corpus.reading, corpus.phase)
 
 
-def _embeddings(corpus: Corpus, embedder: Embedder, manifest: Manifest) -> Embeddings:
+def embeddings_of(corpus: Corpus, embedder: Embedder, manifest: Manifest) -> Embeddings:
     """Vectors of all windows with what followed each."""
     return Embeddings(
-        vectors=embedder.images(_charts(corpus).pictures),
+        vectors=embedder.images(charts_of(corpus).pictures),
         symbol=corpus.symbol,
         interval=corpus.interval,
         last_ms=corpus.last_ms,
@@ -421,8 +426,9 @@ def written(paths: Paths) -> Wording:
     return Wording.of(attempts, corrections)
 
 
-def _words(reader: ChartReader) -> Words:
-    tokenizer = presets.tokenizer(reader, list(describe.VOCABULARY))
+def words_of(reader: ChartReader, tokenizer: Tokenizer | None = None) -> Words:
+    """What a model can be told; without its own tokenizer a fresh one of our vocabulary."""
+    tokenizer = tokenizer or presets.tokenizer(reader, list(describe.VOCABULARY))
     codes: tuple[Reading | Phase, ...] = (*READINGS, *PHASES)
     groups = [describe.prompts(code) for code in codes]
     return Words(tokenizer, reader.context, groups)

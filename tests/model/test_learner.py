@@ -1,8 +1,11 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.model import making, tiny
 from vision_ai.errors import ConfigError
@@ -104,10 +107,23 @@ def test_a_blend_lies_between_the_start_and_the_end():
     expected = 0.75 * end.clip.logit_scale + 0.25 * start.clip.logit_scale
     weight = 0.75 * end.clip.text.token_embedding.weight
     weight = (weight + 0.25 * start.clip.text.token_embedding.weight).detach()
-    end.preset = replace(end.preset, kept=0.25)
-    learning.blend(end, start)
+    learning.blend(end, start, 0.75)
     assert torch.allclose(end.clip.logit_scale, expected)
     assert torch.allclose(end.clip.text.token_embedding.weight, weight)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 1000), st.integers(0, 1000))
+def test_a_blend_of_nothing_is_the_start_and_of_everything_the_end(first, second):
+    pictures = np.random.default_rng(first).integers(0, 255, (3, 192, 96, 3), dtype=np.uint8)
+    start, trained = tiny.reader(seed=first), tiny.reader(seed=second)
+    before, after = learning.see(start, pictures), learning.see(trained, pictures)
+    everything, nothing = copy.deepcopy(trained), copy.deepcopy(trained)
+    learning.blend(everything, start, 1.0)
+    learning.blend(nothing, start, 0.0)
+    assert np.array_equal(learning.see(everything, pictures), after)
+    assert np.array_equal(learning.see(nothing, pictures), before)
+    assert np.array_equal(learning.see(start, pictures), before)
 
 
 def test_a_preset_may_be_moved_more_gently():

@@ -237,13 +237,21 @@ class Learner:
 
 
 @torch.no_grad()
-def blend(trained: ChartReader, start: ChartReader) -> None:
-    """Draw `trained` back towards the weights it started from, as far as its preset says.
+def blend(trained: ChartReader, start: ChartReader, mix: float) -> None:
+    """Draw `trained` back towards the weights it started from.
 
-    Fine-tuning forgets; a straight mix of old and new weights keeps most of both (WiSE-FT).
+    Fine-tuning forgets; a straight mix of old and new weights keeps most of both (WiSE-FT:
+    Wortsman et al. 2022).
+
+    Args:
+        trained: what becomes the mix.
+        start: what it was trained from; left as it is.
+        mix: share of the trained weights; 0 gives those of `start`, 1 changes nothing, exactly.
     """
-    for now, before in zip(trained.parameters(), start.parameters(), strict=True):
-        now.lerp_(before.to(now.device), trained.preset.kept)
+    before = start.state_dict()
+    for name, now in trained.state_dict().items():
+        if now.is_floating_point():
+            now.lerp_(before[name].to(now.device), 1 - mix)
 
 
 def _attention(device: torch.device) -> list[SDPBackend]:

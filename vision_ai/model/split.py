@@ -71,7 +71,7 @@ def divide(tables: Sequence[Klines], config: SplitConfig) -> Split:
         KlinesError: too few symbols or too short a time for both sides to have windows.
     """
     filled = tuple(table for table in tables if len(table))
-    every = _windows(filled, config)
+    every = windows(filled, config)
     if not len(every):
         raise KlinesError(
             "The candles hold no window of 96 candles without a gap.",
@@ -97,7 +97,8 @@ def divide(tables: Sequence[Klines], config: SplitConfig) -> Split:
     return Split(train, held_out, until, after)
 
 
-def _windows(tables: tuple[Klines, ...], config: SplitConfig) -> Corpus:
+def windows(tables: tuple[Klines, ...], config: SplitConfig) -> Corpus:
+    """Windows of living markets at the strides of `config`, not labelled yet."""
     strides = {Interval.M15: config.stride_15m, Interval.H1: config.stride_1h}
     ends = [_moving(table, table.window_ends()[:: strides[table.interval]]) for table in tables]
     table = np.repeat(np.arange(len(tables), dtype=np.int32), [len(e) for e in ends])

@@ -258,8 +258,10 @@ def fingerprint(rows: Embeddings) -> str:
     return h.hexdigest()[:16]
 
 
-def build(root: Path, rows: Embeddings, *, now_ms: int) -> Index:
+def build(root: Path, rows: Embeddings, *, now_ms: int, in_use: bool = True) -> Index:
     """Write an index of the rows under `root` and make it current; the same rows add nothing.
+
+    With `in_use` off it stands beside the current one, for a model that is not in use yet.
 
     Raises:
         EmptyIndexError: there are no rows.
@@ -278,8 +280,18 @@ def build(root: Path, rows: Embeddings, *, now_ms: int) -> Index:
         created_at=iso(now_ms),
     )
     files = {"index.faiss": _serialize(rows.vectors), "rows.parquet": table.pack(rows)}
-    store.publish(root, manifest, files)
+    store.publish(root, manifest, files, in_use=in_use)
     return index
+
+
+def version_for(root: Path, model: str) -> str:
+    """The version that serves a model: the current one, or its own newest if another made that.
+
+    Raises:
+        EmptyIndexError: none was built yet.
+        CorruptFileError: the pointer is damaged.
+    """
+    return store.version_for(root, model)
 
 
 def load(
@@ -407,4 +419,5 @@ __all__ = [
     "fingerprint",
     "load",
     "merge",
+    "version_for",
 ]

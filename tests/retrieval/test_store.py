@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,20 @@ def test_earlier_versions_stay_and_can_be_read(tmp_path):
     assert store.versions(tmp_path) == sorted([first.version, second.version])
     assert len(index.load(tmp_path, version=first.version)) == 10
     assert len(index.load(tmp_path)) == 20
+
+
+def test_each_model_finds_its_own_index_again(tmp_path):
+    old, new = embeddings(10), replace(embeddings(20), model="model-2")
+    first = index.build(tmp_path, old, now_ms=START)
+    second = index.build(tmp_path, new, now_ms=START + 1, in_use=False)
+    assert index.load(tmp_path).version == first.version
+    assert index.version_for(tmp_path, old.model) == first.version
+    assert index.version_for(tmp_path, "model-2") == second.version
+    assert index.version_for(tmp_path, "model-3") == first.version
+    third = index.build(tmp_path, embeddings(30), now_ms=START)
+    assert index.version_for(tmp_path, old.model) == third.version
+    (tmp_path / second.version / "manifest.json").write_text("{")
+    assert index.version_for(tmp_path, "model-2") == third.version
 
 
 def test_the_pointer_is_replaced_and_never_emptied(tmp_path):

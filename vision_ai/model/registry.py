@@ -100,6 +100,11 @@ class ModelFolder:
         return self.path / "image.onnx"
 
     @property
+    def image_hash(self) -> str:
+        """SHA-256 of the image tower: versions that share it draw the same vectors."""
+        return self.manifest.files[self.image.name]
+
+    @property
     def text(self) -> Path:
         """The text tower: int64 (n, context) to unit float32 (n, d)."""
         return self.path / "text.onnx"

@@ -116,14 +116,16 @@ def check_style(model: ModelFolder) -> None:
 def open_index(workspace: Workspace, model: ModelFolder) -> Index:
     """The index that was built here; where none was, the exemplars that came with the model.
 
-    An index of a version that draws the same vectors serves too, with this model's weights.
+    Of several the current one counts if this model made it, else this model's newest. An index of
+    a version that draws the same vectors serves too, with this model's weights.
 
     Raises:
         StaleIndexError: the built index belongs to another model or style.
         CorruptFileError: it is damaged.
     """
     try:
-        found = index.load(workspace.paths.index, style=raster.STYLE_HASH)
+        serves = index.version_for(workspace.paths.index, model.version)
+        found = index.load(workspace.paths.index, style=raster.STYLE_HASH, version=serves)
     except EmptyIndexError:
         return Index(exemplars(model))
     if found.rows.model == model.version:
@@ -137,7 +139,7 @@ def _handed_on(workspace: Workspace, rows: Embeddings, model: ModelFolder) -> Em
         maker = registry.resolve(workspace.paths, rows.model)
     except MissingModelError:
         maker = None
-    if maker is None or maker.manifest.files["image.onnx"] != model.manifest.files["image.onnx"]:
+    if maker is None or maker.image_hash != model.image_hash:
         raise StaleIndexError(
             f"The index was built by model {rows.model!r}: expected {model.version!r}.",
             hint=index.REPAIR,

@@ -40,10 +40,13 @@ class Manifest(Record):
     created_at: IsoTime
 
 
-def publish(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+def publish(
+    root: Path, manifest: Manifest, files: Mapping[str, bytes], *, in_use: bool = True
+) -> None:
     """Write a version and make it current. Killed at any instant, the earlier one stands.
 
     A version that is already there, whole, is only pointed at; a damaged one is replaced.
+    With `in_use` off it is written beside the current one and waits.
 
     Raises:
         StorageError: the disk is full or the folder may not be written.
@@ -53,7 +56,8 @@ def publish(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
     with records.storage(root), _locked(root):
         if not _is_whole(root, manifest.version):
             _write_version(root, manifest, files)
-        records.write_text(root / "current", manifest.version + "\n")
+        if in_use:
+            records.write_text(root / "current", manifest.version + "\n")
 
 
 def current(root: Path) -> str:
@@ -92,6 +96,30 @@ def read(root: Path, version: str) -> tuple[Manifest, dict[str, bytes]]:
 def versions(root: Path) -> list[str]:
     """Every version that lies in `root`, by name."""
     return sorted(path.parent.name for path in root.glob("[!.]*/manifest.json"))
+
+
+def version_for(root: Path, model: str) -> str:
+    """The version that serves a model: the current one, or its own newest if another made that.
+
+    So a model that is promoted or taken back finds its own index again.
+
+    Raises:
+        EmptyIndexError: none was built yet.
+        CorruptFileError: the pointer is damaged.
+    """
+    now = current(root)
+    made = {version: found for version in versions(root) if (found := _manifest(root, version))}
+    if now in made and made[now].model == model:
+        return now
+    own = [manifest for manifest in made.values() if manifest.model == model]
+    return max(own, key=lambda m: (m.created_at, m.version)).version if own else now
+
+
+def _manifest(root: Path, version: str) -> Manifest | None:
+    try:
+        return records.read_document(root / version / "manifest.json", Manifest, repair=REPAIR)
+    except CorruptFileError:
+        return None  # named when it is asked for
 
 
 def _checked(path: Path, sha256: str) -> bytes:

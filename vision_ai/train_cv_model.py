@@ -7,14 +7,12 @@ that are drawn anew at each step. The run ends with both towers in ONNX, exempla
 where its last checkpoint stands; a run that is finished is not run again.
 """
 
-import fcntl
 import hashlib
 import logging
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -48,6 +46,7 @@ from vision_ai.labels.wording import Wording
 from vision_ai.market import files
 from vision_ai.model import (
     batches,
+    checkpoint,
     export,
     label_cache,
     learner,
@@ -59,7 +58,7 @@ from vision_ai.model import (
 )
 from vision_ai.model.batches import Artist, Batches, Corpus
 from vision_ai.model.embed import Embedder
-from vision_ai.model.fit import Course, fit
+from vision_ai.model.fit import Course, Validate, fit
 from vision_ai.model.learner import Device, Learner, Recipe, Words
 from vision_ai.model.presets import ChartReader
 from vision_ai.model.registry import Data, Manifest, ModelFolder
@@ -120,7 +119,7 @@ def train(
             run.check_place()
             trained = _learn(run, where, quiet=quiet)
             _finish(run, trained)
-        run.clean()
+        checkpoint.clear(run.folder)
     return registry.resolve(paths, run.version)
 
 
@@ -180,26 +179,9 @@ class Run:
                 hint=f"Delete {target} and run the same command again.",
             )
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep a second process out of the same run."""
-        with records.storage(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / "lock").open("a")
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise StateError(
-                    f"Run {self.version} is under way in another process.",
-                    hint="Wait for it, or stop it.",
-                ) from error
-            yield
-
-    def clean(self) -> None:
-        """Remove what only an unfinished run needs, its list of checkpoints first."""
-        (self.folder / "checkpoints.json").unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        return checkpoint.alone(self.folder, f"Run {self.version}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,29 +198,39 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
     parts = _labelled(run)
     reader = learner.start(recipe, run.weights)
     words = words_of(reader)
-    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and learner.bf16_pays(where))
+    student = student_of(reader, words, recipe, where)
     logger.info(
         "training version=%s device=%s bf16=%s train=%d held_out=%d",
-        run.version, where, bf16, len(parts.train), len(parts.held_out),
+        run.version, where, student.bf16, len(parts.train), len(parts.held_out),
     )  # fmt: skip
-    student = Learner(reader, words, recipe, where, facts=FACTS, bf16=bf16)
     source = Batches(
         parts.train, artist(run.wording), size=recipe.batch, seed=recipe.seed,
         balance=recipe.balance,
     )  # fmt: skip
     charts = charts_of(sampled(parts.held_out, config.validation, recipe.seed))
-
-    def validate(average: ChartReader) -> dict[str, float]:
-        read = learner.see(average, charts.pictures, bf16=student.bf16)
-        found = report.by_prompts(read, learner.prototypes(average, words), charts)
-        return {"score": (found["setup_macro_f1"] + found["phase_macro_f1"]) / 2, **found}
-
-    course = fit(student, source, run.folder, validate, quiet=quiet)
+    course = fit(student, source, run.folder, watching(student, charts), quiet=quiet)
     average = student.average.cpu()
     if average.preset.kept:
         first = learner.start(recipe, run.weights)
         learner.blend(average, first, 1 - average.preset.kept)
     return _Trained(average, parts, course)
+
+
+def student_of(reader: ChartReader, words: Words, recipe: Recipe, where: Device) -> Learner:
+    """A model about to be trained on what `artist` draws and measures."""
+    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and learner.bf16_pays(where))
+    return Learner(reader, words, recipe, where, facts=FACTS, bf16=bf16)
+
+
+def watching(student: Learner, charts: report.Charts) -> Validate:
+    """What early stopping watches: how well prompts alone read `charts`."""
+
+    def validate(average: ChartReader) -> dict[str, float]:
+        read = learner.see(average, charts.pictures, bf16=student.bf16)
+        found = report.by_prompts(read, learner.prototypes(average, student.words), charts)
+        return {"score": (found["setup_macro_f1"] + found["phase_macro_f1"]) / 2, **found}
+
+    return validate
 
 
 def _finish(run: Run, trained: _Trained) -> None:
@@ -248,32 +240,48 @@ def _finish(run: Run, trained: _Trained) -> None:
         staging = Path(tempfile.mkdtemp(prefix="staging-", dir=run.folder))
     staging.chmod(0o755)  # a model is for every user of the machine
     words = words_of(reader)
-    export.export(reader, staging)
-    records.write_text(staging / "tokenizer.json", words.tokenizer.to_str())
     known = sampled(parts.train, config.exemplars, config.recipe.seed, balance=0.5)
     unseen = sampled(parts.held_out, config.measured, config.recipe.seed + 1)
     charts = charts_of(unseen)
     sentences, meant = words.sentences(NAMES)
-    parity = export.check_parity(reader, staging, charts.pictures[:32], words.tokens(sentences))
+    parity = write_towers(reader, words, staging, charts.pictures[:32])
     prototypes = learner.prototypes(reader, words)
-    manifest = _manifest(run, trained, dict(zip(NAMES, prototypes.tolist(), strict=True)))
+    manifest = _manifest(run, trained, named(prototypes))
     embedder = Embedder(ModelFolder(staging, manifest))
     figures = report.figures(embedder.images, prototypes, charts, charts_of(known))
     manifest = manifest.model_copy(update={"figures": {**figures, "onnx_parity": parity}})
-    exemplars = embeddings_of(known, embedder, manifest)
+    exemplars = embeddings_of(known, embedder.images, manifest)
     exemplars, _ = review.apply(exemplars, run.wording.words, CORRECTED)
     vectors.save(staging / "exemplars.parquet", exemplars)
     folder = run.paths.embeddings
     vectors.save(folder / f"{run.version}.parquet", exemplars)
-    vectors.save(
-        folder / f"{run.version}-held-out.parquet", embeddings_of(unseen, embedder, manifest)
-    )
+    held_out = embeddings_of(unseen, embedder.images, manifest)
+    vectors.save(folder / f"{run.version}-held-out.parquet", held_out)
     vectors.save_texts(
         folder / f"{run.version}-texts.parquet",
         vectors.Texts(sentences, meant, embedder.texts(sentences)),
         model=run.version,
     )
     registry.publish(run.paths, staging, manifest)
+
+
+def write_towers(reader: ChartReader, words: Words, folder: Path, pictures: Bytes) -> float:
+    """Write a model's towers, weights and words; gives how closely ONNX and torch agree.
+
+    Raises:
+        StateError: they do not agree on `pictures` or on the prompts.
+        StorageError: the disk is full or read-only.
+    """
+    export.export(reader, folder)
+    records.write_text(folder / "tokenizer.json", words.tokenizer.to_str())
+    sentences, _ = words.sentences(NAMES)
+    return export.check_parity(reader, folder, pictures, words.tokens(sentences))
+
+
+def named(prototypes: NDArray[np.float32]) -> dict[str, list[float]]:
+    """Prototypes as a manifest holds them."""
+    rows = zip(NAMES, prototypes.tolist(), strict=True)
+    return {name: [round(x, 6) for x in row] for name, row in rows}
 
 
 def _manifest(run: Run, trained: _Trained, prototypes: dict[str, list[float]]) -> Manifest:
@@ -299,7 +307,7 @@ def _manifest(run: Run, trained: _Trained, prototypes: dict[str, list[float]]) -
         figures={},
         prior=batches.shares(parts.train),
         scale=float(trained.reader.scale.detach()),
-        prototypes={name: [round(x, 6) for x in row] for name, row in prototypes.items()},
+        prototypes=prototypes,
         files={},
     )
 
@@ -348,10 +356,12 @@ def charts_of(corpus: Corpus) -> report.Charts:
     return report.Charts(pictures, corpus.reading, corpus.phase)
 
 
-def embeddings_of(corpus: Corpus, embedder: Embedder, manifest: Manifest) -> Embeddings:
-    """Vectors of all windows with what followed each."""
+def embeddings_of(corpus: Corpus, images: report.Seer, manifest: Manifest) -> Embeddings:
+    """Vectors of all windows, which are sorted by table, with what followed each."""
+    rows = np.arange(len(corpus))
+    parts = (corpus.take(rows[at : at + _AT_ONCE]) for at in range(0, len(corpus), _AT_ONCE))
     return Embeddings(
-        vectors=embedder.images(charts_of(corpus).pictures),
+        vectors=np.concatenate([images(charts_of(part).pictures) for part in parts]),
         symbol=corpus.symbol,
         interval=corpus.interval,
         last_ms=corpus.last_ms,
@@ -364,6 +374,10 @@ def embeddings_of(corpus: Corpus, embedder: Embedder, manifest: Manifest) -> Emb
         rules=manifest.rules,
         data=manifest.data.klines,
     )
+
+
+_AT_ONCE = 1024
+"""Charts drawn and embedded at a time: their pictures take 57 MB."""
 
 
 def _outcomes(corpus: Corpus) -> Outcomes:

@@ -6,10 +6,12 @@ for the one before it.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from vision_ai import records
-from vision_ai.errors import CorruptFileError
+from vision_ai.errors import CorruptFileError, StateError
 from vision_ai.records import Record
 
 logger = logging.getLogger(__name__)
@@ -58,6 +60,33 @@ class Checkpoint:
     step: int
     tensors: Mapping[str, Tensor]
     notes: Mapping[str, Any]
+
+
+@contextlib.contextmanager
+def alone(folder: Path, name: str) -> Iterator[None]:
+    """Keep a second process out of the run in `folder`, which is made if it is not there.
+
+    Raises:
+        StateError: the run is under way already.
+        StorageError: the folder cannot be made.
+    """
+    with records.storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StateError(
+                f"{name} is under way in another process.", hint="Wait for it, or stop it."
+            ) from error
+        yield
+
+
+def clear(folder: Path) -> None:
+    """Remove what only an unfinished run needs, its list of checkpoints first."""
+    (folder / "checkpoints.json").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:

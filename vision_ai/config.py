@@ -189,6 +189,15 @@ class Paths:
         """What the feedback would change in the model, as computed at `now_ms`."""
         return self.root / "vision_ai" / "proposals" / f"{stamp(now_ms)}.json"
 
+    def decisions_of(self, symbol: str, now_ms: int) -> Path:
+        """The decisions of one symbol on the UTC day of `now_ms`."""
+        return self.decisions / f"{symbol}_{stamp(now_ms)[:8]}.jsonl"
+
+    @property
+    def decisions(self) -> Path:
+        """What was decided, a file a symbol and day."""
+        return self.root / "vision_ai" / "decisions"
+
     @property
     def predictions(self) -> Path:
         """All predictions."""

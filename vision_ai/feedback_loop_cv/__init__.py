@@ -28,10 +28,10 @@ from vision_ai.feedback_loop_cv.journal import (
     read_prediction,
     read_predictions,
 )
-from vision_ai.feedback_loop_cv.loop import Round, Source, run
+from vision_ai.feedback_loop_cv.loop import Round, Source, run, settle
 from vision_ai.feedback_loop_cv.outcome import give_up, resolve
 from vision_ai.feedback_loop_cv.report import markdown, write
-from vision_ai.feedback_loop_cv.update import Champion, update_cv_model_weights
+from vision_ai.feedback_loop_cv.update import Champion, Turn, update_cv_model_weights
 from vision_ai.feedback_loop_cv.weights import (
     Place,
     Proposal,
@@ -61,6 +61,7 @@ __all__ = [
     "Source",
     "Span",
     "Trial",
+    "Turn",
     "Waiting",
     "append",
     "challenge",
@@ -85,6 +86,7 @@ __all__ = [
     "resolve",
     "review",
     "run",
+    "settle",
     "sign_test",
     "spend",
     "track_stretch",

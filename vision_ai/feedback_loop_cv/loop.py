@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from vision_ai.config import FeedbackConfig, Paths
@@ -50,10 +50,8 @@ def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> Ro
     """
     book = journal.open_journal(paths, now_ms)
     done = Round(bad=book.bad, damaged=book.damaged)
-    runner = _Runner(source, config, now_ms, done)
-    for errand in plan(book.due, config):
-        for _, results in itertools.groupby(runner.results(errand), lambda result: result.as_of):
-            _keep(paths, list(results), done)
+    for results in settle(book.due, source, config, now_ms, done):
+        _keep(paths, results, done)
     logger.info(
         "feedback written=%d waiting=%d bad_lines=%d damaged=%d fetches=%d",
         len(done.written),
@@ -63,6 +61,24 @@ def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> Ro
         done.fetches,
     )
     return done
+
+
+def settle(
+    dues: Iterable[Due], source: Source, config: FeedbackConfig, now_ms: int, done: Round
+) -> Iterator[list[Feedback | Waiting]]:
+    """What becomes of horizons that are over, prediction by prediction; nothing is written.
+
+    Args:
+        dues: what is owed a line.
+        source: fetches candles, once a span.
+        config: what counts as success, and when to give up.
+        now_ms: the clock.
+        done: counts the fetches.
+    """
+    runner = _Runner(source, config, now_ms, done)
+    for errand in plan(dues, config):
+        for _, results in itertools.groupby(runner.results(errand), lambda result: result.as_of):
+            yield list(results)
 
 
 def _keep(paths: Paths, results: list[Feedback | Waiting], done: Round) -> None:

@@ -69,15 +69,15 @@ def update_cv_model_weights(
     elif champion is None:
         raise InputError("Reweighting needs the model in use.", hint="Pass `champion`.")
     else:
-        turn = _Turn(paths, now_ms, champion, horizon, alpha)
+        turn = Turn(paths, now_ms, champion, horizon, alpha)
         proposal = turn.take(predictions, lines)
     records.write_document(paths.proposal(now_ms), proposal)
     return proposal
 
 
 @dataclass(frozen=True)
-class _Turn:
-    """One try at the rung `reweight`."""
+class Turn:
+    """One try at the rung `reweight`, with predictions and lines that somebody has read."""
 
     paths: Paths
     now_ms: int

@@ -179,10 +179,13 @@ def open_folder(folder: Path) -> ModelFolder:
     return ModelFolder(folder, manifest)
 
 
-def activate(paths: Paths, version: str, *, kind: Kind = "promote") -> None:
+def activate(
+    paths: Paths, version: str, *, kind: Kind = "promote", now_ms: int | None = None
+) -> None:
     """Make a version the current one: noted in the history first, then switched in one step.
 
-    Killed in between, the earlier version stays current and the note is known to be void.
+    Killed in between, the earlier version stays current and the note is known to be void. The
+    note says `now_ms`, or the time on this machine where it is left out.
 
     Raises:
         ConfigError: `current` names no version.
@@ -196,7 +199,7 @@ def activate(paths: Paths, version: str, *, kind: Kind = "promote") -> None:
     resolve(paths, version)
     was = _standing(paths)
     if was != version:
-        at = iso(time.time_ns() // 1_000_000)
+        at = iso(time.time_ns() // 1_000_000 if now_ms is None else now_ms)
         history.note(paths, History(at=at, kind=kind, was=was, to=version))
     records.write_text(paths.models / CURRENT, version + "\n")
 

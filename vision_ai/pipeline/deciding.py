@@ -7,7 +7,7 @@ from vision_ai.errors import VisionError
 from vision_ai.market.bybit import Bybit
 from vision_ai.pipeline import candles
 from vision_ai.pipeline.workspace import Report, Workspace
-from vision_ai.trader_decision import simulate_trader_decision_advanced
+from vision_ai.trader_decision import CvReading, simulate_trader_decision_advanced
 
 
 def decide(workspace: Workspace, symbol: str) -> Report:
@@ -23,17 +23,7 @@ def decide(workspace: Workspace, symbol: str) -> Report:
         fetched = candles.sync(workspace, exchange, [checked], now_ms)[checked]
     if isinstance(fetched, VisionError):
         raise fetched
-
-    def load(_: str, interval: Interval) -> Klines:
-        return fetched.resample(interval)
-
-    ctx: dict[str, Any] = simulate_trader_decision_advanced(
-        {"symbol": checked},
-        root=workspace.paths.root,
-        config=workspace.config.decision,
-        loader=load,
-        now_ms=now_ms,
-    )
+    ctx = weigh(workspace, fetched, now_ms)
     lines = [
         f"{checked}: {ctx['decision']}, score {ctx['final_score']:.2f}, grade {ctx['grade']}",
         *(f"  {name:<28}{part:+.3f}" for name, part in ctx["score_breakdown"].items()),
@@ -41,3 +31,31 @@ def decide(workspace: Workspace, symbol: str) -> Report:
         *(f"  {reason}" for reason in ctx["decision_reasons"]),
     ]
     return Report(ctx, lines)
+
+
+def weigh(
+    workspace: Workspace, klines: Klines, now_ms: int, *, cv: CvReading | None = None
+) -> dict[str, Any]:
+    """The decision engine's dict for one symbol's 15m candles at a time.
+
+    Args:
+        workspace: settings, and where predictions are.
+        klines: the newest candles; later than `now_ms` are not looked at.
+        now_ms: the clock, UTC milliseconds.
+        cv: the model's reading; looked up in the data root where left out.
+
+    Raises:
+        InputError: the candles cannot be used.
+    """
+
+    def load(_: str, interval: Interval) -> Klines:
+        return klines.resample(interval)
+
+    return simulate_trader_decision_advanced(
+        {"symbol": klines.symbol},
+        cv=cv,
+        root=workspace.paths.root,
+        config=workspace.config.decision,
+        loader=load,
+        now_ms=now_ms,
+    )

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from vision_ai import predict_cv_setup, records
 from vision_ai.config import Paths
 from vision_ai.domain import (
@@ -26,33 +24,28 @@ from vision_ai.domain import (
 from vision_ai.errors import (
     CorruptFileError,
     InputError,
-    KlinesError,
     StaleIndexError,
     VisionError,
 )
-from vision_ai.labels import rules
 from vision_ai.market.bybit import Bybit
-from vision_ai.pipeline import candles, show
+from vision_ai.pipeline import answering, candles, show
+from vision_ai.pipeline.answering import Windows
 from vision_ai.pipeline.reader import Reader, spans_of
 from vision_ai.pipeline.workspace import Report, Workspace, progress
 from vision_ai.pipeline.workspace import intervals as chosen
-from vision_ai.predict_cv_setup import UNNAMED, Answers, Chart, Provenance
+from vision_ai.predict_cv_setup import UNNAMED, Chart
 from vision_ai.records import Prediction
-
-LATE = 2
-"""Candles that an exchange may be late with before a market counts as halted."""
 
 TOGETHER = 16
 """Symbols that are drawn and read before their predictions are written."""
 
-Windows = dict[str, list[Klines]]
-
 
 @dataclass(frozen=True)
 class Found:
-    """The charts of several symbols, from one venue at one time."""
+    """The charts of several symbols, from one venue at one time by its clock."""
 
     venue: str
+    now_ms: int
     windows: Windows
     failed: dict[str, VisionError]
 
@@ -111,15 +104,18 @@ def scan(
     top: int | None = None,
     as_of: str | None = None,
     charts: bool = True,
+    reader: Reader | None = None,
 ) -> Report:
     """Predict many symbols; what cannot be read is named, the rest is kept.
+
+    Whoever scans again and again hands over the `reader`; it is opened where left out.
 
     Raises:
         SymbolError: a symbol is not valid.
         TransientError: the exchange cannot be asked at all.
     """
     checked = [parse_symbol(s) for s in symbols] if symbols else None
-    reader = Reader.open(workspace)
+    reader = reader or Reader.open(workspace)
     found = _find(workspace, checked, top, as_of, CHART_INTERVALS)
     drawn: dict[str, list[str]] = {}
     predictions: dict[str, Prediction] = {}
@@ -167,7 +163,7 @@ def predict_image(
     reader = Reader.open(workspace)
     spans = spans_of([name], [length], [shown.as_of_ms])
     answers = reader.answers(bars, spans, has_scale=meta is not None)
-    made_by = _provenance(reader, "image", source="image")
+    made_by = answering.provenance(reader, "image", _now_ms(), source="image")
     prediction = predict_cv_setup.assemble(
         name, [shown], answers, reader.index.rows, made_by, shown=workspace.config.predict.shown
     )
@@ -180,26 +176,6 @@ def predict_image(
             "the time is now and there are no outcome bands. Lossy pictures (JPEG) can mislead.",
         ]
     return Report(content, lines)
-
-
-def windows_of(klines: Klines, as_of_ms: int, intervals: Sequence[Interval]) -> list[Klines]:
-    """The newest chart of each interval that was complete at `as_of_ms`.
-
-    Raises:
-        KlinesError: too few candles, a gap, a market that stands still or has stopped.
-    """
-    windows = []
-    for interval in intervals:
-        window = klines.resample(interval).last_window(as_of_ms)
-        last_ms = int(window.close_ms[-1])
-        if as_of_ms - last_ms >= (1 + LATE) * interval.ms:
-            raise KlinesError(
-                f"{klines.symbol} {interval}: the newest candle closed at {iso(last_ms)}, expected "
-                f"one close to {iso(as_of_ms)}.",
-                hint="The market is halted or delisted, or the time asked for is not in the data.",
-            )
-        windows.append(window)
-    return windows
 
 
 def _find(
@@ -232,10 +208,10 @@ def _find(
         try:
             if isinstance(result, VisionError):
                 raise result
-            windows[symbol] = windows_of(result, as_of_ms, intervals)
+            windows[symbol] = answering.windows_of(result, as_of_ms, intervals)
         except VisionError as error:
             failed[symbol] = error
-    found = Found(venue, windows, failed)
+    found = Found(venue, now_ms, windows, failed)
     _refuse_nothing(found, windows)
     return found
 
@@ -256,7 +232,7 @@ def _parts(found: Found) -> Iterator[Found]:
     symbols = list(found.windows)
     for at in range(0, len(symbols), TOGETHER):
         windows = {symbol: found.windows[symbol] for symbol in symbols[at : at + TOGETHER]}
-        yield Found(found.venue, windows, found.failed)
+        yield Found(found.venue, found.now_ms, windows, found.failed)
 
 
 def _draw_all(workspace: Workspace, found: Found) -> dict[str, list[str]]:
@@ -295,41 +271,19 @@ def _draw(workspace: Workspace, window: Klines) -> Path:
 def _predict_all(
     workspace: Workspace, reader: Reader, found: Found, drawn: dict[str, list[str]]
 ) -> dict[str, Prediction]:
-    every = [window for made in found.windows.values() for window in made]
-    if not every:
-        return {}
-    spans = spans_of(
-        [w.symbol for w in every], [w.interval for w in every], [int(w.close_ms[-1]) for w in every]
-    )
-    answers = reader.answers(np.stack([w.bars for w in every]), spans)
-    made_by = _provenance(reader, found.venue)
-    predictions, at = {}, 0
-    for symbol, windows in found.windows.items():
-        rows = np.arange(at, at + len(windows))
-        at += len(windows)
-        paths: list[str | None] = [*drawn.get(symbol, [None] * len(windows))]
-        charts = [Chart.of(window, path) for window, path in zip(windows, paths, strict=True)]
+    made_by = answering.provenance(reader, found.venue, found.now_ms)
+    predictions = {}
+    for asked in answering.ask(reader, found.windows, drawn):
         try:
-            predictions[symbol] = _keep(
-                workspace, symbol, charts, answers.take(rows), reader, made_by
-            )
+            prediction = asked.prediction(reader, made_by, shown=workspace.config.predict.shown)
+            predictions[asked.symbol] = _keep(workspace, prediction)
         except (CorruptFileError, StaleIndexError) as error:  # the file of one symbol
-            found.failed[symbol] = error
+            found.failed[asked.symbol] = error
     return predictions
 
 
-def _keep(
-    workspace: Workspace,
-    symbol: str,
-    charts: list[Chart],
-    answers: Answers,
-    reader: Reader,
-    made_by: Provenance,
-) -> Prediction:
-    prediction = predict_cv_setup.assemble(
-        symbol, charts, answers, reader.index.rows, made_by, shown=workspace.config.predict.shown
-    )
-    path = workspace.paths.prediction(symbol, parse_time(prediction.as_of))
+def _keep(workspace: Workspace, prediction: Prediction) -> Prediction:
+    path = workspace.paths.prediction(prediction.symbol, parse_time(prediction.as_of))
     if path.exists():
         repair = f"Move {path} away and run the same command again."
         kept = records.read_document(path, Prediction, repair=repair)
@@ -351,18 +305,6 @@ def _refuse_other_candles(kept: Prediction, new: Prediction, path: Path, repair:
 
 def _chart_path(paths: Paths, window: Klines) -> Path:
     return paths.chart(window.symbol, window.interval, int(window.close_ms[-1]))
-
-
-def _provenance(reader: Reader, venue: str, *, source: str = "klines") -> Provenance:
-    return Provenance(
-        model_version=reader.model.version,
-        index_version=reader.index.version,
-        style_hash=reader.model.manifest.style,
-        rules_version=rules.RULES_VERSION,
-        created_ms=_now_ms(),
-        venue=venue,
-        source="image" if source == "image" else "klines",
-    )
 
 
 def _now_ms() -> int:

@@ -45,7 +45,7 @@ def champion(workspace: Workspace, now_ms: int) -> Champion:
         version=model.version,
         exemplars=frozenset(_places(reader.exemplars(model))),
         publish=maker.publish,
-        promote=lambda version: registry.activate(workspace.paths, version),
+        promote=lambda version: registry.activate(workspace.paths, version, now_ms=now_ms),
         was_cut_short=lambda version: lineage.was_cut_short(workspace.paths, version),
     )
 

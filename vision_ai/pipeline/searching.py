@@ -32,7 +32,7 @@ from vision_ai.market import files
 from vision_ai.market.bybit import Bybit
 from vision_ai.model import registry
 from vision_ai.model.embed import Embedder
-from vision_ai.pipeline import candles, reading
+from vision_ai.pipeline import answering, candles
 from vision_ai.pipeline import reader as readers
 from vision_ai.pipeline.originals import Originals
 from vision_ai.pipeline.workspace import Report, Workspace
@@ -155,7 +155,7 @@ def _like(workspace: Workspace, embedder: Embedder, wanted: Wanted) -> _Query:
         fetched = candles.sync(workspace, exchange, [symbol], now_ms)[symbol]
     if isinstance(fetched, VisionError):
         raise fetched
-    window = reading.windows_of(fetched, now_ms, [interval])[0]
+    window = answering.windows_of(fetched, now_ms, [interval])[0]
     as_of_ms = int(window.close_ms[-1])
     spans = Spans.at([symbol], [interval.value], [as_of_ms])
     vector = embedder.images(raster.render(window.bars[None]))

@@ -8,7 +8,12 @@ verdict.py     the score and its reasons
 """
 
 from vision_ai.trader_decision.context import Loader
-from vision_ai.trader_decision.prediction import CvReading, find_cv_prediction, load_cv_prediction
+from vision_ai.trader_decision.prediction import (
+    CvReading,
+    find_cv_prediction,
+    load_cv_prediction,
+    usable,
+)
 from vision_ai.trader_decision.rules import CV_RULES, GRADES, WEIGHTS
 from vision_ai.trader_decision.verdict import simulate_trader_decision_advanced
 
@@ -21,4 +26,5 @@ __all__ = [
     "find_cv_prediction",
     "load_cv_prediction",
     "simulate_trader_decision_advanced",
+    "usable",
 ]

@@ -79,7 +79,7 @@ def find_cv_prediction(
         return CvReading(None, f"the prediction is damaged: {error.message}")
     if f"{prediction.symbol}_{stamp(parse_time(prediction.as_of))}" != path.stem:
         return CvReading(None, f"the prediction is damaged: {path.name} is of {prediction.symbol}")
-    return _usable(prediction, config or DecisionConfig(), now)
+    return usable(prediction, config or DecisionConfig(), now)
 
 
 def wall_ms() -> int:
@@ -94,7 +94,8 @@ def _newest(paths: Paths, symbol: str, now_ms: int) -> Path | None:
     return max(past, default=None, key=lambda path: path.stem)
 
 
-def _usable(prediction: Prediction, config: DecisionConfig, now_ms: int) -> CvReading:
+def usable(prediction: Prediction, config: DecisionConfig, now_ms: int) -> CvReading:
+    """A prediction as it may be used at `now_ms`: not if it is stale or abstained."""
     age_h = (now_ms - parse_time(prediction.as_of)) / _H_MS
     if age_h > config.stale_after_h:
         text = f"the prediction of {prediction.as_of} is stale: {age_h:.1f} h old at {iso(now_ms)}"

@@ -1,0 +1,60 @@
+"""Decisions on disk, appended: `data/vision_ai/decisions/{SYMBOL}_{YYYYMMDD}.jsonl`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from vision_ai import records
+from vision_ai.config import Paths
+from vision_ai.domain import iso, parse_time
+from vision_ai.records import BadLine, Finite, IsoTime, LogLine, SymbolText
+
+
+class Decision(LogLine):
+    """What was decided of one symbol at one time, and why."""
+
+    v: Literal[1] = 1
+    symbol: SymbolText
+    decided_at: IsoTime
+    decision: Literal["join", "consider", "avoid"]
+    final_score: Finite
+    grade: str
+    confidence: Finite
+    score_breakdown: dict[str, Finite]
+    decision_reasons: list[str]
+
+    @classmethod
+    def of(cls, ctx: Mapping[str, Any], now_ms: int) -> "Decision":
+        """The line of a dict that `simulate_trader_decision_advanced` has returned."""
+        names = cls.model_fields.keys() & ctx.keys()
+        return cls(decided_at=iso(now_ms), **{name: ctx[name] for name in names})
+
+
+def append(paths: Paths, decision: Decision) -> bool:
+    """Write a decision down; False if one of that symbol and time stands already.
+
+    Raises:
+        StorageError: nothing was written.
+    """
+    path = paths.decisions_of(decision.symbol, parse_time(decision.decided_at))
+    return bool(records.append_once(path, [decision], _key))
+
+
+def read(paths: Paths) -> tuple[list[Decision], list[BadLine]]:
+    """Intact decisions of all logs by file name, and the lines that are not counted."""
+    decisions: list[Decision] = []
+    bad: list[BadLine] = []
+    for path in sorted(paths.decisions.glob("*.jsonl")):
+        good, worse = read_log(path)
+        decisions += good
+        bad += worse
+    return decisions, bad
+
+
+def read_log(path: Path) -> tuple[list[Decision], list[BadLine]]:
+    """Intact decisions of one log, and the lines that are not counted."""
+    return records.read_sealed(path, Decision, _key)
+
+
+def _key(decision: Decision) -> tuple[str, str]:
+    return decision.symbol, decision.decided_at

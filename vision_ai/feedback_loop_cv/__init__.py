@@ -11,10 +11,11 @@ weights.py  what the outcomes would change in the model
 gate.py     whether a challenger may replace the champion
 attempts.py every time the gate was asked
 challenge.py a challenger made of earlier outcomes, judged on later ones
-update.py   the two rungs: written down, or made into a version that proved better
+tuning.py   three stretches of resolved charts: to train on, to choose a mix on, to judge on
+update.py   the three rungs: written down, or made into a version that proved better
 """
 
-from vision_ai.feedback_loop_cv.attempts import Attempt, Part
+from vision_ai.feedback_loop_cv.attempts import RUNGS, Attempt, Part, Rung
 from vision_ai.feedback_loop_cv.challenge import Challenge, Fold, challenge, days_needed, fold
 from vision_ai.feedback_loop_cv.due import Due, Errand, Span, Waiting, key, pending, plan
 from vision_ai.feedback_loop_cv.figures import Filters, Review, review, wilson
@@ -31,11 +32,11 @@ from vision_ai.feedback_loop_cv.journal import (
 from vision_ai.feedback_loop_cv.loop import Round, Source, run, settle
 from vision_ai.feedback_loop_cv.outcome import give_up, resolve
 from vision_ai.feedback_loop_cv.report import markdown, write
+from vision_ai.feedback_loop_cv.tuning import Stages, Tune, Tuned, quadratic, stages
 from vision_ai.feedback_loop_cv.update import Champion, Turn, update_cv_model_weights
 from vision_ai.feedback_loop_cv.weights import (
     Place,
     Proposal,
-    Rung,
     exemplar_weights,
     outcome_shares,
     propose,
@@ -44,6 +45,7 @@ from vision_ai.feedback_loop_cv.weights import (
 )
 
 __all__ = [
+    "RUNGS",
     "Attempt",
     "Challenge",
     "Champion",
@@ -60,7 +62,10 @@ __all__ = [
     "Rung",
     "Source",
     "Span",
+    "Stages",
     "Trial",
+    "Tune",
+    "Tuned",
     "Turn",
     "Waiting",
     "append",
@@ -78,6 +83,7 @@ __all__ = [
     "pending",
     "plan",
     "propose",
+    "quadratic",
     "read_log",
     "read_logs",
     "read_prediction",
@@ -89,6 +95,7 @@ __all__ = [
     "settle",
     "sign_test",
     "spend",
+    "stages",
     "track_stretch",
     "update_cv_model_weights",
     "wager",

@@ -5,7 +5,7 @@ fold that was judged on is judged on again.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -14,7 +14,12 @@ from vision_ai.config import Paths
 from vision_ai.domain import Horizon
 from vision_ai.records import Finite, IsoTime, LogLine, Probability, Record
 
-PartName = Literal["exemplars", "bands 2h", "bands 6h"]
+PartName = Literal["exemplars", "bands 2h", "bands 6h", "readings"]
+
+Rung = Literal["log-only", "reweight", "finetune"]
+"""How far an update goes: written down only, or made into a version if the gate says better."""
+
+RUNGS: tuple[Rung, ...] = get_args(Rung)
 
 
 class Part(Record):
@@ -36,6 +41,7 @@ class Attempt(LogLine):
 
     v: Literal[1] = 1
     number: int = Field(ge=1, description="over all champions: each spends less")
+    rung: Rung = "reweight"
     made_at: IsoTime
     champion: str
     horizon: Horizon

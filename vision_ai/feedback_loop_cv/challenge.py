@@ -105,13 +105,13 @@ def fold(
     return Fold(champion, learned, judging, until_ms, now_ms)
 
 
-def days_needed(number: int, *, alpha: float = ALPHA) -> int:
+def days_needed(number: int, *, alpha: float = ALPHA, parts: int = len(_PARTS)) -> int:
     """Days that attempt `number` waits for: twice what an unbroken run of wins would take.
 
-    >>> days_needed(1), days_needed(10)
-    (14, 28)
+    >>> days_needed(1), days_needed(10), days_needed(10, parts=1)
+    (14, 28, 24)
     """
-    return max(ENOUGH_DAYS, 2 * math.ceil(-math.log2(spend(alpha, number) / len(_PARTS))))
+    return max(ENOUGH_DAYS, 2 * math.ceil(-math.log2(spend(alpha, number) / parts)))
 
 
 def challenge(

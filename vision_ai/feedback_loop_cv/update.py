@@ -7,10 +7,18 @@ from vision_ai import records
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon
 from vision_ai.errors import InputError
-from vision_ai.feedback_loop_cv import attempts, journal
-from vision_ai.feedback_loop_cv.attempts import Attempt
-from vision_ai.feedback_loop_cv.challenge import ALPHA, Challenge, challenge, days_needed, fold
-from vision_ai.feedback_loop_cv.weights import Place, Proposal, Rung, propose
+from vision_ai.feedback_loop_cv import attempts, journal, tuning
+from vision_ai.feedback_loop_cv.attempts import Attempt, Rung
+from vision_ai.feedback_loop_cv.challenge import (
+    ALPHA,
+    Challenge,
+    Fold,
+    challenge,
+    days_needed,
+    fold,
+)
+from vision_ai.feedback_loop_cv.tuning import Stages, Tune, stages
+from vision_ai.feedback_loop_cv.weights import Place, Proposal, propose
 from vision_ai.records import Feedback, Prediction
 
 
@@ -25,6 +33,7 @@ class Champion:
             with the same changes gives the same version.
         promote: brings a version into use.
         was_cut_short: whether a version that passed never came into use.
+        tune: trains a challenger from its weights; needed on the rung `finetune`.
     """
 
     version: str
@@ -32,6 +41,7 @@ class Champion:
     publish: Callable[[Challenge], str]
     promote: Callable[[str], None]
     was_cut_short: Callable[[str], bool]
+    tune: Tune | None = None
 
 
 def update_cv_model_weights(
@@ -47,8 +57,10 @@ def update_cv_model_weights(
 
     On the rung `log-only` no model, index or calibration is touched. On `reweight` the earlier
     outcomes make a challenger, the later ones judge it, and what proves better becomes a version
-    that replaces the champion. A process killed at any instant leaves the champion in place or
-    the whole new version; the next call finishes a promotion that was cut short.
+    that replaces the champion. On `finetune` the challenger is a model: trained from the
+    champion's weights on the earliest resolved charts, mixed with them as the next ones say, and
+    judged on the latest. A process killed at any instant leaves the champion in place or the
+    whole new version; the next call finishes a promotion that was cut short.
 
     Args:
         paths: where predictions, logs and models are, and where the proposal goes.
@@ -59,7 +71,7 @@ def update_cv_model_weights(
         alpha: chance of ever promoting one that is no better, over all attempts.
 
     Raises:
-        InputError: `reweight` without a champion.
+        InputError: a rung that needs a champion has none, or one that cannot be trained.
         StorageError: something could not be written; the champion stands.
     """
     lines, _ = journal.read_logs(paths)
@@ -67,9 +79,9 @@ def update_cv_model_weights(
     if rung == "log-only":
         proposal = propose(predictions, lines, now_ms, horizon=horizon)
     elif champion is None:
-        raise InputError("Reweighting needs the model in use.", hint="Pass `champion`.")
+        raise InputError(f"The rung {rung} needs the model in use.", hint="Pass `champion`.")
     else:
-        turn = Turn(paths, now_ms, champion, horizon, alpha)
+        turn = Turn(paths, now_ms, champion, horizon, alpha, rung)
         proposal = turn.take(predictions, lines)
     records.write_document(paths.proposal(now_ms), proposal)
     return proposal
@@ -77,41 +89,32 @@ def update_cv_model_weights(
 
 @dataclass(frozen=True)
 class Turn:
-    """One try at the rung `reweight`, with predictions and lines that somebody has read."""
+    """One try at a rung that may change the model, with lines that somebody has read."""
 
     paths: Paths
     now_ms: int
     champion: Champion
     horizon: Horizon
     alpha: float
+    rung: Rung = "reweight"
 
     def take(self, predictions: list[Prediction], lines: list[Feedback]) -> Proposal:
         """Finish what was cut short, wait for more days, or make an attempt."""
         earlier = attempts.read(self.paths)
+        proposal = propose(predictions, lines, self.now_ms, horizon=self.horizon)
         unfinished = self._unfinished(earlier)
         if unfinished is not None and unfinished.version:
             self.champion.promote(unfinished.version)
             said = f"Model {unfinished.version} is in use: its promotion was cut short earlier."
-            return self._proposal(predictions, lines, said, unfinished)
+            return self._with(proposal, said, unfinished)
         number = max((attempt.number for attempt in earlier), default=0) + 1
-        parted = fold(lines, self.champion.version, earlier, self.now_ms)
-        needed = days_needed(number, alpha=self.alpha)
-        days = parted.days if parted else 0
-        if parted is None or days < needed:
-            said = (
-                f"Model {self.champion.version} stays: {days} days of its own outcomes to judge "
-                f"on, {needed} are needed. Nothing was attempted."
-            )
-            return self._proposal(predictions, lines, said)
-        tried = challenge(
-            predictions,
-            parted,
-            self.champion.exemplars,
-            number=number,
-            horizon=self.horizon,
-            alpha=self.alpha,
-        )
-        return self._conclude(tried)
+        own = [attempt for attempt in earlier if attempt.rung == self.rung]
+        if self.rung == "finetune":
+            return self._tune(proposal, lines, own, number)
+        return self._reweigh(proposal, predictions, fold(lines, *self._whose(own)), number)
+
+    def _whose(self, earlier: list[Attempt]) -> tuple[str, list[Attempt], int]:
+        return self.champion.version, earlier, self.now_ms
 
     def _unfinished(self, earlier: list[Attempt]) -> Attempt | None:
         for attempt in reversed(earlier):
@@ -120,11 +123,52 @@ class Turn:
                 return attempt if cut else None
         return None
 
-    def _conclude(self, tried: Challenge) -> Proposal:
-        attempt = tried.attempt
+    def _reweigh(
+        self, proposal: Proposal, predictions: list[Prediction], parted: Fold | None, number: int
+    ) -> Proposal:
+        needed = days_needed(number, alpha=self.alpha)
+        if parted is None or parted.days < needed:
+            return self._with(proposal, self._waiting(parted, needed))
+        tried = challenge(
+            predictions,
+            parted,
+            self.champion.exemplars,
+            number=number,
+            horizon=self.horizon,
+            alpha=self.alpha,
+        )
+        concluded = self._conclude(tried.attempt, lambda _: self.champion.publish(tried))
+        return self._with(tried.proposal, *concluded)
+
+    def _tune(
+        self, proposal: Proposal, lines: list[Feedback], earlier: list[Attempt], number: int
+    ) -> Proposal:
+        if self.champion.tune is None:
+            raise InputError("This champion cannot be trained.", hint="Pass `champion.tune`.")
+        parted = stages(lines, *self._whose(earlier), number=number)
+        needed = days_needed(number, alpha=self.alpha, parts=1)
+        if parted is None or parted.days < needed:
+            return self._with(proposal, self._waiting(parted, needed))
+        tuned = self.champion.tune(parted)
+        if isinstance(tuned, str):
+            return self._with(proposal, self._stays(tuned))
+        if not tuned.mix:
+            why = "no mix with the trained weights read the charts that choose any better."
+            return self._with(proposal, self._stays(why))
+        verdict = tuning.attempt(tuned, parted, alpha=self.alpha)
+        return self._with(proposal, *self._conclude(verdict, tuned.publish))
+
+    def _waiting(self, parted: Fold | Stages | None, needed: int) -> str:
+        days = parted.days if parted else 0
+        return self._stays(f"{days} days of its own outcomes to judge on, {needed} are needed.")
+
+    def _stays(self, why: str) -> str:
+        return f"Model {self.champion.version} stays: {why} Nothing was attempted."
+
+    def _conclude(self, attempt: Attempt, publish: Callable[[Attempt], str]) -> tuple[str, Attempt]:
+        """Publish what passed, note the attempt, and only then bring the version into use."""
         if attempt.promote:
-            version = self.champion.publish(tried)
-            attempt = attempt.model_copy(update={"version": version})
+            attempt = attempt.model_copy(update={"version": publish(attempt)})
         if not attempts.append(self.paths, attempt):
             said = "Another run made this attempt meanwhile; nothing was changed here."
         elif attempt.version:
@@ -133,16 +177,8 @@ class Turn:
             said = f"Model {attempt.version} is in use: better on the later fold ({parts})."
         else:
             said = f"Model {self.champion.version} stays: nothing proved better."
-        changes = {"rung": "reweight", "attempt": attempt, "outcome": said}
-        return tried.proposal.model_copy(update=changes)
+        return said, attempt
 
-    def _proposal(
-        self,
-        predictions: list[Prediction],
-        lines: list[Feedback],
-        said: str,
-        attempt: Attempt | None = None,
-    ) -> Proposal:
-        proposal = propose(predictions, lines, self.now_ms, horizon=self.horizon)
-        changes = {"rung": "reweight", "attempt": attempt, "outcome": said}
+    def _with(self, proposal: Proposal, said: str, attempt: Attempt | None = None) -> Proposal:
+        changes = {"rung": self.rung, "attempt": attempt, "outcome": said}
         return proposal.model_copy(update=changes)

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from vision_ai.domain import HORIZONS, Horizon, Interval, iso, parse_time
-from vision_ai.feedback_loop_cv.attempts import Attempt
+from vision_ai.feedback_loop_cv.attempts import Attempt, Rung
 from vision_ai.feedback_loop_cv.due import Key, key
 from vision_ai.feedback_loop_cv.figures import BINS, bin_of
 from vision_ai.records import Feedback, Finite, IsoTime, Prediction, Probability, Record, SymbolText
@@ -27,9 +27,6 @@ BOUNDS = (0.5, 2.0)
 GAIN = 0.05
 """Step of the band tracker: after a drift that doubles moves it needs some tens of outcomes."""
 
-
-Rung = Literal["log-only", "reweight"]
-"""How far an update goes: written down only, or made into a version if the gate says better."""
 
 Place = tuple[str, Interval, str]
 """Which exemplar: symbol, interval, and the time that its chart was complete."""

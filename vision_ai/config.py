@@ -187,11 +187,21 @@ class Paths:
 
     def proposal(self, now_ms: int) -> Path:
         """What the feedback would change in the model, as computed at `now_ms`."""
-        return self.root / "vision_ai" / "proposals" / f"{stamp(now_ms)}.json"
+        return self.proposals / f"{stamp(now_ms)}.json"
+
+    @property
+    def proposals(self) -> Path:
+        """What the feedback would change, a file an update."""
+        return self.root / "vision_ai" / "proposals"
 
     def decisions_of(self, symbol: str, now_ms: int) -> Path:
         """The decisions of one symbol on the UTC day of `now_ms`."""
         return self.decisions / f"{symbol}_{stamp(now_ms)[:8]}.jsonl"
+
+    @property
+    def peers(self) -> Path:
+        """Networks that evaluation trains to compare the model with."""
+        return self.root / "vision_ai" / "peers"
 
     @property
     def decisions(self) -> Path:

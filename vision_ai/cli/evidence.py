@@ -1,4 +1,4 @@
-"""Commands that show what answers are worth and where they come from: evaluate, search."""
+"""Commands that show what answers are worth and where they come from."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the tree."""
     app.command()(evaluate)
     app.command()(search)
+    app.command()(rehearse)
 
 
 def evaluate(
@@ -91,4 +92,53 @@ def search(
         words=words, like=like, symbol=symbol, interval=interval, k=k, sheet=sheet, klines=klines
     )
     found = searching.search(Workspace.open(), wanted)
+    emit(found.payload(), found.text(), as_json=as_json)
+
+
+def rehearse(
+    klines: KlinesOption,
+    *,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="ISO", help="First hour; the last days when left out."),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="How many.")] = 7,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Data root of its own; `rehearsal` under the real one."),
+    ] = None,
+    update_every: Annotated[
+        int, typer.Option(min=0, metavar="HOURS", help="Ask the gate that often; 0 never asks.")
+    ] = 24,
+    rung: Annotated[str, typer.Option(help="How far an update may go.")] = "reweight",
+    charts: Annotated[bool, typer.Option(help="Draw the pictures too.")] = True,
+    fault_rate: Annotated[
+        float, typer.Option("--faults", min=0, max=0.5, help="Share of replies that go wrong.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Which replies go wrong.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Work past days hour by hour as a desk would: scan, feedback, update, decide.
+
+    A replay server on this machine plays the exchange and is the only clock, so a second run
+    writes the same bytes. One that was stopped goes on where it was; nothing outside its own
+    folder is touched.
+
+    Example: `vision-ai rehearse --klines candles/ --start 2025-06-16T00:00:00Z --days 7`
+    """
+    from vision_ai.pipeline import rehearsing
+    from vision_ai.pipeline.workspace import Workspace
+
+    wanted = rehearsing.Wanted(
+        klines=klines,
+        out=out,
+        start=start,
+        days=days,
+        learn_every_h=update_every,
+        rung=rung,
+        charts=charts,
+        fault_rate=fault_rate,
+        seed=seed,
+    )
+    found = rehearsing.rehearse(Workspace.open(), wanted)
     emit(found.payload(), found.text(), as_json=as_json)

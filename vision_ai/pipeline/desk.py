@@ -1,0 +1,86 @@
+"""An hour at the desk: read every chart, look back, learn, decide.
+
+The rehearsal does it over a socket and onto disk, the backtest in memory; the order, the clock and
+the days of learning are these.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vision_ai.domain import iso
+from vision_ai.errors import InputError
+
+H_MS = 3_600_000
+
+DAY_H = 24
+
+
+class Desk(Protocol):
+    """Whoever does the work of an hour. Nothing later than `now_ms` may be looked at."""
+
+    def scan(self, now_ms: int) -> Sequence[str]:
+        """Predict every symbol that can be read; returns those, sorted."""
+        ...
+
+    def look_back(self, now_ms: int) -> None:
+        """Settle every horizon that is over."""
+        ...
+
+    def learn(self, now_ms: int) -> None:
+        """Ask the gate whether the outcomes change the model."""
+        ...
+
+    def decide(self, symbol: str, now_ms: int) -> None:
+        """Join, consider or avoid."""
+        ...
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """Which hours are worked, and at which of them the desk learns.
+
+    Attributes:
+        first_ms: the first hour, UTC milliseconds on the hour.
+        hours: how many.
+        learn_every_h: hours of the UTC calendar between two asks of the gate, such as 24 for
+            midnight; 0 never asks.
+
+    Raises:
+        InputError: the start is not on the hour, or a number is out of range.
+    """
+
+    first_ms: int
+    hours: int
+    learn_every_h: int = DAY_H
+
+    def __post_init__(self) -> None:
+        if self.first_ms % H_MS:
+            raise InputError(
+                f"The desk works on the hour: expected a start such as 2025-06-16T00:00:00Z, "
+                f"was {iso(self.first_ms)}.",
+                hint="Leave out minutes and seconds.",
+            )
+        if self.hours < 1 or self.learn_every_h < 0:
+            raise InputError(
+                f"Expected at least one hour and no negative pause, was {self.hours} and "
+                f"{self.learn_every_h}."
+            )
+
+    def at(self, number: int) -> int:
+        """The clock in the hour of that number, from 0."""
+        return self.first_ms + number * H_MS
+
+    def learns(self, now_ms: int) -> bool:
+        """Whether the gate is asked in that hour."""
+        return self.learn_every_h > 0 and now_ms // H_MS % self.learn_every_h == 0
+
+
+def work(desk: Desk, timetable: Timetable, now_ms: int) -> None:
+    """Do one hour's work; doing it again must add nothing."""
+    symbols = desk.scan(now_ms)
+    desk.look_back(now_ms)
+    if timetable.learns(now_ms):
+        desk.learn(now_ms)
+    for symbol in symbols:
+        desk.decide(symbol, now_ms)

@@ -603,6 +603,26 @@ class Embeddings:
 
 
 @dataclass(frozen=True, eq=False)
+class Labelled:
+    """Charts of an index that people labelled: whose label each is, and since when.
+
+    Attributes:
+        at: int64 (n,), rows of the index.
+        rows: those rows, with people's labels.
+        who: str (n,), who gave the label.
+        said_ms: int64 (n,), when.
+    """
+
+    at: NDArray[np.int64]
+    rows: Embeddings
+    who: NDArray[np.str_]
+    said_ms: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+@dataclass(frozen=True, eq=False)
 class Neighbors:
     """Look-alikes of q queries, best first, padded with row -1.
 

@@ -10,19 +10,21 @@ the same neighbours on every machine.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from vision_ai.domain import Bools, Embeddings, Ints, Neighbors, iso
 from vision_ai.errors import CorruptFileError, EmptyIndexError, StaleIndexError
-from vision_ai.retrieval import store, table
+from vision_ai.retrieval import store, table, words
 from vision_ai.retrieval.purge import Evaluation, Live, Purge, Spans
 from vision_ai.retrieval.store import REPAIR, Manifest
+from vision_ai.retrieval.words import Word, WordList
 
 Vectors = NDArray[np.float32]
 
@@ -73,14 +75,18 @@ class Index:
 
     Attributes:
         rows: what is known of each chart; `Neighbors.rows` point into it.
-        version: hash of the rows: the same rows give the same version.
+        said: which of them people labelled.
+        labelled: those charts; None where there are none.
+        version: hash of the rows and words: the same ones give the same version.
     """
 
-    def __init__(self, rows: Embeddings) -> None:
+    def __init__(self, rows: Embeddings, said: Sequence[Word] = ()) -> None:
         if len(rows) == 0:
             raise EmptyIndexError("An index of no charts cannot answer.", hint=REPAIR)
         self.rows = rows
-        self.version = fingerprint(rows)
+        self.said = tuple(said)
+        self.labelled = words.find(said, rows, repair=REPAIR) if said else None
+        self.version = fingerprint(rows, said)
         self._spans = Spans.of(rows)
         self._shelves: dict[str, _Shelf] = {}
 
@@ -113,6 +119,19 @@ class Index:
                 rows, similarity = shelf.rank(vectors[chunk], admitted, k)
                 found.rows[chunk], found.similarity[chunk] = rows, similarity
         return found
+
+    def heard(
+        self, vectors: Vectors, queries: Spans, *, purge: Purge, k: int
+    ) -> tuple[Neighbors, Bools] | None:
+        """The k nearest charts that people labelled, see `words.near`; None where there are none.
+
+        Raises:
+            StaleIndexError: the vectors are not of the index's dimension.
+        """
+        if self.labelled is None:
+            return None
+        vectors = self._check(vectors, queries)
+        return words.near(self.labelled, vectors, queries, purge=purge, k=k, step=STEP)
 
     def _shelf(self, interval: str) -> "_Shelf":
         if interval not in self._shelves:
@@ -245,8 +264,8 @@ class _Shelf:
         return kept
 
 
-def fingerprint(rows: Embeddings) -> str:
-    """Sixteen hex digits over everything that the rows hold: the version of their index."""
+def fingerprint(rows: Embeddings, said: Sequence[Word] = ()) -> str:
+    """Sixteen hex digits over everything that rows and words hold: the version of their index."""
     h = hashlib.sha256("|".join((rows.model, rows.style, rows.rules, rows.data)).encode())
     outcomes = rows.outcomes
     for column in (rows.vectors, rows.last_ms, rows.reading, rows.phase, rows.weight):
@@ -255,19 +274,33 @@ def fingerprint(rows: Embeddings) -> str:
         h.update(np.ascontiguousarray(column, np.float64).tobytes())
     h.update(np.ascontiguousarray(outcomes.complete_ms).tobytes())
     h.update("|".join([*rows.symbol.tolist(), *rows.interval.tolist()]).encode())
+    for word in said:
+        h.update(word.model_dump_json().encode())
     return h.hexdigest()[:16]
 
 
-def build(root: Path, rows: Embeddings, *, now_ms: int, in_use: bool = True) -> Index:
+def build(
+    root: Path,
+    rows: Embeddings,
+    *,
+    now_ms: int,
+    said: Sequence[Word] = (),
+    in_use: bool = True,
+) -> Index:
     """Write an index of the rows under `root` and make it current; the same rows add nothing.
 
-    With `in_use` off it stands beside the current one, for a model that is not in use yet.
+    Args:
+        root: where indexes are kept.
+        rows: the charts.
+        now_ms: when it is made.
+        said: which of them people labelled.
+        in_use: off, it stands beside the current one, for a model that is not in use yet.
 
     Raises:
         EmptyIndexError: there are no rows.
         StorageError: the disk is full or the folder may not be written.
     """
-    index = Index(rows)
+    index = Index(rows, said)
     manifest = Manifest(
         version=index.version,
         model=rows.model,
@@ -280,6 +313,8 @@ def build(root: Path, rows: Embeddings, *, now_ms: int, in_use: bool = True) -> 
         created_at=iso(now_ms),
     )
     files = {"index.faiss": _serialize(rows.vectors), "rows.parquet": table.pack(rows)}
+    if said:
+        files["words.json"] = WordList(words=list(said)).model_dump_json(indent=2).encode()
     store.publish(root, manifest, files, in_use=in_use)
     return index
 
@@ -313,7 +348,7 @@ def load(
         rows = table.unpack(files["rows.parquet"], vectors, made_by, repair=REPAIR)
     except KeyError as error:
         raise CorruptFileError(f"The manifest in {root} lacks {error}.", hint=REPAIR) from error
-    index = Index(rows)
+    index = Index(rows, _words(root, files.get("words.json")))
     if index.version != manifest.version:
         raise CorruptFileError(
             f"Index {manifest.version} in {root} holds the rows of {index.version}.", hint=REPAIR
@@ -327,7 +362,8 @@ def add(root: Path, rows: Embeddings, *, now_ms: int) -> Index:
     Raises:
         StaleIndexError: another model, style or rule book made the rows.
     """
-    return build(root, merge(load(root).rows, rows), now_ms=now_ms)
+    old = load(root)
+    return build(root, merge(old.rows, rows), now_ms=now_ms, said=old.said)
 
 
 def merge(old: Embeddings, new: Embeddings) -> Embeddings:
@@ -337,6 +373,15 @@ def merge(old: Embeddings, new: Embeddings) -> Embeddings:
         StaleIndexError: another model, style or rule book made `new`.
     """
     return table.merge(old, new, StaleIndexError)
+
+
+def _words(root: Path, payload: bytes | None) -> Sequence[Word]:
+    if payload is None:
+        return ()
+    try:
+        return WordList.model_validate_json(payload).words
+    except ValidationError as error:
+        raise CorruptFileError(f"words.json in {root} is damaged.", hint=REPAIR) from error
 
 
 def _check_maker(facet: str, was: str, expected: str | None) -> None:
@@ -414,6 +459,7 @@ __all__ = [
     "Live",
     "Purge",
     "Spans",
+    "Word",
     "add",
     "build",
     "fingerprint",

@@ -15,78 +15,23 @@ same inputs give the same prediction at any later time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal
 
-import numpy as np
-
-from vision_ai.domain import (
-    CLOSE,
-    HORIZONS,
-    PHASES,
-    READINGS,
-    Bools,
-    Embeddings,
-    Floats,
-    Horizon,
-    Interval,
-    Ints,
-    Klines,
-    Setup,
-    iso,
-)
+from vision_ai.domain import Embeddings, Setup, iso
 from vision_ai.errors import KlinesError, StaleIndexError
 from vision_ai.forecast import calibration as calibrations
-from vision_ai.forecast import votes
-from vision_ai.forecast.bands import Bands
-from vision_ai.forecast.calibration import Beliefs, Calibration
+from vision_ai.forecast import writing
+from vision_ai.forecast.answers import Answers, read
+from vision_ai.forecast.calibration import Calibration
 from vision_ai.forecast.fitting import fit
+from vision_ai.forecast.people import Testimony
 from vision_ai.forecast.schema import prediction_schema
 from vision_ai.forecast.votes import Evidence, Prototypes, gather, prototypes
-from vision_ai.records import Band, IntervalReading, NeighborRecord, Prediction
+from vision_ai.forecast.writing import Chart
+from vision_ai.records import IntervalReading, Prediction
 
 UNNAMED = "UNKNOWN"
 """The symbol of a picture that does not say whose chart it is."""
-
-_DIGITS = 6
-_NONE = next(code for code, reading in enumerate(READINGS) if reading.setup is Setup.NONE)
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One chart of one symbol, as the prediction names it.
-
-    Attributes:
-        interval: candle length.
-        first_ms: open of the first candle.
-        last_ms: open of the last candle.
-        last_close: its close; None where it was read off a bare picture.
-        klines_hash: hash of the candles, or of the picture.
-        path: PNG, relative to the data root; None if none was drawn.
-    """
-
-    interval: Interval
-    first_ms: int
-    last_ms: int
-    last_close: float | None
-    klines_hash: str
-    path: str | None = None
-
-    @classmethod
-    def of(cls, window: Klines, path: str | None = None) -> Self:
-        """The chart of a window of candles."""
-        return cls(
-            interval=window.interval,
-            first_ms=int(window.open_ms[0]),
-            last_ms=int(window.open_ms[-1]),
-            last_close=float(window.bars[-1, CLOSE]),
-            klines_hash=window.digest,
-            path=path,
-        )
-
-    @property
-    def as_of_ms(self) -> int:
-        """When the last candle closed."""
-        return self.last_ms + self.interval.ms
 
 
 @dataclass(frozen=True)
@@ -100,75 +45,6 @@ class Provenance:
     created_ms: int
     venue: str = "bybit-linear"
     source: Literal["klines", "image"] = "klines"
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What q charts show, column by column: the market scan before any record is written.
-
-    Attributes:
-        evidence: what spoke.
-        beliefs: what it says.
-        calibration: how it was weighed.
-        code: int64 (q,), reading shown; that of `none` where nothing is claimed.
-        confidence: float (q,), its probability; 0 where nothing is claimed.
-    """
-
-    evidence: Evidence
-    beliefs: Beliefs
-    calibration: Calibration
-    code: Ints
-    confidence: Floats
-
-    def __len__(self) -> int:
-        return len(self.code)
-
-    @property
-    def abstained(self) -> Bools:
-        """Bool (q,): nothing is claimed."""
-        return self.beliefs.silent > 0
-
-    @property
-    def phase(self) -> Ints:
-        """Likeliest phase of each chart, codes of `PHASES`."""
-        phase: Ints = self.beliefs.phase.argmax(axis=1)
-        return phase
-
-    @property
-    def bands(self) -> Bands:
-        """What may follow each chart."""
-        return self.beliefs.bands
-
-    def take(self, rows: Ints | Bools) -> Self:
-        """Only the given charts, in the given order."""
-        beliefs = Beliefs(
-            self.beliefs.reading[rows],
-            self.beliefs.phase[rows],
-            self.beliefs.silent[rows],
-            self.beliefs.bands.take(rows),
-        )
-        evidence = self.evidence.take(rows)
-        return type(self)(
-            evidence, beliefs, self.calibration, self.code[rows], self.confidence[rows]
-        )
-
-
-def read(evidence: Evidence, calibration: Calibration) -> Answers:
-    """Read charts: from evidence to calibrated answers, all at once.
-
-    Raises:
-        StaleIndexError: the calibration was fitted without charts of that interval.
-    """
-    beliefs = calibrations.believe(evidence, calibration)
-    silent = beliefs.silent > 0
-    best = beliefs.reading.argmax(axis=1)
-    return Answers(
-        evidence,
-        beliefs,
-        calibration,
-        code=np.where(silent, _NONE, best),
-        confidence=np.where(silent, 0.0, beliefs.reading.max(axis=1)),
-    )
 
 
 def check_maker(calibration: Calibration, exemplars: Embeddings) -> None:
@@ -214,7 +90,7 @@ def assemble(
             f"was {len(answers)} for {len(charts)}."
         )
     readings = {
-        chart.interval: _reading(chart, answers, row, exemplars, shown)
+        chart.interval: writing.reading(chart, answers, row, exemplars, shown)
         for row, chart in enumerate(charts)
     }
     lead = lead_of(list(readings.values()))
@@ -251,91 +127,6 @@ def _standing(reading: IntervalReading) -> tuple[bool, bool, float, int]:
     return not reading.abstained, shows_setup, reading.confidence, reading.interval.ms
 
 
-def _reading(
-    chart: Chart, answers: Answers, row: int, exemplars: Embeddings, shown: int
-) -> IntervalReading:
-    shows = READINGS[int(answers.code[row])]
-    similarity = float(answers.evidence.mean_similarity[row])
-    familiarity = answers.calibration.familiarity[chart.interval]
-    return IntervalReading(
-        interval=chart.interval,
-        first_candle=iso(chart.first_ms),
-        last_candle=iso(chart.last_ms),
-        last_close=chart.last_close,
-        klines_hash=chart.klines_hash,
-        chart=chart.path,
-        setup=shows.setup,
-        direction=shows.direction,
-        phase=PHASES[int(answers.phase[row])],
-        confidence=_rounded(answers.confidence[row]),
-        abstained=bool(answers.abstained[row]),
-        abstained_because=calibrations.silence(
-            int(answers.beliefs.silent[row]), familiarity, similarity
-        ),
-        probabilities=_named([r.name for r in READINGS], answers.beliefs.reading[row]),
-        phase_probabilities=_named(list(PHASES), answers.beliefs.phase[row]),
-        similarity=_rounded(similarity),
-        neighbors=_neighbors(answers, row, exemplars, shown),
-        outcome=_outcome(answers.bands, row),
-    )
-
-
-def _neighbors(
-    answers: Answers, row: int, exemplars: Embeddings, shown: int
-) -> list[NeighborRecord]:
-    one = answers.evidence.take(np.array([row]))
-    strength = votes.strengths(one, answers.calibration.reading.beta)[0]
-    share = strength / (strength.sum() or 1.0)
-    listed = [place for place in range(min(shown, len(share))) if one.rows[0, place] >= 0]
-    return [
-        _neighbor(exemplars, int(one.rows[0, p]), one.similarity[0, p], share[p]) for p in listed
-    ]
-
-
-def _neighbor(exemplars: Embeddings, at: int, similarity: float, share: float) -> NeighborRecord:
-    reading = READINGS[int(exemplars.reading[at])]
-    interval = Interval(str(exemplars.interval[at]))
-    moves: dict[Horizon, float | None] = {
-        horizon: _rounded(np.expm1(move)) if np.isfinite(move) else None
-        for horizon, move in zip(HORIZONS, exemplars.outcomes.move[at], strict=True)
-    }
-    return NeighborRecord(
-        symbol=str(exemplars.symbol[at]),
-        interval=interval,
-        as_of=iso(int(exemplars.last_ms[at]) + interval.ms),
-        similarity=_rounded(similarity),
-        weight=_rounded(share),
-        setup=reading.setup,
-        direction=reading.direction,
-        phase=PHASES[int(exemplars.phase[at])],
-        moves=moves,
-    )
-
-
-def _outcome(bands: Bands, row: int) -> dict[Horizon, Band]:
-    if not np.isfinite(bands.low[row]).all():
-        return {}
-    return {
-        horizon: Band(
-            low=_rounded(bands.low[row, column]),
-            median=_rounded(bands.median[row, column]),
-            high=_rounded(bands.high[row, column]),
-            level=float(bands.level[row, column]),
-            up_probability=_rounded(bands.up[row, column]),
-            samples=int(bands.samples[row, column]),
-        )
-        for column, horizon in enumerate(HORIZONS)
-    }
-
-
-def _named(names: Sequence[Any], probabilities: Floats) -> dict[Any, float]:
-    return {name: _rounded(p) for name, p in zip(names, probabilities, strict=True)}
-
-
-def _rounded(value: Any) -> float:
-    return round(float(value), _DIGITS)
-
-
 __all__ = [
     "UNNAMED",
     "Answers",
@@ -344,6 +135,7 @@ __all__ = [
     "Evidence",
     "Prototypes",
     "Provenance",
+    "Testimony",
     "assemble",
     "check_maker",
     "fit",

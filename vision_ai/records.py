@@ -62,6 +62,33 @@ class NeighborRecord(Record):
     moves: dict[Horizon, Finite | None] = Field(
         description="simple return from the look-alike's last close to each horizon"
     )
+    by: str | None = Field(default=None, description="who labelled it; null: the rule book")
+
+
+class WordRecord(Record):
+    """What a person said of another chart, and how likely it holds for this one."""
+
+    who: str
+    at: IsoTime = Field(description="when they said it")
+    symbol: SymbolText
+    interval: Interval
+    as_of: IsoTime = Field(description="close of the last candle of the chart they looked at")
+    similarity: Finite
+    setup: Setup
+    direction: Direction
+    phase: Phase
+    trust: Probability = Field(description="how likely the setup holds for this chart too")
+
+
+class Heard(Record):
+    """People's words that bear on a reading, and what would have been shown without them."""
+
+    words: list[WordRecord] = Field(description="the weightiest first")
+    setup: Setup
+    direction: Direction
+    phase: Phase
+    confidence: Probability
+    abstained: bool
 
 
 class IntervalReading(Record):
@@ -85,6 +112,9 @@ class IntervalReading(Record):
     neighbors: list[NeighborRecord]
     outcome: dict[Horizon, Band] = Field(
         description="empty where closes have no scale: a bare picture, or all of them equal"
+    )
+    heard: Heard | None = Field(
+        default=None, description="what people said of charts like it; null: nothing that bears"
     )
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from vision_ai.domain import (
@@ -12,6 +13,7 @@ from vision_ai.domain import (
     HORIZONS,
     PHASES,
     READINGS,
+    Bools,
     Embeddings,
     Floats,
     Horizon,
@@ -19,9 +21,10 @@ from vision_ai.domain import (
     Ints,
 )
 from vision_ai.errors import StaleIndexError
-from vision_ai.forecast import bands, votes
+from vision_ai.forecast import bands, people, votes
 from vision_ai.forecast.bands import BandRule, Bands
 from vision_ai.forecast.logistic import softmax
+from vision_ai.forecast.people import Testimony, Trust
 from vision_ai.forecast.votes import Evidence
 from vision_ai.records import Finite, Probability, Record
 
@@ -94,6 +97,12 @@ class Calibration(Record):
     curve: dict[Interval, Curve]
     familiarity: dict[Interval, Familiarity]
     bands: dict[Interval, dict[Horizon, BandRule]]
+    trust: dict[Interval, Trust] = Field(
+        default_factory=dict, description="how far people's words carry; empty if never fitted"
+    )
+    human_error: Probability = Field(
+        default=people.ERROR, lt=1, description="how often a person's label is wrong; stated"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +120,12 @@ class Beliefs:
     phase: Floats
     silent: Ints
     bands: Bands
+
+    def take(self, rows: Ints | Bools) -> Self:
+        """Only the given charts."""
+        return type(self)(
+            self.reading[rows], self.phase[rows], self.silent[rows], self.bands.take(rows)
+        )
 
 
 SILENCES = (
@@ -169,6 +184,22 @@ def believe(evidence: Evidence, calibration: Calibration) -> Beliefs:
         ),
         silent=_silent(evidence, calibration),
         bands=_bands(evidence, calibration),
+    )
+
+
+def heed(
+    beliefs: Beliefs, interval: NDArray[np.str_], said: Testimony, calibration: Calibration
+) -> Beliefs:
+    """The same beliefs with what people said; bit for bit the same where no word carries.
+
+    A chart that was never seen is answered all the same where a word more likely holds than not.
+    """
+    reading, phase = people.trusts(said, interval, calibration.trust, calibration.human_error)
+    return Beliefs(
+        reading=people.pooled(beliefs.reading, reading, said.reading),
+        phase=people.pooled(beliefs.phase, phase, said.phase),
+        silent=np.where(reading.max(axis=1, initial=0) > 0.5, 0, beliefs.silent),
+        bands=beliefs.bands,
     )
 
 

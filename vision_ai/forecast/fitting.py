@@ -9,8 +9,9 @@ import numpy as np
 
 from vision_ai.domain import HORIZONS, Embeddings, Floats, Interval, Ints
 from vision_ai.errors import KlinesError
-from vision_ai.forecast import bands, calibration, logistic, votes
+from vision_ai.forecast import bands, calibration, logistic, people, votes
 from vision_ai.forecast.calibration import Calibration, Curve, Facet, Familiarity, Sharpness
+from vision_ai.forecast.isotonic import rising
 from vision_ai.forecast.votes import Evidence
 
 LEAST = 50
@@ -75,7 +76,7 @@ def fit(
         curve[interval] = _curve(logistic.softmax(logits[rows] * factor[:, None]), truth)
         familiarity[interval] = _familiarity(part, tail)
         rules[interval] = _rules(fitted, part, charts.take(rows), interval)
-    return fitted.model_copy(
+    fitted = fitted.model_copy(
         update={
             "sharpness": {**start.sharpness, **sharpness},
             "curve": {**start.curve, **curve},
@@ -83,6 +84,9 @@ def fit(
             "bands": {**start.bands, **rules},
         }
     )
+    beliefs = calibration.believe(evidence, fitted)
+    carried = people.fit(charts, beliefs.reading, beliefs.phase)
+    return fitted.model_copy(update={"trust": carried})
 
 
 def _facet(start: Facet, evidence: Evidence, kinds: tuple[Ints, Floats], truth: Ints) -> Facet:
@@ -140,22 +144,6 @@ def _curve(probabilities: Floats, truth: Ints) -> Curve:
     hits = np.array([hit[rows].sum() for rows in bins])
     y = rising((hits + _CURVE_PULL * x) / (sizes + _CURVE_PULL), sizes)
     return Curve(said=x.tolist(), right=y.tolist())
-
-
-def rising(values: Floats, weight: Floats) -> Floats:
-    """The closest values that never fall (pool adjacent violators, weighted least squares).
-
-    >>> rising(np.array([1.0, 3.0, 2.0]), np.ones(3)).tolist()
-    [1.0, 2.5, 2.5]
-    """
-    pools: list[tuple[float, float, int]] = []
-    for value, mass in zip(values.tolist(), weight.tolist(), strict=True):
-        pools.append((value, mass, 1))
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            (b, mass_b, n_b), (a, mass_a, n_a) = pools.pop(), pools.pop()
-            mass_ab = mass_a + mass_b
-            pools.append(((a * mass_a + b * mass_b) / mass_ab, mass_ab, n_a + n_b))
-    return np.repeat([value for value, _, _ in pools], [n for _, _, n in pools])
 
 
 def _familiarity(evidence: Evidence, tail: float) -> Familiarity:

@@ -12,7 +12,14 @@ from vision_ai.domain import (
     Phase,
     Setup,
 )
-from vision_ai.records import Band, IntervalReading, NeighborRecord, Prediction
+from vision_ai.records import (
+    Band,
+    Heard,
+    IntervalReading,
+    NeighborRecord,
+    Prediction,
+    WordRecord,
+)
 
 
 def prediction_schema() -> dict[str, Any]:
@@ -79,6 +86,27 @@ def _breakout() -> IntervalReading:
             )
         ],
         outcome=_bands(low=-0.006, high=0.009),
+        heard=Heard(
+            words=[
+                WordRecord(
+                    who="desk-1",
+                    at="2025-06-15T11:50:00Z",
+                    symbol="BTCUSDT",
+                    interval=Interval.M15,
+                    as_of="2025-06-15T11:45:00Z",
+                    similarity=0.985,
+                    setup=Setup.BREAKOUT,
+                    direction=Direction.LONG,
+                    phase=Phase.MARKUP,
+                    trust=0.31,
+                )
+            ],
+            setup=Setup.BREAKOUT,
+            direction=Direction.LONG,
+            phase=Phase.MARKUP,
+            confidence=0.75,
+            abstained=False,
+        ),
     )
 
 

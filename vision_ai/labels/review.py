@@ -104,6 +104,18 @@ def standing(corrections: Iterable[Correction]) -> dict[str, Correction]:
     return {c.digest: c for c in corrections if c.action is not Action.SKIP}
 
 
+def first_said(corrections: Iterable[Correction]) -> list[Correction]:
+    """The word that first gave each chart the label that stands: whoever agrees adds nothing."""
+    first: dict[str, Correction] = {}
+    for word in corrections:
+        if word.action is Action.SKIP:
+            continue
+        known = first.get(word.digest)
+        if known is None or (known.reading, known.phase) != (word.reading, word.phase):
+            first[word.digest] = word
+    return list(first.values())
+
+
 def label_of(subject: Subject, corrections: Mapping[str, Correction]) -> Label:
     """The label of a chart: a person's where there is one, else the rule book's."""
     word = corrections.get(subject.digest)
@@ -206,9 +218,12 @@ def queue(cases: Iterable[Case], corrections: Iterable[Correction]) -> list[Case
 
 
 def apply(
-    rows: Embeddings, corrections: Collection[Correction], weight: float
+    rows: Embeddings, corrections: Collection[Correction], weight: float | None
 ) -> tuple[Embeddings, list[Correction]]:
-    """Exemplars with people's labels and more weight; and the corrections of charts not there."""
+    """Exemplars with people's labels; and the corrections of charts not there.
+
+    `weight` is that of a corrected exemplar; None leaves it as it is.
+    """
     place = zip(rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist(), strict=True)
     at = {key: row for row, key in enumerate(place)}
     reading, phase, weights = rows.reading.copy(), rows.phase.copy(), rows.weight.copy()
@@ -220,7 +235,8 @@ def apply(
             continue
         reading[row] = READINGS.index(word.reading)
         phase[row] = PHASES.index(word.phase)
-        weights[row] = np.float32(weight)
+        if weight is not None:
+            weights[row] = np.float32(weight)
     return replace(rows, reading=reading, phase=phase, weight=weights), absent
 
 

@@ -41,8 +41,9 @@ def build(workspace: Workspace, *, klines: Path | None, stride: int) -> Report:
         paths = files.candle_files(klines)
         for path in progress(paths, total=len(paths), what="Embedding charts"):
             parts += _embedded(embedder, files.read_file(path), stride)
-    rows, _ = correcting.corrected(workspace, model, _merged(parts))
-    built = index.build(workspace.paths.index, rows, now_ms=time.time_ns() // 1_000_000)
+    now = correcting.corrected(workspace, model, _merged(parts))
+    now_ms = time.time_ns() // 1_000_000
+    built = index.build(workspace.paths.index, now.rows, now_ms=now_ms, said=now.said)
     report = _described(built, workspace)
     return report if klines is None else replace(report, lines=[*report.lines, CAVEAT])
 

@@ -17,11 +17,16 @@ from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline.workspace import Workspace
-from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, Prototypes
+from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, Prototypes, Testimony
 from vision_ai.retrieval.purge import Live, Purge, Spans
 
 CALIBRATION = "calibration.json"
 """Beside the model it was fitted for."""
+
+WORDS = 8
+"""Charts labelled by people that may speak about one chart."""
+
+LIVE = Live()
 
 CHUNK = 256
 """Charts drawn and embedded at a time: their pictures take 14 MB."""
@@ -61,13 +66,9 @@ class Reader:
         check_style(model)
         embedder = Embedder(model, threads=settings.model.threads, batch=settings.model.batch)
         found = open_index(workspace, model)
-        calibration = records.read_document(
-            model.path / CALIBRATION,
-            Calibration,
-            repair="Run vision-ai train again, or install vision-ai again.",
-        )
-        predict_cv_setup.check_maker(calibration, found.rows)
-        return cls(model, embedder, found, prompts(model), calibration, settings.index.neighbors)
+        fitted = calibration(model)
+        predict_cv_setup.check_maker(fitted, found.rows)
+        return cls(model, embedder, found, prompts(model), fitted, settings.index.neighbors)
 
     def vectors(self, bars: NDArray[np.float64]) -> NDArray[np.float32]:
         """Draw and embed charts (n, 96, 5), a chunk of pictures in memory at a time."""
@@ -82,11 +83,33 @@ class Reader:
         return weigh(self, found, spans, _scale(bars) if has_scale else _unknown(len(bars)), purge)
 
     def answers(
-        self, bars: NDArray[np.float64], spans: Spans, *, has_scale: bool = True
+        self,
+        bars: NDArray[np.float64],
+        spans: Spans,
+        *,
+        has_scale: bool = True,
+        purge: Purge = LIVE,
     ) -> Answers:
-        """What charts show, as could be known when each was seen."""
-        evidence = self.evidence(bars, spans, purge=Live(), has_scale=has_scale)
-        return predict_cv_setup.read(evidence, self.calibration)
+        """What charts show, as could be known when each was seen, with what people said of others.
+
+        A rehearsal of the past gives `Live(replayed=True)`: then people's words count from the
+        time at which they were given.
+        """
+        found = self.vectors(bars)
+        scale = _scale(bars) if has_scale else _unknown(len(bars))
+        return read(self, found, spans, scale, purge)
+
+
+def read(
+    reader: Reader, found: NDArray[np.float32], spans: Spans, scale: Floats, purge: Purge
+) -> Answers:
+    """What embedded charts show, with what people said of charts like them."""
+    evidence = weigh(reader, found, spans, scale, purge)
+    said = reader.index.heard(found, spans, purge=purge, k=WORDS)
+    if said is None or reader.index.labelled is None:
+        return predict_cv_setup.read(evidence, reader.calibration)
+    testimony = Testimony.of(reader.index.labelled, *said)
+    return predict_cv_setup.read(evidence, reader.calibration, testimony)
 
 
 def weigh(
@@ -130,7 +153,7 @@ def open_index(workspace: Workspace, model: ModelFolder) -> Index:
         return Index(exemplars(model))
     if found.rows.model == model.version:
         return found
-    return Index(_handed_on(workspace, found.rows, model))
+    return Index(_handed_on(workspace, found.rows, model), found.said)
 
 
 def _handed_on(workspace: Workspace, rows: Embeddings, model: ModelFolder) -> Embeddings:
@@ -172,6 +195,19 @@ def exemplars(model: ModelFolder) -> Embeddings:
             hint="Run vision-ai train again, or install vision-ai again.",
         )
     return rows
+
+
+def calibration(model: ModelFolder) -> Calibration:
+    """How a model's evidence is weighed.
+
+    Raises:
+        CorruptFileError: it is missing or damaged.
+    """
+    return records.read_document(
+        model.path / CALIBRATION,
+        Calibration,
+        repair="Run vision-ai train again, or install vision-ai again.",
+    )
 
 
 def prompts(model: ModelFolder) -> Prototypes:

@@ -100,6 +100,9 @@ class Purge(Protocol):
     def admits_all(self, rows: Spans, queries: Spans) -> bool:
         """True if every row certainly may speak about every query, told without comparing each."""
 
+    def hears(self, rows: Spans, said_ms: NDArray[np.int64], queries: Spans) -> Bools:
+        """True (q, n) where what a person said of the row's label may speak about the query."""
+
 
 @dataclass(frozen=True)
 class Live:
@@ -107,7 +110,17 @@ class Live:
 
     A row speaks only if *all* its outcomes were complete by then, and never if it shares time
     with the query's own window on the same symbol: a chart is no witness of itself.
+
+    A person's word is no outcome. It may be about the chart's own market an hour ago, or about
+    the chart itself; but not about a chart that closed later, and it must have been given before
+    the prediction is made.
+
+    Attributes:
+        replayed: predictions count as made at their as-of times, as a rehearsal of the past
+            needs it; else they are made now, after every word that is known.
     """
+
+    replayed: bool = False
 
     def admits(self, rows: Spans, queries: Spans) -> Bools:
         """True (q, n) where the row may speak about the query."""
@@ -121,6 +134,11 @@ class Live:
     def admits_all(self, rows: Spans, queries: Spans) -> bool:
         """True if every outcome was known before the earliest query's first candle."""
         return bool(rows.known_ms.max(initial=0) <= queries.first_ms.min(initial=_NEVER))
+
+    def hears(self, rows: Spans, said_ms: NDArray[np.int64], queries: Spans) -> Bools:
+        """True (q, n) where what a person said of the row's label may speak about the query."""
+        since = np.maximum(rows.as_of_ms, said_ms) if self.replayed else rows.as_of_ms
+        return np.asarray(since <= queries.as_of_ms[:, None], np.bool_)
 
 
 @dataclass(frozen=True)
@@ -143,3 +161,7 @@ class Evaluation:
         """True if every row was settled an embargo before the earliest query's first candle."""
         earliest = queries.first_ms.min(initial=_NEVER) - self.embargo_ms
         return bool(rows.known_ms.max(initial=0) <= earliest)
+
+    def hears(self, rows: Spans, said_ms: NDArray[np.int64], queries: Spans) -> Bools:
+        """True (q, n) where the row itself may speak, whenever the word was given."""
+        return self.admits(rows, queries)

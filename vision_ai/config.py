@@ -127,7 +127,7 @@ class GptConfig(Section):
 
 
 class ReviewConfig(Section):
-    """How much a person's word counts."""
+    """How much a person's word counts where the model's calibration does not say it."""
 
     weight: float = Field(default=4.0, gt=0, le=100, description="votes of a corrected chart")
 

@@ -46,7 +46,11 @@ def measure(klines: Path, folder: str, limit: int, seed: int) -> dict[str, Any]:
     """Everything that `vision-ai evaluate` measures on one folder."""
     workspace = Workspace(Config(), Paths(ROOT / "no-data-root"))
     wanted = evaluating.Wanted(
-        klines=klines / folder, limit=limit, seed=seed, learned_from=klines / TRAINED_ON
+        klines=klines / folder,
+        limit=limit,
+        seed=seed,
+        learned_from=klines / TRAINED_ON,
+        kept=Paths(ROOT / "data").peers,
     )
     return dict(evaluating.evaluate(workspace, wanted).content)
 

@@ -6,5 +6,6 @@ metrics.py    each figure one function, and block-bootstrap intervals for all of
 card.py       the figures of the card, of all charts and of every part of them
 baselines.py  what any model must beat, on the same charts under the same purge
 learned.py    baselines that need a library: a probe, boosted trees, time warping
+price_trends.py, trend_net.py  the pictures and the network of Jiang, Kelly and Xiu (2023)
 report.py     the card as Markdown with its plots
 """

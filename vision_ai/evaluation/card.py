@@ -249,6 +249,35 @@ def outcomes_against(charts: Measured, bands: Bands) -> dict[str, Any]:
     return {"n": len(charts), **nested(dict(zip(names, found, strict=True)))}
 
 
+def chances_against(charts: Measured, up: Floats) -> dict[str, Any]:
+    """Skill of other chances of a rise (n, horizons), and how far the model's is above theirs.
+
+    And how often the likelier side was right.
+    """
+    theirs = replace(charts, up=up)
+    figures = {name: figure for name, figure in MAIN.items() if name.endswith("brier_skill")} | {
+        f"outcome.{horizon}.side_accuracy": _side(column) for column, horizon in enumerate(HORIZONS)
+    }
+    names = [*figures, *(f"model_minus.{name}" for name in figures)]
+
+    def measure(rows: Ints) -> list[float]:
+        mine, other = charts.take(rows), theirs.take(rows)
+        values = [figure(other) for figure in figures.values()]
+        return [*values, *(figure(mine) - figure(other) for figure in figures.values())]
+
+    found = metrics.bootstrap_all(measure, charts.block, draws=DRAWS)
+    return nested(dict(zip(names, found, strict=True)))
+
+
+def _side(column: int) -> Figure:
+    def accuracy(charts: Measured) -> float:
+        move, up = charts.move[:, column], charts.up[:, column]
+        known = np.isfinite(move) & np.isfinite(up)
+        return _mean((up > 0.5)[known] == (move > 0)[known])
+
+    return accuracy
+
+
 def _distances(names: Sequence[str]) -> set[int]:
     return {number for number, name in enumerate(names) if name in DISTANCES}
 

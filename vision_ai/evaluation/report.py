@@ -53,6 +53,8 @@ PEERS = {
     "returns_knn": "look-alikes by z-scored returns",
     "dtw_knn": "look-alikes by dynamic time warping",
     "linear_probe": "linear probe on the frozen tower",
+    "untrained_tower_probe": "linear probe on the same tower, untrained",
+    "price_trends_cnn": "CNN of price-trend images (Jiang, Kelly and Xiu 2023)",
     "rule_facts": "LightGBM on the rule book's facts (ceiling)",
 }
 
@@ -147,6 +149,7 @@ def section(content: Mapping[str, Any], *, plot: str = "") -> str:
         _table(["figure", "value (95 % interval)"], _figures(content)),
         "### Against the baselines",
         PEER_RULES,
+        _budgets(content),
         _table(
             ["baseline", "charts", "setup", "difference", "phase", "difference"], _peers(content)
         ),
@@ -205,16 +208,34 @@ def _peers(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
 
 
 def _outcome_peers(content: Mapping[str, Any]) -> str:
-    peer = content["baselines"].get("same_regime")
-    if peer is None:
+    columns = {
+        "look-alikes": content,
+        "random charts of the same volatility": content["baselines"].get("same_regime"),
+        "price-trend CNN": content["baselines"].get("price_trends_cnn"),
+    }
+    there = {name: column for name, column in columns.items() if column is not None}
+    if len(there) < 2:
         return ""
     names = ("outcome.2h.brier_skill", "outcome.6h.brier_skill", "bands.coverage_error_max",
              "bands.width.2h", "bands.width.6h")  # fmt: skip
     rows = [
-        (FIGURES[name], shown(figure(content, name), 4), shown(figure(peer, name), 4))
+        (FIGURES[name], *(shown(figure(column, name), 4) for column in there.values()))
         for name in names
     ]
-    return _table(["outcome", "look-alikes", "random charts of the same volatility"], rows)
+    return _table(["outcome", *there], rows)
+
+
+def _budgets(content: Mapping[str, Any]) -> str:
+    """What the trained baseline cost, without which its figure says little."""
+    cnn = content["baselines"].get("price_trends_cnn")
+    if cnn is None:
+        return ""
+    return (
+        f"The price-trend CNN ({cnn['parameters']:,} parameters) learned each of its two tasks, "
+        f"labels and rises, from {cnn['charts_seen']:,} pictures of the model's training windows, "
+        "in the paper's own format of 3 columns a candle, 96 x 288. The paper's nets are 16 times "
+        "as heavy and saw millions."
+    )
 
 
 def _not_measured(content: Mapping[str, Any]) -> str:

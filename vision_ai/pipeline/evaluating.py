@@ -47,6 +47,7 @@ class Wanted:
         learned_from: the candles that the exemplars were drawn from, for the baselines that need
             their pictures; None leaves those baselines out.
         report: folder for a Markdown report; None writes none.
+        kept: folder in which baselines that train keep their networks; None is the data root's.
     """
 
     klines: Path
@@ -55,6 +56,7 @@ class Wanted:
     seed: int = 0
     learned_from: Path | None = None
     report: Path | None = None
+    kept: Path | None = None
 
 
 def evaluate(workspace: Workspace, wanted: Wanted) -> Report:
@@ -77,7 +79,8 @@ def evaluate(workspace: Workspace, wanted: Wanted) -> Report:
     evidence = readers.weigh(reader, vectors, sample.spans, sample.outcomes.scale, purge)
     answers = predict_cv_setup.read(evidence, reader.calibration)
     charts = measured(sample, evidence, answers)
-    asked = peers.Question(reader, sample, vectors, evidence, purge, charts)
+    kept = wanted.kept or workspace.paths.peers
+    asked = peers.Question(reader, sample, vectors, evidence, purge, charts, kept)
     content: dict[str, Any] = {
         "n": len(charts),
         **card.nested(card.estimates(charts)),

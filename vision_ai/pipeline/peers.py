@@ -21,6 +21,7 @@ from vision_ai.evaluation.card import Measured
 from vision_ai.evaluation.sampling import Sample
 from vision_ai.labels import rules
 from vision_ai.market import files
+from vision_ai.pipeline import trends
 from vision_ai.pipeline.originals import Originals
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import progress
@@ -33,16 +34,19 @@ CHUNK = 256
 WARPED_CHARTS, WARPED_EXEMPLARS = 400, 2000
 """Dynamic time warping compares so many charts with so many exemplars; more takes minutes."""
 
-LEFT_OUT = {
-    "untrained_tower_probe": "not measured yet",
-    "price_trends_cnn": "not measured yet: needs its own image format and training",
-}
-"""Peers that the report card owes."""
+_OF_CANDLES = (
+    "pixel_knn", "returns_knn", "dtw_knn", "untrained_tower_probe", "price_trends_cnn",
+    "rule_facts",
+)  # fmt: skip
+"""Baselines that need candles of the model's training."""
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What every baseline is asked: the charts, and what may be known of them."""
+    """What every baseline is asked: the charts, and what may be known of them.
+
+    Networks that a baseline trains are kept in the folder `kept`, None keeps none.
+    """
 
     reader: Reader
     sample: Sample
@@ -50,6 +54,7 @@ class Question:
     evidence: Evidence
     purge: Purge
     charts: Measured
+    kept: Path | None = None
 
     @property
     def exemplars(self) -> Embeddings:
@@ -60,13 +65,13 @@ class Question:
 def baselines(asked: Question, learned_from: Path | None) -> dict[str, Any]:
     """Figures of every baseline that can be measured here; of the others, why they cannot."""
     measured: dict[str, Any] = {}
-    missing: dict[str, str] = dict(LEFT_OUT)
+    missing: dict[str, str] = {}
     for name, answer in _from_vectors(asked).items():
         _add(measured, missing, name, _scored(asked.charts, answer))
     measured["same_regime"] = _same_regime(asked)
     if learned_from is None:
         why = "needs the candles that the exemplars were drawn from: give --learned-from"
-        missing.update(dict.fromkeys(("pixel_knn", "returns_knn", "dtw_knn", "rule_facts"), why))
+        missing.update(dict.fromkeys(_OF_CANDLES, why))
     else:
         _from_candles(asked, learned_from, measured, missing)
     return {**measured, "not_measured": missing}
@@ -137,11 +142,12 @@ def _same_regime(asked: Question) -> dict[str, Any]:
 def _from_candles(
     asked: Question, folder: Path, measured: dict[str, Any], missing: dict[str, str]
 ) -> None:
-    originals = Originals.find(asked.exemplars, _tables(folder))
+    tables = tuple(_tables(folder))
+    originals = Originals.find(asked.exemplars, tables)
     rows = originals.found
     if not len(rows):
         why = f"{folder.name} holds none of the exemplars' candles"
-        missing.update(dict.fromkeys(("pixel_knn", "returns_knn", "dtw_knn", "rule_facts"), why))
+        missing.update(dict.fromkeys(_OF_CANDLES, why))
         return
     known, exemplars = originals.bars(rows), asked.exemplars.take(rows)
     sample, purge = asked.sample, asked.purge
@@ -160,10 +166,46 @@ def _from_candles(
         "pixel_knn": lambda: nearest(_pixels(known), _pixels(sample.bars)),
         "returns_knn": lambda: nearest(plain.returns(known), plain.returns(sample.bars)),
         "dtw_knn": lambda: _warped(asked, known, exemplars),
+        "untrained_tower_probe": lambda: _untrained(asked, known, exemplars),
+        "price_trends_cnn": lambda: _price_trends(asked, tables),
         "rule_facts": facts,
     }
     for name, call in progress(work.items(), total=len(work), what="Measuring baselines"):
         _add(measured, missing, name, call)
+
+
+def _untrained(
+    asked: Question, known: NDArray[np.float64], exemplars: Embeddings
+) -> dict[str, Any]:
+    """The linear probe on vectors of the same tower with the weights that training begins with."""
+    try:
+        from vision_ai.model import learner
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{error.name} is not installed.", hint="Run: pip install 'vision-ai[train]'"
+        ) from error
+    preset = asked.reader.model.manifest.preset
+    tower = learner.start(learner.Recipe(preset=preset, seed=0))
+
+    def vectors(bars: NDArray[np.float64]) -> NDArray[np.float32]:
+        starts = range(0, len(bars), CHUNK)
+        return np.concatenate(
+            [learner.see(tower, raster.render(bars[at : at + CHUNK])) for at in starts]
+        )
+
+    weight = _natural_weight(asked.reader, exemplars)
+    guess = learned.probe(vectors(known), exemplars, vectors(asked.sample.bars), weight)
+    return card.against(asked.charts, guess)
+
+
+def _price_trends(asked: Question, tables: tuple[Klines, ...]) -> dict[str, Any]:
+    school = trends.School(tables, asked.reader.model.manifest, asked.kept)
+    said = trends.trends(school, asked.sample.bars)
+    return {
+        **card.against(asked.charts, said.guess),
+        **card.chances_against(asked.charts, said.up),
+        **said.told,
+    }
 
 
 def _tables(folder: Path) -> Iterator[Klines]:

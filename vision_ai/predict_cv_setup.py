@@ -24,7 +24,7 @@ from vision_ai.forecast import writing
 from vision_ai.forecast.answers import Answers, read
 from vision_ai.forecast.calibration import Calibration
 from vision_ai.forecast.fitting import fit
-from vision_ai.forecast.people import Testimony
+from vision_ai.forecast.people import Witnesses
 from vision_ai.forecast.schema import prediction_schema
 from vision_ai.forecast.votes import Evidence, Prototypes, gather, prototypes
 from vision_ai.forecast.writing import Chart
@@ -135,7 +135,7 @@ __all__ = [
     "Evidence",
     "Prototypes",
     "Provenance",
-    "Testimony",
+    "Witnesses",
     "assemble",
     "check_maker",
     "fit",

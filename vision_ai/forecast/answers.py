@@ -9,7 +9,7 @@ from vision_ai.domain import READINGS, Bools, Floats, Ints, Setup
 from vision_ai.forecast import calibration as calibrations
 from vision_ai.forecast.bands import Bands
 from vision_ai.forecast.calibration import Beliefs, Calibration
-from vision_ai.forecast.people import Testimony
+from vision_ai.forecast.people import Witnesses
 from vision_ai.forecast.votes import Evidence
 
 _NONE = next(code for code, reading in enumerate(READINGS) if reading.setup is Setup.NONE)
@@ -34,7 +34,7 @@ class Answers:
     calibration: Calibration
     code: Ints
     confidence: Floats
-    said: Testimony | None = None
+    said: Witnesses | None = None
     unheard: Beliefs | None = None
 
     def __len__(self) -> int:
@@ -69,13 +69,13 @@ class Answers:
         )
 
 
-def read(evidence: Evidence, calibration: Calibration, said: Testimony | None = None) -> Answers:
+def read(evidence: Evidence, calibration: Calibration, said: Witnesses | None = None) -> Answers:
     """Read charts: from evidence to calibrated answers, all at once.
 
     Args:
         evidence: what speaks about each chart.
         calibration: how it is weighed.
-        said: what people said of charts like them, see `Testimony.of`.
+        said: what people said of charts like them, see `Witnesses.of`.
 
     Raises:
         StaleIndexError: the calibration was fitted without charts of that interval.

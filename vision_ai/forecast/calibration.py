@@ -24,7 +24,7 @@ from vision_ai.errors import StaleIndexError
 from vision_ai.forecast import bands, people, votes
 from vision_ai.forecast.bands import BandRule, Bands
 from vision_ai.forecast.logistic import softmax
-from vision_ai.forecast.people import Testimony, Trust
+from vision_ai.forecast.people import Trust, Witnesses
 from vision_ai.forecast.votes import Evidence
 from vision_ai.records import Finite, Probability, Record
 
@@ -188,7 +188,7 @@ def believe(evidence: Evidence, calibration: Calibration) -> Beliefs:
 
 
 def heed(
-    beliefs: Beliefs, interval: NDArray[np.str_], said: Testimony, calibration: Calibration
+    beliefs: Beliefs, interval: NDArray[np.str_], said: Witnesses, calibration: Calibration
 ) -> Beliefs:
     """The same beliefs with what people said; bit for bit the same where no word carries.
 

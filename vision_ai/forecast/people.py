@@ -74,7 +74,7 @@ class Trust(Record):
 
 
 @dataclass(frozen=True, eq=False)
-class Testimony:
+class Witnesses:
     """What people said of charts like q others, most alike first; padded with row -1.
 
     Attributes:
@@ -122,7 +122,7 @@ class Testimony:
 
 
 def trusts(
-    said: Testimony, interval: NDArray[np.str_], trust: Mapping[Interval, Trust], error: float
+    said: Witnesses, interval: NDArray[np.str_], trust: Mapping[Interval, Trust], error: float
 ) -> tuple[Floats, Floats]:
     """How likely each word holds, (q, k), for the reading and for the phase; 0 where unheard."""
     reading, phase = np.zeros(said.rows.shape), np.zeros(said.rows.shape)

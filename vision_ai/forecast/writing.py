@@ -22,7 +22,7 @@ from vision_ai.forecast import calibration as calibrations
 from vision_ai.forecast import people, votes
 from vision_ai.forecast.answers import Answers, claims
 from vision_ai.forecast.bands import Bands
-from vision_ai.forecast.people import Testimony
+from vision_ai.forecast.people import Witnesses
 from vision_ai.records import Band, Heard, IntervalReading, NeighborRecord, WordRecord
 
 _DIGITS = 6
@@ -111,7 +111,7 @@ def _neighbors(
     ]
 
 
-def _labellers(said: Testimony | None) -> dict[int, str]:
+def _labellers(said: Witnesses | None) -> dict[int, str]:
     """Who labelled which rows of the index."""
     if said is None:
         return {}
@@ -164,7 +164,7 @@ def _heard(one: Answers) -> Heard | None:
     )
 
 
-def _word(said: Testimony, place: int, trust: float) -> WordRecord:
+def _word(said: Witnesses, place: int, trust: float) -> WordRecord:
     at = int(said.rows[0, place])
     rows, label = said.labelled.rows, READINGS[int(said.reading[0, place])]
     interval = Interval(str(rows.interval[at]))

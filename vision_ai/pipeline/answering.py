@@ -10,9 +10,10 @@ from vision_ai import predict_cv_setup
 from vision_ai.domain import Interval, Klines, iso
 from vision_ai.errors import KlinesError
 from vision_ai.labels import rules
-from vision_ai.pipeline.reader import Reader, spans_of
+from vision_ai.pipeline.reader import LIVE, Reader, spans_of
 from vision_ai.predict_cv_setup import Answers, Chart, Provenance
 from vision_ai.records import Prediction
+from vision_ai.retrieval.purge import Purge
 
 LATE = 2
 """Candles that an exchange may be late with before a market counts as halted."""
@@ -72,7 +73,11 @@ class Question:
 
 
 def ask(
-    reader: Reader, windows: Windows, drawn: Mapping[str, Sequence[str]] | None = None
+    reader: Reader,
+    windows: Windows,
+    drawn: Mapping[str, Sequence[str]] | None = None,
+    *,
+    purge: Purge = LIVE,
 ) -> Iterator[Question]:
     """Read the charts of all symbols at once; the answers come symbol by symbol.
 
@@ -80,6 +85,7 @@ def ask(
         reader: the model, its look-alikes and its calibration.
         windows: the charts.
         drawn: where their pictures are, relative to the data root; none where left out.
+        purge: who may speak; `Live(replayed=True)` plays the past, people's words included.
     """
     every = [window for made in windows.values() for window in made]
     if not every:
@@ -87,7 +93,7 @@ def ask(
     spans = spans_of(
         [w.symbol for w in every], [w.interval for w in every], [int(w.close_ms[-1]) for w in every]
     )
-    answers = reader.answers(np.stack([w.bars for w in every]), spans)
+    answers = reader.answers(np.stack([w.bars for w in every]), spans, purge=purge)
     at = 0
     for symbol, made in windows.items():
         rows = np.arange(at, at + len(made))

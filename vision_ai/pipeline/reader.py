@@ -17,7 +17,7 @@ from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline.workspace import Workspace
-from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, Prototypes, Testimony
+from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, Prototypes, Witnesses
 from vision_ai.retrieval.purge import Live, Purge, Spans
 
 CALIBRATION = "calibration.json"
@@ -108,8 +108,8 @@ def read(
     said = reader.index.heard(found, spans, purge=purge, k=WORDS)
     if said is None or reader.index.labelled is None:
         return predict_cv_setup.read(evidence, reader.calibration)
-    testimony = Testimony.of(reader.index.labelled, *said)
-    return predict_cv_setup.read(evidence, reader.calibration, testimony)
+    witnesses = Witnesses.of(reader.index.labelled, *said)
+    return predict_cv_setup.read(evidence, reader.calibration, witnesses)
 
 
 def weigh(

@@ -39,6 +39,11 @@ from vision_ai.records import Prediction
 TOGETHER = 16
 """Symbols that are drawn and read before their predictions are written."""
 
+KEPT = (
+    "It stands as it was made at {at}, by an earlier index: predictions are never rewritten. "
+    "What was learned since counts from the next candle on."
+)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -94,7 +99,10 @@ def predict(workspace: Workspace, symbol: str, *, as_of: str | None = None) -> R
     prediction = predictions[checked]
     path = workspace.paths.prediction(checked, parse_time(prediction.as_of))
     content = {"prediction": prediction.model_dump(mode="json"), "path": str(path)}
-    return Report(content, show.prediction(prediction, workspace.paths.root, path))
+    lines = show.prediction(prediction, workspace.paths.root, path)
+    if prediction.index_version != reader.index.version:
+        lines.append(KEPT.format(at=prediction.created_at))
+    return Report(content, lines)
 
 
 def scan(

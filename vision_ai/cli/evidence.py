@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
     app.command()(search)
     app.command()(rehearse)
+    app.command()(backtest)
 
 
 def evaluate(
@@ -47,10 +48,9 @@ def evaluate(
     from vision_ai.pipeline import evaluating
     from vision_ai.pipeline.workspace import Workspace
 
-    names = [name for text in symbols or () for name in text.split(",") if name.strip()]
     wanted = evaluating.Wanted(
         klines=klines,
-        symbols=names or None,
+        symbols=listed(symbols),
         limit=limit,
         seed=seed,
         learned_from=learned_from,
@@ -142,3 +142,63 @@ def rehearse(
     )
     found = rehearsing.rehearse(Workspace.open(), wanted)
     emit(found.payload(), found.text(), as_json=as_json)
+
+
+def backtest(
+    klines: KlinesOption,
+    *,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these symbols; repeat it, or separate them by commas."),
+    ] = None,
+    with_cv: Annotated[
+        bool | None,
+        typer.Option(
+            "--with-cv/--without-cv", help="The model's rules in the score; both when left out."
+        ),
+    ] = None,
+    learning: Annotated[
+        bool | None,
+        typer.Option("--learning/--frozen", help="Updates by the gate; both when left out."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="ISO", help="First hour; the first fair one if left out.")
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    fee: Annotated[float, typer.Option(help="Of each fill, a fraction.")] = 0.00055,
+    slippage: Annotated[float, typer.Option(help="Of each fill, a fraction.")] = 0.0002,
+    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a page there.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Walk forward through past candles and account for the trades that decisions led to.
+
+    Hour by hour: charts, predictions, feedback, updates, decisions, in memory. Every figure has a
+    95 % interval. Candles that share time with what the model has learned from are refused. It
+    needs `pip install 'vision-ai[evaluate]'`.
+
+    Examples: `vision-ai backtest --klines candles/ --days 30`,
+    `vision-ai backtest --klines candles/ --without-cv --frozen --report walk/`
+    """
+    from vision_ai.pipeline import backtesting
+    from vision_ai.pipeline.workspace import Workspace
+
+    wanted = backtesting.Wanted(
+        klines=klines,
+        symbols=listed(symbols),
+        with_cv=with_cv,
+        learning=learning,
+        start=start,
+        days=days,
+        fee=fee,
+        slippage=slippage,
+        seed=seed,
+        report=report,
+    )
+    found = backtesting.backtest(Workspace.open(), wanted)
+    emit(found.payload(), found.text(), as_json=as_json)
+
+
+def listed(texts: list[str] | None) -> list[str] | None:
+    """Symbols of an option that is repeated, or holds several separated by commas."""
+    return [name for text in texts or () for name in text.split(",") if name.strip()] or None

@@ -146,21 +146,21 @@ def section(content: Mapping[str, Any], *, plot: str = "") -> str:
     parts = [
         *verdict(content),
         "### Figures",
-        _table(["figure", "value (95 % interval)"], _figures(content)),
+        table(["figure", "value (95 % interval)"], _figures(content)),
         "### Against the baselines",
         PEER_RULES,
         _budgets(content),
-        _table(
+        table(
             ["baseline", "charts", "setup", "difference", "phase", "difference"], _peers(content)
         ),
         _outcome_peers(content),
         _not_measured(content),
         "### Parts",
-        _table(["part", "charts", *(FIGURES[name] for name in PART)], _parts(content)),
+        table(["part", "charts", *(FIGURES[name] for name in PART)], _parts(content)),
         "### Classes",
-        _table(["class", "precision", "recall", "F1", "charts"], _classes(content)),
+        table(["class", "precision", "recall", "F1", "charts"], _classes(content)),
         "### Bands",
-        _table(
+        table(
             ["horizon", "interval", "volatility", "charts", "meant", "held", "width"],
             _bands(content),
         ),
@@ -168,7 +168,7 @@ def section(content: Mapping[str, Any], *, plot: str = "") -> str:
         f"![confidence against how often it was right]({plot}reliability.svg)",
         f"![accuracy as ever less sure answers are let in]({plot}risk_coverage.svg)",
         "### Method",
-        _table(["what", "value"], method(content)),
+        table(["what", "value"], method(content)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -222,7 +222,7 @@ def _outcome_peers(content: Mapping[str, Any]) -> str:
         (FIGURES[name], *(shown(figure(column, name), 4) for column in there.values()))
         for name in names
     ]
-    return _table(["outcome", *there], rows)
+    return table(["outcome", *there], rows)
 
 
 def _budgets(content: Mapping[str, Any]) -> str:
@@ -308,7 +308,8 @@ def method(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
     yield "rule book", f"version {told['rules']}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; "None." without rows."""
     body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     if not body:
         return "None."

@@ -1,0 +1,173 @@
+"""The loop in memory: the very judgements of the rehearsal, and no look ahead."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import desks
+from tests.desks import H_MS, HOURS, START
+from vision_ai import feedback_loop_cv
+from vision_ai.cli.app import run
+from vision_ai.config import Paths
+from vision_ai.domain import Interval, Klines, parse_time
+from vision_ai.market.simulate import simulate
+from vision_ai.market.store import Store
+from vision_ai.model.registry import SHIPPED
+from vision_ai.pipeline import backtesting, rehearsing
+from vision_ai.pipeline.desk import Timetable
+from vision_ai.pipeline.memory_desk import Market, World
+from vision_ai.pipeline.workspace import Workspace
+from vision_ai.trader_decision import journal
+
+VENUE = f"{desks.SOURCE}-linear"
+
+
+def markets(until_ms: int | None = None) -> dict[str, Market]:
+    cut = (k if until_ms is None else k.until(until_ms) for k in desks.markets())
+    return {k.symbol: Market.of(VENUE, k) for k in cut}
+
+
+def play(workspace: Workspace, hours: int, until_ms: int | None = None) -> list[World]:
+    timetable = Timetable(START, hours, learn_every_h=4)
+    return backtesting.play(workspace, markets(until_ms), timetable, (False, True))
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Workspace:
+    return desks.workspace(tmp_path_factory.mktemp("desk") / "data")
+
+
+@pytest.fixture(scope="module")
+def played(workspace: Workspace) -> list[World]:
+    return play(workspace, HOURS)
+
+
+def test_it_judges_as_the_rehearsal_does(
+    workspace: Workspace, played: list[World], tmp_path: Path
+) -> None:
+    """One engine: what commands write over a socket is what the backtest holds in memory."""
+    list(rehearsing.run(workspace, desks.listing(), desks.plan(), tmp_path))
+    paths = Paths(tmp_path)
+    predictions, _ = feedback_loop_cv.read_predictions(paths)
+    lines, _ = feedback_loop_cv.read_logs(paths)
+    decisions, _ = journal.read(paths)
+    blank = {"line": 0, "check": ""}
+    for world in played:
+        said = sorted(world.predictions, key=lambda p: (p.symbol, p.as_of))
+        assert said == predictions
+        settled = sorted([*world.lines, *world.recent], key=feedback_loop_cv.key)
+        expected = sorted((x.model_copy(update=blank) for x in lines), key=feedback_loop_cv.key)
+        assert settled == expected
+        decided = sorted(world.decisions[True], key=lambda d: (d.symbol, d.decided_at))
+        assert decided == [d.model_copy(update=blank) for d in decisions]
+
+
+@given(hour=st.integers(0, HOURS - 1))
+@settings(max_examples=5, deadline=None)
+def test_later_candles_change_nothing_that_was_done(
+    workspace: Workspace, played: list[World], hour: int
+) -> None:
+    """History cut off at an hour leaves everything said, settled and decided by then."""
+    now_ms = START + hour * H_MS
+    for full, cut in zip(played, play(workspace, hour + 1, now_ms), strict=True):
+        assert cut.predictions == [p for p in full.predictions if parse_time(p.as_of) <= now_ms]
+        every = [*full.lines, *full.recent]
+        known = [line for line in every if parse_time(line.checked_at) <= now_ms]
+        found = [*cut.lines, *cut.recent]
+        assert sorted(found, key=feedback_loop_cv.key) == sorted(known, key=feedback_loop_cv.key)
+        for with_cv in (True, False):
+            decided = [d for d in full.decisions[with_cv] if parse_time(d.decided_at) <= now_ms]
+            assert cut.decisions[with_cv] == decided
+            calls = [call for call in full.calls[with_cv] if call.at_ms <= now_ms]
+            assert cut.calls[with_cv] == calls
+
+
+def test_without_its_rules_the_model_moves_no_score(played: list[World]) -> None:
+    for world in played:
+        for ruled, plain in zip(world.decisions[True], world.decisions[False], strict=True):
+            moved = [name for name in ruled.score_breakdown if name.startswith("cv_")]
+            assert not any(name.startswith("cv_") for name in plain.score_breakdown)
+            if not moved:
+                assert ruled.final_score == plain.final_score
+
+
+def test_charts_are_embedded_once_for_all_worlds(played: list[World]) -> None:
+    frozen, learning = played
+    assert frozen.reader.memory is learning.reader.memory
+    assert len(frozen.reader.memory) == HOURS * len(desks.SYMBOLS) * 2
+
+
+def test_a_market_shows_only_what_is_closed() -> None:
+    market = next(iter(markets().values()))
+    at = START + 7 * 60_000
+    assert int(market.newest(at, H_MS * 100).close_ms[-1]) == START
+    span = feedback_loop_cv.Span(VENUE, "AAAUSDT", Interval.M15, START - H_MS, START + 9 * H_MS)
+    assert int(market.between(span, at).close_ms[-1]) == START
+    assert len(market.between(span, START)) == 4
+    minutes = feedback_loop_cv.Span(VENUE, "AAAUSDT", Interval.M1, START - H_MS, START)
+    assert len(market.between(minutes, at)) == 0
+
+
+def folder(root: Path, end: str) -> Path:
+    paths = Paths(root)
+    for seed in range(2):
+        klines = simulate(
+            f"S{seed}USDT", Interval.M15, 4 * (105 + 30), seed=seed, end_ms=parse_time(end)
+        )
+        Store(paths, "simulated").add(klines)
+    return paths.klines_folder
+
+
+@pytest.mark.skipif(not (SHIPPED / "manifest.json").exists(), reason="no model is shipped")
+def test_the_command_accounts_for_every_arm(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "data"))
+    klines = folder(tmp_path, "2025-06-15T00:00:00Z")
+    page = tmp_path / "page"
+    command = ["backtest", "--klines", str(klines), "--report", str(page), "--json"]
+    assert run(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["arms"]) == 4
+    assert len(told["differences"]) == 4
+    assert told["method"]["hours"] >= 30
+    for found in told["arms"].values():
+        assert sum(found["decisions"].values()) == told["method"]["predictions"]
+    assert "## Arms" in (page / "backtest.md").read_text()
+    assert run([*command, "--with-cv", "--frozen", "--symbols", "S0USDT"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["arms"]) == ["model's rules"]
+
+
+@pytest.mark.skipif(not (SHIPPED / "manifest.json").exists(), reason="no model is shipped")
+def test_candles_of_training_time_and_bad_wishes_are_refused(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "data"))
+    seen = folder(tmp_path / "seen", "2024-03-15T00:00:00Z")
+    fair = folder(tmp_path / "fair", "2025-06-15T00:00:00Z")
+    for wishes in (
+        ["--klines", str(seen)],
+        ["--klines", str(fair), "--start", "2024-03-10T00:00:00Z"],
+        ["--klines", str(fair), "--start", "2025-06-14T00:30:00Z"],
+        ["--klines", str(fair), "--start", "2026-01-01T00:00:00Z"],
+        ["--klines", str(fair), "--symbols", "XUSDT"],
+        ["--klines", str(fair), "--fee", "2"],
+        ["--klines", str(tmp_path / "none")],
+    ):
+        assert run(["backtest", *wishes]) == 2
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err
+        assert shown.out == ""
+
+
+def test_of_two_files_of_a_symbol_the_finer_is_traded(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    fine = simulate("AAAUSDT", Interval.M5, 300, seed=1, end_ms=START)
+    for klines in (fine, fine.resample(Interval.M15), fine.resample(Interval.H1)):
+        Store(paths, "simulated").add(klines)
+    found = backtesting.read_markets(paths.klines_folder, None)["AAAUSDT"]
+    assert isinstance(found.finest, Klines)
+    assert found.finest.interval is Interval.M5
+    assert np.allclose(found.quarters.bars, fine.resample(Interval.M15).bars)

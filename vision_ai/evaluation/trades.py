@@ -1,0 +1,152 @@
+"""What following a decision would have earned: entry, exit and costs of each trade.
+
+A trade enters at the open of the first candle after the decision and leaves at its target, its
+stop, or after `HOLD`, as feedback counts them. Where candles leave it open the worse is taken: a
+candle that touches both levels is a loss, one that opens beyond the stop fills at its open, one
+that opens beyond the target at the target.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from vision_ai.domain import CLOSE, OPEN, Floats, Horizon, Klines
+from vision_ai.feedback_loop_cv.touches import Barriers, first_touch
+
+HOLD = Horizon.H6
+"""The longest a trade is held."""
+
+End = Literal["target", "stop", "ambiguous", "time"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A decision to join.
+
+    Attributes:
+        symbol: what is traded.
+        at_ms: when it was decided.
+        sign: +1 to buy, -1 to sell short.
+        target: gain that ends it, a fraction of the entry.
+        stop: loss that ends it, positive.
+    """
+
+    symbol: str
+    at_ms: int
+    sign: int
+    target: float
+    stop: float
+
+
+@dataclass(frozen=True)
+class Trade:
+    """A call that was followed; prices before any cost."""
+
+    call: Call
+    entry: float
+    exit: float
+    exit_ms: int
+    ended: End
+
+    @property
+    def held_ms(self) -> int:
+        """How long it was open."""
+        return self.exit_ms - self.call.at_ms
+
+
+def follow(klines: Klines, call: Call) -> Trade | None:
+    """Enter at the next candle's open and leave as the levels say.
+
+    None where no candle opens at the time of the call, or the candles end before the trade does.
+
+    >>> import numpy as np
+    >>> from vision_ai.domain import Interval
+    >>> bars = np.array([[100, 101, 99, 100, 1.0], [100, 103, 100, 102, 1.0]])
+    >>> klines = Klines("BTCUSDT", Interval.H1, np.array([0, 3_600_000]), bars)
+    >>> follow(klines, Call("BTCUSDT", 0, 1, 0.02, 0.02)).ended
+    'target'
+    """
+    low, high = np.searchsorted(klines.open_ms, [call.at_ms, call.at_ms + HOLD.ms])
+    open_ms, bars = klines.open_ms[low:high], klines.bars[low:high]
+    if not len(bars) or open_ms[0] != call.at_ms:
+        return None
+    barriers = Barriers(float(bars[0, OPEN]), call.sign, call.target, call.stop)
+    verdict, row = first_touch(bars, barriers)
+    if verdict == "neither":
+        if klines.close_ms[-1] < call.at_ms + HOLD.ms:
+            return None
+        exit_ms = int(open_ms[-1]) + klines.interval.ms
+        return Trade(call, barriers.entry, float(bars[-1, CLOSE]), exit_ms, "time")
+    gain = _gain(bars[row : row + 1], barriers, won=verdict == "target")
+    price = barriers.entry * (1 + call.sign * gain)
+    exit_ms = int(open_ms[row]) + klines.interval.ms
+    return Trade(call, barriers.entry, price, exit_ms, verdict)
+
+
+def _gain(candle: Floats, barriers: Barriers, *, won: bool) -> float:
+    if won:
+        return barriers.target
+    opened = float(barriers.gains(candle)[0][0])
+    return min(-barriers.stop, opened)
+
+
+def book(markets: Iterable[Klines], calls: Sequence[Call]) -> list[Trade]:
+    """Follow calls of several symbols, one position a symbol at a time, in order of exit.
+
+    A call while its symbol's position is open is let pass.
+
+    Args:
+        markets: candles of each symbol, the finer the better.
+        calls: in any order.
+    """
+    trades: list[Trade] = []
+    for klines in markets:
+        free_ms = 0
+        own = (call for call in calls if call.symbol == klines.symbol)
+        for call in sorted(own, key=lambda call: call.at_ms):
+            trade = follow(klines, call) if call.at_ms >= free_ms else None
+            if trade is not None:
+                trades.append(trade)
+                free_ms = trade.exit_ms
+    return sorted(trades, key=lambda trade: (trade.exit_ms, trade.call.symbol))
+
+
+@dataclass(frozen=True, eq=False)
+class Returns:
+    """What n trades earned, as fractions of what was put in.
+
+    Attributes:
+        gross: float (n,), before costs.
+        cost: float (n,), fees and slippage, positive.
+    """
+
+    gross: Floats
+    cost: Floats
+
+    @property
+    def net(self) -> Floats:
+        """Float (n,): what is left."""
+        return self.gross - self.cost
+
+
+def returns(trades: Sequence[Trade], *, fee: float, slippage: float) -> Returns:
+    """Gross returns and costs.
+
+    Args:
+        trades: entries and exits before costs.
+        fee: of each fill, a fraction of what changes hands.
+        slippage: how much worse than the price each fill is, a fraction of it.
+
+    >>> trade = Trade(Call("BTCUSDT", 0, 1, 0.02, 0.02), 100.0, 102.0, 1, "target")
+    >>> round(float(returns([trade], fee=0.001, slippage=0.0).net[0]), 5)
+    0.01798
+    """
+    sign = np.array([trade.call.sign for trade in trades], float)
+    entry = np.array([trade.entry for trade in trades], float)
+    leave = np.array([trade.exit for trade in trades], float)
+    gross = sign * (leave / entry - 1)
+    paid, got = entry * (1 + sign * slippage), leave * (1 - sign * slippage)
+    net = sign * (got / paid - 1) - fee * (1 + got / paid)
+    return Returns(gross, gross - net)

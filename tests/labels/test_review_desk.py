@@ -3,6 +3,7 @@
 import json
 import os
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -11,18 +12,20 @@ pytest.importorskip("onnx", reason="the stand-in model is made with onnx")
 from tests import standin
 from tests.labels.gpt_tasks import config
 from tests.labels.openai_server import honest
+from vision_ai import predict_cv_setup
 from vision_ai.cli.app import run
 from vision_ai.config import Paths
-from vision_ai.domain import READINGS, Interval, Klines, Reading
+from vision_ai.domain import READINGS, Direction, Interval, Klines, Reading, Setup, iso
 from vision_ai.labels import rules
 from vision_ai.labels.gpt.ledger import Ledger
 from vision_ai.labels.gpt.replies import Kind, Language, Reply, Said
 from vision_ai.labels.gpt.work import Order
 from vision_ai.market.simulate import simulate
 from vision_ai.market.store import Store
-from vision_ai.pipeline import charting, reviewing
+from vision_ai.pipeline import answering, charting, reviewing
 from vision_ai.pipeline.reader import Reader, spans_of
 from vision_ai.pipeline.workspace import Workspace
+from vision_ai.records import IntervalReading
 
 END_MS = 1_740_000_600_000 // 900_000 * 900_000
 DAY = 86_400_000
@@ -104,6 +107,64 @@ def test_a_corrected_label_changes_the_next_prediction_of_a_look_alike(
     # building the index anew keeps people's labels
     assert run(["index", "build"]) == 0
     assert READINGS[beliefs(workspace, window)[1]] == other
+
+
+def predicted(workspace: Workspace, window: Klines) -> IntervalReading:
+    """What a chart of the desk is predicted to show, as it is written down."""
+    reader = Reader.open(workspace)
+    question = next(iter(answering.ask(reader, {window.symbol: [window]})))
+    made_by = answering.provenance(reader, "simulated", END_MS)
+    found = question.prediction(reader, made_by, shown=5)
+    jsonschema.validate(found.model_dump(mode="json"), predict_cv_setup.prediction_schema())
+    return found.intervals[Interval.M15]
+
+
+def test_a_word_is_heard_on_the_next_candle_and_names_who_gave_it(
+    workspace, markets, capsys
+) -> None:
+    """Long before the outcome is known, and on the chart itself."""
+    window, following = chart(markets[0], 402), chart(markets[0], 403)
+    elsewhere = [chart(market, 700) for market in markets[1:]]
+    digest = describe(workspace, window)
+    before = [predicted(workspace, one) for one in (window, following, *elsewhere)]
+    assert all(reading.heard is None for reading in before)
+    code = rules.label(window.bars[None]).reading[0]
+    other = next(r for r in READINGS if r.setup not in (READINGS[code].setup, "none", "range"))
+    arguments = ["review", "correct", digest[:12], "--setup", other.setup.value]
+    assert run([*arguments, "--direction", other.direction.value]) == 0
+    after = [predicted(workspace, one) for one in (window, following, *elsewhere)]
+
+    itself, after_it = after[0], after[1]
+    assert (itself.setup, itself.direction) == (other.setup, other.direction)
+    assert itself.confidence > 0.9
+    for then, now in zip(before[:2], after[:2], strict=True):
+        assert now.probabilities[other.name] > then.probabilities[other.name] + 0.05
+        assert now.heard is not None
+        word = now.heard.words[0]
+        assert (word.who, word.symbol, word.setup) == ("anna", window.symbol, other.setup)
+        assert word.as_of == iso(int(window.close_ms[-1]))
+    assert after_it.heard is not None
+    assert after_it.heard.setup == before[1].setup
+    assert after_it.heard.words[0].trust < itself.heard.words[0].trust
+    far = [(then, now) for then, now in zip(before, after, strict=True) if now.heard is None]
+    assert far
+    assert all(then == now for then, now in far)  # to the last digit
+
+
+def test_an_older_calibration_says_that_it_cannot_tell(workspace, markets, capsys) -> None:
+    path = workspace.paths.models / standin.VERSION / "calibration.json"
+    content = json.loads(path.read_text())
+    del content["trust"], content["human_error"]
+    path.write_text(json.dumps(content))
+    window = chart(markets[0], 402)
+    before, _ = beliefs(workspace, window)
+    code = READINGS.index(Reading(Setup.TRAP, Direction.SHORT))
+    said = ["--setup", "trap", "--direction", "short"]
+    assert run(["review", "correct", describe(workspace, window)[:12], *said]) == 0
+    assert "does not say how far a person's word carries" in capsys.readouterr().out
+    after, _ = beliefs(workspace, window)
+    assert after[code] > before[code]  # it votes, louder than others
+    assert Reader.open(workspace).index.rows.weight.max() == workspace.config.review.weight
 
 
 def test_the_same_word_twice_builds_no_second_index(workspace, markets, capsys) -> None:

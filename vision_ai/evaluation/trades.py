@@ -68,10 +68,10 @@ def follow(klines: Klines, call: Call) -> Trade | None:
     >>> follow(klines, Call("BTCUSDT", 0, 1, 0.02, 0.02)).ended
     'target'
     """
+    if not _has_entry(klines, call):
+        return None
     low, high = np.searchsorted(klines.open_ms, [call.at_ms, call.at_ms + HOLD.ms])
     open_ms, bars = klines.open_ms[low:high], klines.bars[low:high]
-    if not len(bars) or open_ms[0] != call.at_ms:
-        return None
     barriers = Barriers(float(bars[0, OPEN]), call.sign, call.target, call.stop)
     verdict, row = first_touch(bars, barriers)
     if verdict == "neither":
@@ -85,6 +85,11 @@ def follow(klines: Klines, call: Call) -> Trade | None:
     return Trade(call, barriers.entry, price, exit_ms, verdict)
 
 
+def _has_entry(klines: Klines, call: Call) -> bool:
+    row = int(np.searchsorted(klines.open_ms, call.at_ms))
+    return row < len(klines) and int(klines.open_ms[row]) == call.at_ms
+
+
 def _gain(candle: Floats, barriers: Barriers, *, won: bool) -> float:
     if won:
         return barriers.target
@@ -95,7 +100,8 @@ def _gain(candle: Floats, barriers: Barriers, *, won: bool) -> float:
 def book(markets: Iterable[Klines], calls: Sequence[Call]) -> list[Trade]:
     """Follow calls of several symbols, one position a symbol at a time, in order of exit.
 
-    A call while its symbol's position is open is let pass.
+    A call while its symbol's position is open is let pass. A position that is still open when the
+    candles end is not counted, and nothing is entered after it.
 
     Args:
         markets: candles of each symbol, the finer the better.
@@ -106,10 +112,13 @@ def book(markets: Iterable[Klines], calls: Sequence[Call]) -> list[Trade]:
         free_ms = 0
         own = (call for call in calls if call.symbol == klines.symbol)
         for call in sorted(own, key=lambda call: call.at_ms):
-            trade = follow(klines, call) if call.at_ms >= free_ms else None
-            if trade is not None:
-                trades.append(trade)
-                free_ms = trade.exit_ms
+            if call.at_ms < free_ms or not _has_entry(klines, call):
+                continue
+            trade = follow(klines, call)
+            if trade is None:
+                break
+            trades.append(trade)
+            free_ms = trade.exit_ms
     return sorted(trades, key=lambda trade: (trade.exit_ms, trade.call.symbol))
 
 

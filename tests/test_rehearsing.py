@@ -22,13 +22,7 @@ from vision_ai.pipeline.workspace import Workspace
 from vision_ai.trader_decision import journal
 
 Files = dict[str, bytes]
-
-
-def kept(root: Path) -> Files:
-    """Everything that stays: names below the root, and contents."""
-    paths = Paths(root)
-    every = (path for found in rehearsing.logs(paths).values() for path in found)
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in every}
+kept = rehearsing.kept
 
 
 @pytest.fixture(scope="module")

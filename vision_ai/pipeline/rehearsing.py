@@ -104,6 +104,19 @@ def rehearse(workspace: Workspace, wanted: Wanted) -> Report:
         TransientError: too many replies went wrong.
     """
     started = time.monotonic()
+    listing, plan = planned(wanted)
+    root = wanted.out or workspace.paths.root / "rehearsal"
+    hours = run(workspace, listing, plan, root)
+    reports = list(progress(hours, total=plan.hours, what="Rehearsing hours"))
+    return _told(plan, root, reports, time.monotonic() - started)
+
+
+def planned(wanted: Wanted) -> tuple[Listing, Plan]:
+    """The candles and the plan of a wish.
+
+    Raises:
+        InputError: no candles, no such rung, or days that the candles do not hold.
+    """
     if wanted.rung not in feedback.RUNGS:
         raise InputError(
             f"No such rung: {wanted.rung[:40]!r}.", hint=f"Known: {', '.join(feedback.RUNGS)}."
@@ -126,10 +139,7 @@ def rehearse(workspace: Workspace, wanted: Wanted) -> Report:
             f"{wanted.days} days from {plan.first} end after the candles do, at {iso(last_ms)}.",
             hint="Start earlier, or ask for fewer days.",
         )
-    root = wanted.out or workspace.paths.root / "rehearsal"
-    hours = run(workspace, listing, plan, root)
-    reports = list(progress(hours, total=plan.hours, what="Rehearsing hours"))
-    return _told(plan, root, reports, time.monotonic() - started)
+    return listing, plan
 
 
 @dataclass(frozen=True)
@@ -285,6 +295,12 @@ def logs(paths: Paths) -> dict[str, list[Path]]:
         ],
         "charts": sorted((paths.root / "charts").rglob("*.png")),
     }
+
+
+def kept(root: Path) -> dict[str, bytes]:
+    """Every such file by its name below the root."""
+    every = (path for found in logs(Paths(root)).values() for path in found)
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in every}
 
 
 def digest(paths: Paths, files: Sequence[Path]) -> str:

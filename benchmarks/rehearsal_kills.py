@@ -1,0 +1,127 @@
+"""Kill a rehearsal at random instants and compare what it leaves with one that was left alone.
+
+    python benchmarks/rehearsal_kills.py --klines ../shared/klines/bench-bybit-5m --kills 200
+
+Each child process works hours of the real loop (replay server, pybit, scan, feedback, update,
+decide) and is killed with SIGKILL at a random instant; the next one goes on. After each kill every
+file must be the beginning of the same file of the calm rehearsal, and when the last hour is done
+all files must be equal, byte by byte; then it starts anew until there were enough kills. Children
+are forked from a process that has imported everything, so that kills fall into work. Prints one
+JSON object.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from vision_ai.market.listing import Listing
+from vision_ai.pipeline import rehearsing
+from vision_ai.pipeline.rehearsing import Plan, Wanted
+from vision_ai.pipeline.workspace import Workspace
+
+
+def child(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> tuple[int, int]:
+    """Start a process that works until it is done; its id, and where it says that it has begun."""
+    reading, writing = os.pipe()
+    number = os.fork()
+    if number:
+        os.close(writing)
+        return number, reading
+    try:
+        for hour in rehearsing.run(workspace, listing, plan, root):
+            os.write(writing, b"." if hour else b"")
+        os._exit(0)
+    finally:  # reached by errors only; a child must never return into the parent's work
+        traceback.print_exc()
+        os._exit(1)
+
+
+def calm(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> tuple[float, float]:
+    """Work everything undisturbed; seconds until the first hour is done, and of an hour."""
+    started = time.perf_counter()
+    number, reading = child(workspace, listing, plan, root)
+    os.read(reading, 1)
+    first_s = time.perf_counter() - started
+    _settled(number, reading)
+    return first_s, (time.perf_counter() - started - first_s) / max(plan.hours - 1, 1)
+
+
+def struck(number: int, reading: int, after_s: float | None) -> bool:
+    """Kill a child some time after its first sign, or let it finish; False if it was done."""
+    os.read(reading, 1)
+    if after_s is not None:
+        time.sleep(after_s)
+        os.kill(number, signal.SIGKILL)
+    return os.WIFSIGNALED(_settled(number, reading))
+
+
+def _settled(number: int, reading: int) -> int:
+    _, status = os.waitpid(number, 0)
+    os.close(reading)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        raise SystemExit("A rehearsal failed.")
+    return status
+
+
+def main() -> None:
+    """Kill, compare, report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--klines", type=Path, default=Path("../shared/klines/bench-bybit-5m"))
+    parser.add_argument("--start")
+    parser.add_argument("--days", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--reach", type=float, default=3.0, help="hours of work until the latest")
+    parser.add_argument("--charts", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    wanted = Wanted(klines=asked.klines, start=asked.start, days=asked.days, charts=asked.charts)
+    listing, plan = rehearsing.planned(wanted)
+    workspace, rng, started = Workspace.open(), random.Random(asked.seed), time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        first_s, hour_s = calm(workspace, listing, plan, Path(folder) / "calm")
+        expected = rehearsing.kept(Path(folder) / "calm")
+        root = Path(folder) / "killed"
+        kills = rounds = lost = changed = 0
+        before: dict[str, bytes] = {}
+        while kills < asked.kills or root.exists():
+            latest_s = first_s + asked.reach * hour_s
+            after_s = rng.uniform(0, latest_s) if kills < asked.kills else None
+            number, reading = child(workspace, listing, plan, root)
+            killed = struck(number, reading, after_s)
+            kills += killed
+            found = rehearsing.kept(root)
+            lost += sum(not found.get(name, b"").startswith(was) for name, was in before.items())
+            changed += sum(
+                not expected.get(name, b"").startswith(content) for name, content in found.items()
+            )
+            before = found
+            if not killed:
+                lost += len(expected.keys() - found.keys())
+                changed += sum(found[name] != expected[name] for name in found.keys() & expected)
+                rounds, before = rounds + 1, {}
+                shutil.rmtree(root)
+            print(f"{kills} kills, {rounds} rounds", file=sys.stderr, flush=True)
+    result = {
+        "kills": kills,
+        "rounds": rounds,
+        "hours": plan.hours,
+        "files": len(expected),
+        "lost": lost,
+        "changed": changed,
+        "seconds": round(time.perf_counter() - started, 1),
+        "machine": platform.machine(),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 KLINES ?= ../shared/klines
 LIMIT ?= 600
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check format docs bench report-card clean
+.PHONY: help demo test slow check format docs bench report-card backtest clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | sort | awk -F: '{printf "  make %-12s%s\n", $$1, $$2}'
@@ -57,6 +57,10 @@ bench: $(VENV)/.full ## speed of drawing and embedding
 
 report-card: $(VENV)/.full ## measure the current model on the bench candles and write docs/report-card.md
 	$(BIN)/python benchmarks/report_card.py --klines $(KLINES) --limit $(LIMIT)
+
+backtest: $(VENV)/.full ## walk through the 5m bench candles and write the trading section of the card
+	$(BIN)/python benchmarks/backtest.py --klines $(KLINES)/bench-bybit-5m
+	$(BIN)/python benchmarks/report_card.py --page-only
 
 clean: ## remove what was installed and cached
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -15,7 +15,7 @@ from typing import Any
 
 from vision_ai import records
 from vision_ai.config import Config, Paths
-from vision_ai.evaluation import report
+from vision_ai.evaluation import report, trading
 from vision_ai.pipeline import evaluating
 from vision_ai.pipeline.workspace import Workspace
 
@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "docs" / "report-card.json"
 PAGE = ROOT / "docs" / "report-card.md"
 PLOTS = "img/report-card"
+BACKTEST = ROOT / "docs" / "backtest.json"
+"""Figures of trading, by `benchmarks/backtest.py`."""
 
 FOLDERS = {
     "bench-bybit": "Five Bybit perpetuals, mostly later than all training data",
@@ -55,8 +57,8 @@ def measure(klines: Path, folder: str, limit: int, seed: int) -> dict[str, Any]:
     return dict(evaluating.evaluate(workspace, wanted).content)
 
 
-def page(found: dict[str, dict[str, Any]]) -> str:
-    """The whole card as Markdown."""
+def page(found: dict[str, dict[str, Any]], traded: dict[str, Any] | None = None) -> str:
+    """The whole card as Markdown; `traded` are the figures of the backtest."""
     models = sorted({content["method"]["model"] for content in found.values()})
     parts = [
         "# Report card",
@@ -67,9 +69,16 @@ def page(found: dict[str, dict[str, Any]]) -> str:
             for name, content in found.items()
             for line in report.verdict(content)
         ),
+        *(f"**Backtest.** {line}" for line in (trading.verdict(traded) if traded else ())),
     ]
     for name, content in found.items():
         parts += [f"## {FOLDERS.get(name, name)}", report.section(content, plot=f"{PLOTS}/{name}-")]
+    if traded:
+        parts += [
+            "## What following the decisions would have earned",
+            "Written from [backtest.json](backtest.json), which `make backtest` measures.",
+            trading.section(traded, level=3),
+        ]
     return "\n\n".join([*parts, CLAIMS]) + "\n"
 
 
@@ -78,7 +87,8 @@ def write(found: dict[str, dict[str, Any]]) -> None:
     for name, content in found.items():
         for plot, text in report.plots(content).items():
             records.write_text(PAGE.parent / PLOTS / f"{name}-{plot}.svg", text)
-    records.write_text(PAGE, page(found))
+    traded = json.loads(BACKTEST.read_text(encoding="utf-8")) if BACKTEST.exists() else None
+    records.write_text(PAGE, page(found, traded))
 
 
 def main() -> None:

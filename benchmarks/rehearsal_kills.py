@@ -72,32 +72,32 @@ def _settled(number: int, reading: int) -> int:
     return status
 
 
-def main() -> None:
-    """Kill, compare, report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--klines", type=Path, default=Path("../shared/klines/bench-bybit-5m"))
-    parser.add_argument("--start")
-    parser.add_argument("--days", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--reach", type=float, default=3.0, help="hours of work until the latest")
-    parser.add_argument("--charts", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    wanted = Wanted(klines=asked.klines, start=asked.start, days=asked.days, charts=asked.charts)
-    listing, plan = rehearsing.planned(wanted)
-    workspace, rng, started = Workspace.open(), random.Random(asked.seed), time.perf_counter()
+def hammer(
+    workspace: Workspace, listing: Listing, plan: Plan, *, kills: int, reach: float, seed: int
+) -> dict[str, int]:
+    """Kill and go on, anew after each whole rehearsal, until there were enough kills.
+
+    Args:
+        workspace: whose model works.
+        listing: the replayed candles.
+        plan: which hours.
+        kills: how many.
+        reach: hours of work, after the first, until the latest instant.
+        seed: of the instants.
+    """
+    rng = random.Random(seed)
+    struck_so_far = rounds = lost = changed = 0
+    before: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
         first_s, hour_s = calm(workspace, listing, plan, Path(folder) / "calm")
         expected = rehearsing.kept(Path(folder) / "calm")
         root = Path(folder) / "killed"
-        kills = rounds = lost = changed = 0
-        before: dict[str, bytes] = {}
-        while kills < asked.kills or root.exists():
-            latest_s = first_s + asked.reach * hour_s
-            after_s = rng.uniform(0, latest_s) if kills < asked.kills else None
+        while struck_so_far < kills or root.exists():
+            latest_s = first_s + reach * hour_s
+            after_s = rng.uniform(0, latest_s) if struck_so_far < kills else None
             number, reading = child(workspace, listing, plan, root)
             killed = struck(number, reading, after_s)
-            kills += killed
+            struck_so_far += killed
             found = rehearsing.kept(root)
             lost += sum(not found.get(name, b"").startswith(was) for name, was in before.items())
             changed += sum(
@@ -109,18 +109,36 @@ def main() -> None:
                 changed += sum(found[name] != expected[name] for name in found.keys() & expected)
                 rounds, before = rounds + 1, {}
                 shutil.rmtree(root)
-            print(f"{kills} kills, {rounds} rounds", file=sys.stderr, flush=True)
-    result = {
-        "kills": kills,
+            print(f"{struck_so_far} kills, {rounds} rounds", file=sys.stderr, flush=True)
+    return {
+        "kills": struck_so_far,
         "rounds": rounds,
         "hours": plan.hours,
         "files": len(expected),
         "lost": lost,
         "changed": changed,
-        "seconds": round(time.perf_counter() - started, 1),
-        "machine": platform.machine(),
     }
-    print(json.dumps(result))
+
+
+def main() -> None:
+    """Kill, compare, report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--klines", type=Path, default=Path("../shared/klines/bench-bybit-5m"))
+    parser.add_argument("--start")
+    parser.add_argument("--days", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--reach", type=float, default=3.0, help="hours of work until the latest")
+    parser.add_argument("--charts", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    started = time.perf_counter()
+    wanted = Wanted(klines=asked.klines, start=asked.start, days=asked.days, charts=asked.charts)
+    listing, plan = rehearsing.planned(wanted)
+    found = hammer(
+        Workspace.open(), listing, plan, kills=asked.kills, reach=asked.reach, seed=asked.seed
+    )
+    seconds = round(time.perf_counter() - started, 1)
+    print(json.dumps({**found, "seconds": seconds, "machine": platform.machine()}))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import desks
+from tests import desks, standin
 from tests.desks import H_MS, HOURS, START
+from tests.feedback.examples import AS_OF, line, prediction
 from vision_ai import feedback_loop_cv
 from vision_ai.cli.app import run
 from vision_ai.config import Paths
@@ -17,9 +18,10 @@ from vision_ai.domain import Interval, Klines, parse_time
 from vision_ai.market.simulate import simulate
 from vision_ai.market.store import Store
 from vision_ai.model.registry import SHIPPED
-from vision_ai.pipeline import backtesting, rehearsing
+from vision_ai.pipeline import backtesting, rehearsing, stage
 from vision_ai.pipeline.desk import Timetable
-from vision_ai.pipeline.memory_desk import Market, World
+from vision_ai.pipeline.memory_desk import Market, MemoryDesk, Remembering, World
+from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.trader_decision import journal
 
@@ -99,6 +101,44 @@ def test_charts_are_embedded_once_for_all_worlds(played: list[World]) -> None:
     frozen, learning = played
     assert frozen.reader.memory is learning.reader.memory
     assert len(frozen.reader.memory) == HOURS * len(desks.SYMBOLS) * 2
+
+
+def test_what_proves_better_comes_into_use_in_the_world_that_learns(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """Bands too narrow by half for 120 days: the gate stretches them, and the frozen one stays."""
+    rng = np.random.default_rng(4)
+    worlds = []
+    for learns in (False, True):
+        own = stage.borrow(workspace, tmp_path / str(learns), AS_OF)
+        reader = Remembering(**vars(Reader.open(own)))
+        worlds.append(World("a world", own, reader, learns))
+    for day in range(120):
+        for symbol in range(4):
+            at = {"symbol": f"S{symbol}USDT", "as_of_ms": AS_OF - (120 - day) * 24 * H_MS}
+            call = prediction(**at, model_version=standin.VERSION)
+            entry = line(
+                **at,
+                success=bool(rng.random() < 0.4),
+                model_version=standin.VERSION,
+                stretch=float(abs(rng.normal()) * 2),
+            )
+            for world in worlds:
+                world.say(call)
+                world.lines.append(entry)
+    opened = []
+
+    def open_reader(own: Workspace) -> Reader:
+        opened.append(Reader.open(own))
+        return opened[-1]
+
+    MemoryDesk({}, worlds, open_reader).learn(AS_OF)
+    frozen, learning = worlds
+    assert frozen.versions == []
+    assert frozen.reader.model.version == standin.VERSION
+    assert [version for _, version in learning.versions] == [learning.reader.model.version]
+    assert learning.reader is opened[0]
+    assert learning.reader.calibration != frozen.reader.calibration
 
 
 def test_a_market_shows_only_what_is_closed() -> None:

@@ -185,7 +185,7 @@ def test_a_killed_promotion_leaves_one_whole_version_in_use(workspace: Workspace
 
 
 def test_an_unknown_rung_is_one_sentence(workspace: Workspace, capsys) -> None:
-    assert run(["feedback", "update", "--rung", "finetune"]) == 2
+    assert run(["feedback", "update", "--rung", "nonsense"]) == 2
     assert "No such rung" in capsys.readouterr().err
 
 

@@ -8,7 +8,7 @@
     │   ├── KlinesError              candles that cannot be charted, or a file of them
     │   ├── ImageError               a picture that is no chart, or is damaged
     │   └── LeakError                an evaluation that would see what it is asked to foretell
-    ├── StateError          exit 3   artefacts on disk disagree or are damaged; the hint repairs
+    ├── StateError          exit 3   artefacts on disk are missing, damaged or disagree
     │   ├── CorruptFileError
     │   ├── StaleIndexError          an index or a prediction made by another model or style
     │   ├── EmptyIndexError
@@ -21,6 +21,18 @@
 
 Anything else that reaches the command line is a bug of ours and shows its traceback.
 """
+
+from pathlib import Path
+
+
+def install(extra: str) -> str:
+    """What to type to get an extra of this package: here it is a clone, or it was installed.
+
+    >>> "[train]'" in install("train")
+    True
+    """
+    clone = (Path(__file__).parents[1] / "pyproject.toml").is_file()
+    return f"Run: pip install {'-e ' if clone else ''}'{'.' if clone else 'vision-ai'}[{extra}]'"
 
 
 class VisionError(Exception):
@@ -47,6 +59,13 @@ class ConfigError(InputError):
     """A setting is unknown, of the wrong type or out of range."""
 
 
+def missing(what: str, extra: str, error: ImportError) -> InputError:
+    """The error of a job whose extra is not installed."""
+    return InputError(
+        f"{what} needs a library that is not installed ({error.name}).", hint=install(extra)
+    )
+
+
 class SymbolError(InputError):
     """A symbol is not of the form `[A-Z0-9]{2,30}`, or the exchange does not list it."""
 
@@ -68,7 +87,7 @@ class LeakError(InputError):
 
 
 class StateError(VisionError):
-    """Artefacts on disk disagree or are damaged; the hint names the repair."""
+    """Artefacts on disk are missing, are damaged or disagree; the hint names the repair."""
 
     exit_code = 3
 

@@ -62,22 +62,41 @@ def _feedback() -> typer.Typer:
     def update(
         *,
         rung: Annotated[
-            str, typer.Option(help="log-only: nothing is changed. reweight: what proves better.")
+            str,
+            typer.Option(
+                help="log-only: nothing is changed. reweight: exemplar weights and bands. "
+                "finetune: a model trained further. Both only where they prove better."
+            ),
         ] = "log-only",
+        klines: Annotated[
+            Path | None,
+            typer.Option(help="finetune: a folder of candles to replay beside the cached ones."),
+        ] = None,
+        device: Annotated[
+            str | None, typer.Option(help="finetune: cuda, mps or cpu; the first present.")
+        ] = None,
+        steps: Annotated[
+            int | None, typer.Option(min=1, help="finetune: instead of the usual ones.")
+        ] = None,
         as_json: JsonOption = False,
     ) -> None:
         """Write down what the outcomes would change in the model, or change what proves better.
 
         With `--rung reweight` earlier outcomes make a challenger and later ones judge it; only
-        what is better at the stated error rate becomes a new model version. `vision-ai models
-        rollback` takes it back.
+        what is better at the stated error rate becomes a new model version. With `--rung finetune`
+        the challenger is trained from the current model's weights and mixed with them; that
+        needs the `train` extra, takes minutes, and goes on where it was stopped. `vision-ai models
+        rollback` takes either back.
 
         Example: `vision-ai feedback update --rung reweight`
+
+        Example: `vision-ai feedback update --rung finetune --klines candles/`
         """
         from vision_ai.pipeline import feedback
         from vision_ai.pipeline.workspace import Workspace
 
-        found = feedback.update(Workspace.open(), rung=rung)
+        training = feedback.Training(klines=klines, device=device, steps=steps)
+        found = feedback.update(Workspace.open(), rung=rung, training=training)
         emit(found.payload(), found.text(), as_json=as_json)
 
     return tree

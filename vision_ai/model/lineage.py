@@ -1,5 +1,7 @@
 """Versions made from versions: derived, promoted, taken back and compared."""
 
+import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -10,6 +12,20 @@ from vision_ai.config import Paths
 from vision_ai.errors import MissingModelError, StateError
 from vision_ai.model import history, registry
 from vision_ai.model.registry import Manifest, ModelFolder
+
+_DERIVED = re.compile(r"-[rf]\d+-[0-9a-f]{6}\Z")
+
+
+def child(parent: str, kind: str, content: str) -> str:
+    """A name for a version made of `parent`: its stem, which try of which kind, and a hash.
+
+    The same content gives the same name.
+
+    >>> child("chart-clip-d69415e16b-r1-0a1b2c", "f2", "anything")
+    'chart-clip-d69415e16b-f2-bbe3f2'
+    """
+    digest = hashlib.sha256(f"{parent} {content}".encode()).hexdigest()[:6]
+    return f"{_DERIVED.sub('', parent)[:48]}-{kind}-{digest}"
 
 
 def derive(

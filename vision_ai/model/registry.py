@@ -45,6 +45,7 @@ class Data(Record):
     held_out_symbols: list[str]
     train_until: str = Field(description="training windows and their outcomes ended before")
     held_out_from: str = Field(description="validation windows started after")
+    held_out_until: str = Field(default="", description="end of them; empty: of the candles")
     train_windows: int
     held_out_windows: int
 

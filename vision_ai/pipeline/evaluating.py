@@ -110,6 +110,8 @@ def seen(reader: Reader) -> tuple[Extent, Extent]:
     start = int(readers.exemplars(reader.model).first_ms.min())
     share = float(manifest.recipe.get("split", {}).get("train_share", 1.0))
     end = start + round((until - start) / share)
+    if data.held_out_until:
+        end = parse_time(data.held_out_until)
     held_out_from = parse_time(data.held_out_from)
     return (
         Extent("training", frozenset(data.train_symbols), start, until),

@@ -2,9 +2,10 @@
 
 import collections
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from vision_ai import feedback_loop_cv
+from vision_ai import errors, feedback_loop_cv
 from vision_ai.domain import Klines, iso, parse_interval, parse_symbol, parse_time
 from vision_ai.errors import ExchangeUnavailableError, InputError
 from vision_ai.feedback_loop_cv import Filters, Proposal, Review, Span
@@ -13,8 +14,6 @@ from vision_ai.market.bybit import Bybit
 from vision_ai.market.store import Store
 from vision_ai.pipeline import reweighting
 from vision_ai.pipeline.workspace import Report, Workspace
-
-RUNGS = ("log-only", "reweight")
 
 
 def run(workspace: Workspace) -> Report:
@@ -83,11 +82,34 @@ def review(
     return Report({"review": found.model_dump(mode="json")}, said)
 
 
-def update(workspace: Workspace, *, rung: str = "log-only") -> Report:
-    """What the outcomes so far would change in the model; `reweight` changes what proves better.
+RUNGS = feedback_loop_cv.RUNGS
+
+ENOUGH = 5
+"""Calls that a group needs to get a line of its own in a terminal."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the rung `finetune` leaves to the caller.
+
+    Attributes:
+        klines: folder of candles to replay beside the cached ones.
+        device: `cuda`, `mps` or `cpu`; None takes the first of these that is here.
+        steps: instead of the usual ones.
+    """
+
+    klines: Path | None = None
+    device: str | None = None
+    steps: int | None = None
+
+
+def update(
+    workspace: Workspace, *, rung: str = "log-only", training: Training = Training()
+) -> Report:
+    """What the outcomes so far would change in the model; the other rungs change what is better.
 
     Raises:
-        InputError: no such rung, or the settings name a fixed model.
+        InputError: no such rung, the settings name a fixed model, or training is not installed.
         TransientError: the exchange's clock cannot be read.
         StateError: the model in use is damaged.
         StorageError: something could not be written; the model in use stays.
@@ -97,7 +119,9 @@ def update(workspace: Workspace, *, rung: str = "log-only") -> Report:
     with Bybit(workspace.config.market) as exchange:
         now_ms = exchange.server_time()
     paths = workspace.paths
-    if rung == "reweight":
+    if rung == "finetune":
+        found = _finetune(workspace, now_ms, training)
+    elif rung == "reweight":
         champion = reweighting.champion(workspace, now_ms)
         found = feedback_loop_cv.update_cv_model_weights(
             paths, now_ms, "reweight", champion=champion
@@ -106,6 +130,14 @@ def update(workspace: Workspace, *, rung: str = "log-only") -> Report:
         found = feedback_loop_cv.update_cv_model_weights(paths, now_ms)
     content = {"proposal": found.model_dump(mode="json"), "path": str(paths.proposal(now_ms))}
     return Report(content, [*_would(found), f"Proposal {paths.proposal(now_ms)}"])
+
+
+def _finetune(workspace: Workspace, now_ms: int, training: Training) -> Proposal:
+    try:
+        from vision_ai.pipeline import finetuning
+    except ModuleNotFoundError as error:
+        raise errors.missing("The rung finetune", "train", error) from error
+    return finetuning.update(workspace, now_ms, training)
 
 
 def _would(found: Proposal) -> list[str]:
@@ -119,17 +151,24 @@ def _would(found: Proposal) -> list[str]:
             f"  {part.name:<12}{verdict:<12}days won {part.wins}, lost {part.losses}; "
             f"p {part.p_value:.4g} against {part.level:.4g}"
         )
+        lines += [f"    {name:<40}{value:.4f}" for name, value in part.figures.items()]
     return lines
 
 
 def _said(found: Review) -> list[str]:
     if not found.lines:
         return ["No outcomes yet: run vision-ai feedback run once a prediction is 2 h old."]
-    lines = [f"{found.predictions} predictions, {found.lines} outcomes."]
+    lines = [
+        f"{found.predictions} predictions, {found.lines} outcomes.",
+        "A hit: the target came before the stop within the horizon, in the setup's direction.",
+    ]
+    few = [cut for cut in found.cuts if 0 < cut.hits.n < ENOUGH]
     for cut in found.cuts:
-        if cut.hits.n:
+        if cut.hits.n >= ENOUGH:
             name = f"{cut.horizon:<4}{cut.facet:<16}{cut.value:<26}"
             lines.append(f"  {name}{_rate(cut.hits)}, over {cut.days} days")
+    if few:
+        lines.append(f"  {len(few)} groups of fewer than {ENOUGH} calls are left to --json.")
     for coverage in found.coverage:
         if coverage.day == "all" and coverage.covered.n:
             name = f"{coverage.horizon:<4}{'band coverage':<16}{f'of {coverage.nominal:.0%}':<26}"

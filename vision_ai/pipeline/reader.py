@@ -1,6 +1,6 @@
 """Everything that reads charts, opened once and checked to belong together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -167,19 +167,21 @@ def _handed_on(workspace: Workspace, rows: Embeddings, model: ModelFolder) -> Em
             f"The index was built by model {rows.model!r}: expected {model.version!r}.",
             hint=index.REPAIR,
         )
-    was, now = _weights(exemplars(maker)), _weights(exemplars(model))
-    factor = [now[at] / was[at] if at in now and at in was else 1.0 for at in _places(rows)]
+    was, now = weights(exemplars(maker)), weights(exemplars(model))
+    factor = [now[at] / was[at] if at in now and at in was else 1.0 for at in places(rows)]
     weight = (rows.weight * np.array(factor)).astype(np.float32)
     return replace(rows, model=model.version, weight=weight)
 
 
-def _places(rows: Embeddings) -> list[tuple[str, str, int]]:
+def places(rows: Embeddings) -> list[tuple[str, str, int]]:
+    """Which chart each row is of: symbol, interval, last candle."""
     columns = (rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist())
     return list(zip(*columns, strict=True))
 
 
-def _weights(rows: Embeddings) -> dict[tuple[str, str, int], float]:
-    return dict(zip(_places(rows), rows.weight.tolist(), strict=True))
+def weights(rows: Embeddings) -> dict[tuple[str, str, int], float]:
+    """How loud each chart votes."""
+    return dict(zip(places(rows), rows.weight.tolist(), strict=True))
 
 
 def exemplars(model: ModelFolder) -> Embeddings:
@@ -212,7 +214,11 @@ def calibration(model: ModelFolder) -> Calibration:
 
 def prompts(model: ModelFolder) -> Prototypes:
     """Where the descriptions of each class point, as stored with the model."""
-    stored = model.manifest.prototypes
+    return prompts_from(model.manifest.prototypes)
+
+
+def prompts_from(stored: Mapping[str, Sequence[float]]) -> Prototypes:
+    """Where the descriptions of each class point, by the names that a manifest gives them."""
 
     def stack(names: Sequence[str]) -> NDArray[np.float32]:
         return np.array([stored[name] for name in names], np.float32)

@@ -1,8 +1,6 @@
 """What feedback found better, made into a model version: weights of exemplars, width of bands."""
 
-import hashlib
 import json
-import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,16 +9,15 @@ from numpy.typing import NDArray
 from vision_ai import predict_cv_setup, records
 from vision_ai.domain import Embeddings, Interval, iso
 from vision_ai.errors import ConfigError
-from vision_ai.feedback_loop_cv import Challenge, Champion, Place
+from vision_ai.feedback_loop_cv import Attempt, Challenge, Champion, Place
 from vision_ai.index import Index
 from vision_ai.model import lineage, registry, vectors
 from vision_ai.model.registry import ModelFolder
-from vision_ai.pipeline import reader
+from vision_ai.pipeline import reader, versions
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.predict_cv_setup import Calibration
 from vision_ai.retrieval.purge import Evaluation, Spans
 
-_DERIVED = re.compile(r"-r\d+-[0-9a-f]{6}\Z")
 _SAMPLE = 1000
 """Exemplars that are read before and after, to see what new weights do to readings."""
 
@@ -45,7 +42,7 @@ def champion(workspace: Workspace, now_ms: int) -> Champion:
         version=model.version,
         exemplars=frozenset(_places(reader.exemplars(model))),
         publish=maker.publish,
-        promote=lambda version: registry.activate(workspace.paths, version, now_ms=now_ms),
+        promote=lambda version: versions.take_over(workspace, version, now_ms),
         was_cut_short=lambda version: lineage.was_cut_short(workspace.paths, version),
     )
 
@@ -60,9 +57,7 @@ class _Maker:
         """Make the version; its name follows from what it is made of."""
         changes = _changes(found)
         text = json.dumps(changes, sort_keys=True)
-        digest = hashlib.sha256(f"{self.model.version} {text}".encode()).hexdigest()[:6]
-        base = _DERIVED.sub("", self.model.version)[:48]
-        version = f"{base}-r{found.attempt.number}-{digest}"
+        version = lineage.child(self.model.version, f"r{found.attempt.number}", text)
         if (self.workspace.paths.models / version / "manifest.json").is_file():
             return registry.resolve(self.workspace.paths, version).version
         rows = reader.exemplars(self.model)
@@ -125,15 +120,17 @@ def _accuracy(reading: NDArray[np.floating], charts: Embeddings) -> float:
     return float((reading.argmax(axis=1) == charts.reading).mean())
 
 
+def verdict(attempt: Attempt) -> dict[str, object]:
+    """What the gate said, as a manifest keeps it: nothing in it depends on when that was."""
+    return attempt.model_dump(mode="json", exclude={"line", "check", "version", "made_at", "v"})
+
+
 def _changes(found: Challenge) -> dict[str, object]:
-    verdict = found.attempt.model_dump(
-        mode="json", exclude={"line", "check", "version", "made_at", "v"}
-    )
     return {
         "by": "feedback, rung reweight",
         "exemplars": len(found.factors),
         "stretch": {horizon.value: factor for horizon, factor in found.stretch.items()},
-        "gate": verdict,
+        "gate": verdict(found.attempt),
     }
 
 

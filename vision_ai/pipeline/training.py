@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vision_ai import predict_cv_setup, records
+from vision_ai import errors, predict_cv_setup, records
+from vision_ai.config import IndexConfig
 from vision_ai.domain import HORIZONS, PHASES, READINGS, Embeddings, Ints, iso
 from vision_ai.errors import InputError
 from vision_ai.evaluation import metrics
@@ -14,7 +15,7 @@ from vision_ai.model import registry, vectors
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline import reader
 from vision_ai.pipeline.workspace import Report, Workspace
-from vision_ai.predict_cv_setup import Answers, Calibration, Evidence
+from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, Prototypes
 from vision_ai.retrieval.purge import LONGEST_MS, Evaluation, Spans
 
 FITTED = 0.5
@@ -43,10 +44,7 @@ def train(workspace: Workspace, klines: Path, wanted: Wanted) -> Report:
     try:
         from vision_ai import train_cv_model
     except ModuleNotFoundError as error:
-        raise InputError(
-            f"Training needs a library that is not installed ({error.name}).",
-            hint="Run: pip install 'vision-ai[train]'",
-        ) from error
+        raise errors.missing("Training", "train", error) from error
     settings = train_cv_model.TrainConfig()
     chosen: dict[str, object] = {"preset": wanted.preset, "seed": wanted.seed}
     if wanted.steps is not None:
@@ -91,7 +89,7 @@ def calibrate(workspace: Workspace, model: ModelFolder) -> dict[str, float]:
     settings = workspace.config
     index = Index(reader.exemplars(model))
     charts = vectors.load(workspace.paths.embeddings / f"{model.version}-held-out.parquet")
-    evidence = _evidence(index, charts, model, settings.index.neighbors, settings.index.embargo_h)
+    evidence = gather(index, charts, reader.prompts(model), settings.index)
     earlier, later = _halves(charts)
     fitted = predict_cv_setup.fit(
         evidence.take(earlier), charts.take(earlier), index.rows, level=settings.predict.level
@@ -127,18 +125,18 @@ def _coverage(answers: Answers, charts: Embeddings) -> dict[str, float]:
     }
 
 
-def _evidence(
-    index: Index, charts: Embeddings, model: ModelFolder, k: int, embargo_h: float
+def gather(
+    index: Index, charts: Embeddings, prompts: Prototypes, settings: IndexConfig
 ) -> Evidence:
+    """What speaks about charts under the law of evaluation: no witness shares time with them."""
     spans = Spans.of(charts)
-    neighbors = index.search(
-        charts.vectors, spans, purge=Evaluation(round(embargo_h * 3_600_000)), k=k
-    )
+    purge = Evaluation(round(settings.embargo_h * 3_600_000))
+    neighbors = index.search(charts.vectors, spans, purge=purge, k=settings.neighbors)
     return predict_cv_setup.gather(
         charts.vectors,
         neighbors,
         index.rows,
-        reader.prompts(model),
+        prompts,
         interval=spans.interval,
         scale=charts.outcomes.scale,
     )

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from vision_ai import records
+from vision_ai import index, records
 from vision_ai.domain import Embeddings
 from vision_ai.errors import StaleIndexError
 from vision_ai.model import lineage, registry
 from vision_ai.model.registry import ModelFolder
-from vision_ai.pipeline import reader
+from vision_ai.pipeline import correcting, reader
 from vision_ai.pipeline.workspace import Report, Workspace
 from vision_ai.predict_cv_setup import Calibration
 
@@ -22,6 +22,26 @@ def promote(workspace: Workspace, version: str) -> Report:
     """
     registry.activate(workspace.paths, version)
     return _in_use(workspace, registry.resolve(workspace.paths))
+
+
+def take_over(workspace: Workspace, version: str, now_ms: int) -> None:
+    """Bring a version that was made here into use, with an index of its own if it needs one.
+
+    The index is written first and beside the one in use, which the earlier version keeps: killed
+    in between, the earlier model goes on as before.
+
+    Raises:
+        StateError: the version or the index is damaged.
+        StorageError: the disk is full; the earlier version stays in use.
+    """
+    model = registry.resolve(workspace.paths, version)
+    try:
+        reader.open_index(workspace, model)
+    except StaleIndexError:
+        now = correcting.corrected(workspace, model, reader.exemplars(model))
+        root = workspace.paths.index
+        index.build(root, now.rows, now_ms=now_ms, said=now.said, in_use=False)
+    registry.activate(workspace.paths, version, now_ms=now_ms)
 
 
 def rollback(workspace: Workspace) -> Report:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
+from vision_ai import errors
 from vision_ai.config import GptConfig
 from vision_ai.errors import ConfigError, InputError, TransientError
 from vision_ai.labels.gpt.replies import Kind, Reply
@@ -43,10 +44,7 @@ class Client:
         try:
             import openai
         except ModuleNotFoundError as error:
-            raise InputError(
-                f"Descriptions by GPT need a library that is not installed ({error.name}).",
-                hint="Run: pip install 'vision-ai[gpt]'",
-            ) from error
+            raise errors.missing("Describing with GPT", "gpt", error) from error
         self._key = key
         self._openai = openai
         self._api = openai.OpenAI(

@@ -1,0 +1,140 @@
+"""The rung `finetune`: a model trained on its own resolved charts, mixed, judged and promoted."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import tuner
+from tests.kills import kill_at_random
+from vision_ai import index, pipeline
+from vision_ai.cli.app import run
+from vision_ai.config import Config, ModelConfig, Paths
+from vision_ai.domain import Interval
+from vision_ai.market.listing import Listing
+from vision_ai.market.replay import Clock, Replay
+from vision_ai.market.simulate import simulate
+from vision_ai.model import registry
+from vision_ai.pipeline import reader
+from vision_ai.pipeline.workspace import Workspace
+
+pytest.importorskip("open_clip")
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    return tuner.champion(tmp_path_factory.mktemp("desk"))
+
+
+@pytest.fixture
+def root(desk: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(desk, tmp_path / "data"))
+
+
+def in_use(root: Path) -> registry.ModelFolder:
+    return registry.resolve(Paths(root))
+
+
+def test_what_learned_to_read_is_promoted_and_taken_back(root: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("VISION_AI_DATA", str(root))
+    paths, workspace = Paths(root), Workspace(Config(model=ModelConfig(threads=1)), Paths(root))
+    parent = in_use(root)
+    built = index.build(paths.index, reader.exemplars(parent), now_ms=tuner.now_ms())
+    found = tuner.tune(root)
+    child = in_use(root)
+    assert found.attempt is not None
+    part = found.attempt.parts[0]
+    assert (part.name, part.better, found.attempt.rung) == ("readings", True, "finetune")
+    assert child.version == found.attempt.version != parent.version
+    manifest = child.manifest
+    assert manifest.parents == [parent.version]
+    assert manifest.changes["mix"] == part.figures["mix"] in (0.5, 1.0)
+    assert manifest.changes["mixes"]["mix_0.00"] < max(manifest.changes["mixes"].values())
+    assert manifest.changes["gate"]["parts"][0]["wins"] == part.wins
+    assert manifest.figures["onnx_parity"] > 0.999
+    assert manifest.data.train_until == found.attempt.learned_until
+    assert not list(paths.models.glob(".*"))
+    rows = reader.exemplars(child)
+    assert rows.model == child.version
+    assert len(rows) == len(set(reader.places(rows)))
+    assert set(reader.places(reader.exemplars(parent))) <= set(reader.places(rows))
+    assert reader.Reader.open(workspace).index.rows.model == child.version
+    assert run(["models", "show", child.version, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changes"]["by"] == "feedback, rung finetune"
+    assert run(["models", "diff", parent.version, child.version, "--json"]) == 0
+    assert "image.onnx" in json.loads(capsys.readouterr().out)["files"]
+    assert "days of its own outcomes" in tuner.tune(root).outcome
+    assert run(["models", "rollback"]) == 0
+    assert reader.Reader.open(workspace).index.version == built.version
+    (paths.models / "history.jsonl").unlink()  # as if the promotion had never come
+    again = tuner.tune(root, steps=100_000)
+    assert "cut short earlier" in again.outcome
+    assert in_use(root).version == child.version
+
+
+def test_what_learned_nothing_changes_nothing(root: Path) -> None:
+    parent = in_use(root)
+    found = tuner.tune(root, rate=1e-12, steps=2)
+    assert "Nothing was attempted" in found.outcome
+    assert found.attempt is None
+    assert in_use(root).version == parent.version
+    assert not (root / "vision_ai" / "models" / "attempts.jsonl").exists()
+
+
+def test_charts_without_candles_are_counted_and_named(root: Path) -> None:
+    shutil.rmtree(Paths(root).klines_folder)
+    found = tuner.tune(root)
+    assert "0 charts to learn from have their candles here, 50 are needed" in found.outcome
+
+
+def test_without_the_extra_it_is_one_sentence(root: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("VISION_AI_DATA", str(root))
+    monkeypatch.delattr(pipeline, "finetuning", raising=False)
+    monkeypatch.setitem(sys.modules, "vision_ai.pipeline.finetuning", None)
+    market = simulate("AAAUSDT", Interval.M5, 300, seed=0, end_ms=tuner.now_ms())
+    listing = Listing.from_klines("simulated-tuning", [market])
+    with Replay(listing, Clock(tuner.now_ms(), frozen=True)) as replay:
+        monkeypatch.setenv("VISION_AI_BYBIT_URL", replay.url)
+        assert run(["feedback", "update", "--rung", "finetune"]) == 2
+    said = capsys.readouterr().err
+    assert "The rung finetune needs a library that is not installed" in said
+    assert "[train]'" in said
+
+
+@pytest.mark.slow
+def test_killed_at_any_instant_one_whole_model_is_in_use_and_the_next_run_ends_it(
+    desk: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(desk, root)
+    parent = in_use(root).version
+    shutil.copytree(desk, tmp_path / "other")
+    expected = in_use_after(tmp_path / "other")
+
+    def begin_again() -> None:
+        if in_use(root).version != parent:
+            shutil.rmtree(root)
+            shutil.copytree(desk, root)
+
+    def check() -> None:
+        now = in_use(root)
+        assert now.version in (parent, expected.version)
+        assert reader.exemplars(now).model == now.version
+        for version in registry.versions(Paths(root)):
+            if version.version == expected.version:
+                assert version.weights.read_bytes() == expected.weights.read_bytes()
+
+    command = [sys.executable, "-m", "tests.tuner", str(root), "30"]
+    struck = kill_at_random(command, check, kills=12, seed=5, before=begin_again)
+    assert struck >= 6
+    begin_again()
+    assert in_use_after(root).weights.read_bytes() == expected.weights.read_bytes()
+
+
+def in_use_after(root: Path) -> registry.ModelFolder:
+    tuner.tune(root)
+    return in_use(root)

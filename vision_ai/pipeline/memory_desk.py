@@ -19,6 +19,7 @@ from vision_ai.feedback_loop_cv import Round, Span, Turn
 from vision_ai.feedback_loop_cv.challenge import ALPHA
 from vision_ai.feedback_loop_cv.touches import true_range
 from vision_ai.market import listing
+from vision_ai.model import registry
 from vision_ai.pipeline import answering, candles, deciding, reweighting
 from vision_ai.pipeline.answering import Windows
 from vision_ai.pipeline.reader import Reader
@@ -147,7 +148,7 @@ class World:
         champion = reweighting.champion(self.workspace, now_ms)
         turn = Turn(self.workspace.paths, now_ms, champion, Horizon.H6, ALPHA)
         turn.take(self.predictions, [*self.lines, *self.recent])
-        version = reweighting.champion(self.workspace, now_ms).version
+        version = registry.resolve(self.workspace.paths).version
         if version == champion.version:
             return False
         self.versions.append((iso(now_ms), version))

@@ -1,5 +1,6 @@
 """Candles measured on other people's charts."""
 
+import dataclasses
 import functools
 import io
 import logging
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.charts.candles import klines
-from vision_ai.charts import mpl, png, raster, screen
+from vision_ai.charts import chain, foreign, mpl, png, raster, screen
 from vision_ai.config import ChartConfig
 from vision_ai.errors import ImageError
 
@@ -70,6 +71,44 @@ def test_a_compressed_screenshot_is_read():
 def test_our_own_picture_without_its_metadata_is_read():
     picture = as_jpeg(mpl.draw(klines(n=96, seed=1, step=STEP), ChartConfig()))
     check(screen.read_bars(png.read(picture)), count=96)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("size", [(800, 500), (1200, 700), (1600, 900)])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_titles_and_price_tags_shift_no_window(theme, size, seed):
+    config = ChartConfig(theme=theme, width=size[0], height=size[1])
+    candles = klines(n=96, seed=seed, step=STEP)
+    read = screen.read_bars(png.read(as_jpeg(mpl.draw(candles, config))))
+    middle = np.log(read[0, :, 1] * read[0, :, 2])
+    truth = np.log(candles.bars[:, 1] * candles.bars[:, 2])
+    assert np.corrcoef(middle, truth)[0, 1] > 0.995
+
+
+def tagged(tag):
+    """A path of strokes whose last candle stands left of a line and a price tag."""
+    candles = [(i, (100 + 3 * (i % 5), 120 + 3 * (i % 4))) for i in range(96)]
+    line = [(96, (110, 112))]
+    return candles, candles + line + [(97 + i, span) for i, span in enumerate(tag)]
+
+
+def test_a_price_tag_is_no_candle_and_level_candles_are_no_tag():
+    candles, path = tagged([(101, 121), (101, 122), (101, 121), (100, 121)])
+    assert chain.without_tag(path) == candles
+    uneven = tagged([(101, 121), (90, 125), (101, 121), (100, 121)])[1]
+    assert chain.without_tag(uneven) == uneven
+    flat = [(i, (100, 120)) for i in range(96)]
+    assert chain.without_tag(flat) == flat  # no line leads to them
+
+
+def test_readings_that_disagree_are_refused(monkeypatch):
+    one = foreign._read(foreign.find_ink(png.read(screenshot("yahoo")).pixels, 32))
+    rolled = np.roll(one.bars, 8, axis=1)
+    other = dataclasses.replace(one, bars=rolled, strain=one.strain / 2)
+    readings = iter([one, other])
+    monkeypatch.setattr(foreign, "_read", lambda mask: next(readings))
+    with pytest.raises(ImageError, match="read as two charts"):
+        foreign.read_foreign(png.read(screenshot("yahoo")).pixels)
 
 
 def test_too_few_candles_are_counted():

@@ -1,5 +1,7 @@
 """Candles measured on pictures."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -54,3 +56,13 @@ def test_an_erased_candle_is_named():
     blank = np.zeros_like(image.pixels) + image.pixels[0, 0]
     with pytest.raises(ImageError, match="no candle at place 1"):
         screen.read_bars(png.ChartImage(blank, image.meta))
+
+
+def test_a_large_picture_is_measured_in_little_memory():
+    config = ChartConfig(width=2400, height=1500)
+    image = png.read(mpl.draw(klines(seed=7), config))
+    tracemalloc.start()
+    screen.read_bars(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * image.pixels.nbytes  # held tenfold and more it would be 20 times

@@ -7,11 +7,11 @@ body colours are named up and down as fits the path of price best.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vision_ai.charts.chain import LINE_ROWS, Span, longest_chain, runs, without_line, without_tag
 from vision_ai.charts.inkmask import InkMask, find_ink
 from vision_ai.charts.lattice import Lattice, find_lattice
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, WINDOW, Bools, Bytes
@@ -19,7 +19,13 @@ from vision_ai.errors import ImageError
 
 _LEAST_SIDE = 120
 _CONTRASTS = (32, 64)
-_MOST_STRAIN = 0.2
+_LITTLE_STRAIN, _MOST_STRAIN = 0.2, 0.6
+"""Leaps between candles, in mean bodies, that one reading may show, and that two which agree may.
+
+Where every open is the close before there are none; a spot market of few trades shows 0.5.
+"""
+_AGREE = 0.9
+"""Correlation of steps below which two readings of one picture are different charts."""
 _RANGE = 0.05
 """Log range given to a chart whose axis cannot be read: pictures do not depend on it."""
 _ON_BASE = 0.35
@@ -31,8 +37,6 @@ _COLOUR_WEIGHT = 0.5
 _HINT = (
     "Crop the screenshot to the chart, with at least 96 whole candles and little drawn over them."
 )
-
-Span = tuple[int, int]
 
 
 def read_foreign(pixels: Bytes) -> NDArray[np.float64]:
@@ -59,13 +63,31 @@ def read_foreign(pixels: Bytes) -> NDArray[np.float64]:
     if not readings:
         raise failures[-1]
     best = min(readings, key=lambda reading: reading.strain)
-    if best.strain > _MOST_STRAIN:
+    rivals = [reading for reading in readings if reading.strain <= _MOST_STRAIN]
+    sure = best.strain <= _LITTLE_STRAIN or len(rivals) > 1
+    if best.strain > _MOST_STRAIN or not sure:
         raise ImageError(
             f"The picture's strokes, {best.pitch:.1f} pixels apart, do not follow one another as "
             "candles do.",
             hint=_HINT,
         )
+    if min(_alike(best.bars, rival.bars) for rival in rivals) < _AGREE:
+        raise ImageError(
+            "The picture can be read as two charts, depending on how faint a mark still counts.",
+            hint=_HINT,
+        )
     return best.bars
+
+
+def _alike(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Correlation of the steps from candle to candle of two readings (1, 96, 5).
+
+    One chart shifted by a candle against the other is no more alike than two charts are.
+    """
+    here, there = (np.diff(np.log(b[0, :, HIGH] * b[0, :, LOW])) for b in (one, other))
+    if not min(here.std(), there.std()) > 0:
+        return 0.0
+    return float(np.corrcoef(here, there)[0, 1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +106,9 @@ def _read(mask: InkMask) -> _Reading:
     height = mask.ink.shape[0]
     slots = _slots(mask.ink, lattice)
     base = _base_line(slots, height)
-    chain = _trim(_longest_chain([_above(slot, base) for slot in slots], height), slots)
+    strokes = without_line([_above(slot, base) for slot in slots])
+    chain = longest_chain(strokes, height)
+    chain = _trim(without_tag(chain), slots, base)
     if len(chain) < WINDOW:
         raise ImageError(
             f"The picture shows {len(chain)} candles in a row: expected at least {WINDOW}.",
@@ -131,13 +155,8 @@ def _slots(ink: Bools, lattice: Lattice) -> list[_Slot]:
         begins = np.where(columns.any(axis=1), columns.argmax(axis=1) + left, right)
         ends = right - columns[:, ::-1].argmax(axis=1)
         hollow = (begins <= first) & (ends >= last)
-        slots.append(_Slot(left, columns, _runs(np.asarray(marked | hollow))))
+        slots.append(_Slot(left, columns, runs(np.asarray(marked | hollow))))
     return slots
-
-
-def _runs(marked: Bools) -> list[Span]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def _base_line(slots: list[_Slot], height: int) -> int | None:
@@ -161,62 +180,27 @@ def _above(slot: _Slot, base: int | None) -> list[Span]:
     return [(top, bottom) for top, bottom in slot.spans if bottom < base - 1]
 
 
-def _longest_chain(strokes: list[list[Span]], height: int) -> list[tuple[int, Span]]:
-    """Follow price through consecutive slots: the longest unbroken chain of (slot, stroke).
+def _trim(
+    chain: list[tuple[int, Span]], slots: list[_Slot], base: int | None
+) -> list[tuple[int, Span]]:
+    """Drop what is no candle from both ends: grid lines and axis marks beside the candles.
 
-    In each run of slots that hold ink, strokes are chosen so that they are long and each lies
-    level with the one before.
+    A stroke without a body is a candle that closed where it opened if volume stands under it or,
+    in a picture without volume, if it is taller than a line.
     """
-    best: list[tuple[int, Span]] = []
-    for first, last in _runs(np.array([bool(s) for s in strokes])):
-        path = _follow(strokes[first:last], height // 16)
-        usual = float(np.median([bottom - top for top, bottom in path]))
-        for piece in _split(path, 2 + usual / 2):
-            chain = [(first + i, span) for i, span in piece]
-            if len(chain) >= len(best):
-                best = chain
-    return best
-
-
-def _follow(strokes: list[list[Span]], leap: int) -> list[Span]:
-    """The path with the greatest length of strokes less the jumps between them (Viterbi).
-
-    A jump of `leap` rows leaves the chart, so a larger one costs no more.
-    """
-    scores = [np.array([b - a for a, b in strokes[0]], float)]
-    steps: list[NDArray[np.int64]] = []
-    for before, here in pairwise(strokes):
-        gaps = np.array([[max(a - d, c - b, 0) for c, d in before] for a, b in here], float)
-        total = scores[-1][None, :] - 3 * np.minimum(gaps, leap)
-        steps.append(total.argmax(axis=1))
-        scores.append(total.max(axis=1) + np.array([b - a for a, b in here]))
-    place = int(scores[-1].argmax())
-    path = [strokes[-1][place]]
-    for back, here in zip(reversed(steps), reversed(strokes[:-1]), strict=True):
-        place = int(back[place])
-        path.append(here[place])
-    return path[::-1]
-
-
-def _split(path: list[Span], leap: float) -> list[list[tuple[int, Span]]]:
-    pieces: list[list[tuple[int, Span]]] = [[]]
-    for i, span in enumerate(path):
-        if pieces[-1]:
-            top, bottom = pieces[-1][-1][1]
-            if max(span[0] - bottom, top - span[1]) > leap:
-                pieces.append([])
-        pieces[-1].append((i, span))
-    return pieces
-
-
-def _trim(chain: list[tuple[int, Span]], slots: list[_Slot]) -> list[tuple[int, Span]]:
-    """Drop strokes without a body from both ends: grid lines and axis marks beside the candles."""
     if not chain:
         return chain
     widths = [_widths(slots[i].ink[top:bottom]) for i, (top, bottom) in chain]
     wide = _body_width(np.concatenate(widths))
-    bodied = np.flatnonzero([width.max() > wide for width in widths])
-    return chain[int(bodied[0]) : int(bodied[-1]) + 1] if len(bodied) else []
+
+    def is_candle(place: int) -> bool:
+        slot, (top, bottom) = chain[place]
+        if widths[place].max() > wide:
+            return True
+        return bottom - top > LINE_ROWS if base is None else _volume(slots[slot], base) > 0
+
+    candles = [place for place in range(len(chain)) if is_candle(place)]
+    return chain[candles[0] : candles[-1] + 1] if candles else []
 
 
 def _volume(slot: _Slot, base: int) -> float:
@@ -245,8 +229,12 @@ def _bodies(candles: list[tuple[_Slot, Span]]) -> list[tuple[float, float]]:
     widths = [_widths(slot.ink[top:bottom]) for slot, (top, bottom) in candles]
     wide = _body_width(np.concatenate(widths))
     bodies = []
-    for width, (_, (top, bottom)) in zip(widths, candles, strict=True):
-        rows = np.flatnonzero(width > wide)
+    usual = np.median([width.max() for width in widths])
+    for width, (slot, (top, bottom)) in zip(widths, candles, strict=True):
+        columns = slot.ink.shape[1]
+        crossed = (width == columns) & (usual < columns - 1)  # a moving average runs through
+        body = (width > wide) & ~crossed
+        rows = np.flatnonzero(body if body.any() else width > wide)
         if len(rows):
             bodies.append((top + rows[0] + 0.5, top + rows[-1] + 0.5))
         else:

@@ -109,7 +109,8 @@ def hammer(
                 changed += sum(found[name] != expected[name] for name in found.keys() & expected)
                 rounds, before = rounds + 1, {}
                 shutil.rmtree(root)
-            print(f"{struck_so_far} kills, {rounds} rounds", file=sys.stderr, flush=True)
+            told = f"{struck_so_far} kills, {rounds} rounds, {lost} lost, {changed} changed"
+            print(told, file=sys.stderr, flush=True)
     return {
         "kills": struck_so_far,
         "rounds": rounds,

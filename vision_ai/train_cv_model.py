@@ -39,7 +39,7 @@ from vision_ai.domain import (
     iso,
 )
 from vision_ai.errors import StateError
-from vision_ai.labels import describe, outcomes, review, rules
+from vision_ai.labels import describe, outcomes, places, review, rules
 from vision_ai.labels.gpt.ledger import Ledger
 from vision_ai.labels.review import Correction, Desk
 from vision_ai.labels.wording import Wording
@@ -390,7 +390,7 @@ def _outcomes(corpus: Corpus) -> Outcomes:
     return Outcomes(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-STYLED = 0.4
+STYLED = 0.25
 """Share of training charts drawn in a random style; the rest as they are drawn when read."""
 
 
@@ -430,7 +430,7 @@ FACTS = len(LOG_DISTANCES + BARS + SIZES + PARTS + WHOLE_CHART)
 
 def artist(wording: Wording) -> Artist:
     """How this project draws, labels and words its charts."""
-    return Artist(_draw, wording.label, wording.describe, _measure)
+    return Artist(_draw, wording.label, wording.describe, _measure, places.places)
 
 
 def written(paths: Paths) -> Wording:

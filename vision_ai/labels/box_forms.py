@@ -95,7 +95,7 @@ def retest_of_floor(scene: Scene, t: Thresholds) -> Form:
         "furthest_atr": (far / unit)[rows, pick],
         "touches_bottom": touched.sum(2)[rows, pick],
     }
-    return Form(np.asarray(holds.any(axis=1)), age, facts)
+    return Form(np.asarray(holds.any(axis=1)), age, facts, holds)
 
 
 def fakeout(scene: Scene, t: Thresholds) -> Form:
@@ -199,4 +199,4 @@ def _choose(scene: Scene, holds: Mask, age: Ages, **facts: Array) -> Form:
 
     held = np.zeros(count, np.bool_)
     held[chart] = True
-    return Form(held, spread(age), {name: spread(x) for name, x in columns.items()})
+    return Form(held, spread(age), {name: spread(x) for name, x in columns.items()}, holds)

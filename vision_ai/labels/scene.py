@@ -15,11 +15,16 @@ from vision_ai.labels.thresholds import Thresholds
 
 @dataclass(frozen=True)
 class Form:
-    """Where one setup holds: mask (n,), its age in bars (n,), and facts, each (n,)."""
+    """Where one setup holds: mask (n,), its age in bars (n,), and facts, each (n,).
+
+    `places` says where on the chart: a mask of the scene's boxes (m,), or of its floors (n, k);
+    None for setups whose place is their age.
+    """
 
     holds: Mask
     age: NDArray[Any]
     facts: Mapping[str, NDArray[Any]]
+    places: Mask | None = None
 
 
 @dataclass(frozen=True)

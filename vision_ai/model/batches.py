@@ -140,6 +140,23 @@ def digits(bars: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.concatenate([prices, volume[..., None]], axis=-1).astype(np.float32)
 
 
+NOISE_EVERY = 32
+"""One picture of so many is shown a second time, scrambled, as what is no chart."""
+
+
+def scrambled(pictures: Bytes, rng: np.random.Generator) -> Bytes:
+    """The same pixels elsewhere: anywhere, in other rows, or column by column in other rows."""
+    out = np.ascontiguousarray(pictures)
+    for picture, kind in zip(out, rng.integers(0, 3, len(out)), strict=True):
+        if kind == 0:
+            rng.shuffle(picture.reshape(-1, picture.shape[-1]), axis=0)
+        elif kind == 1:
+            rng.shuffle(picture, axis=0)
+        else:
+            picture[:] = rng.permuted(picture, axis=0)
+    return out
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """What one step learns from.
@@ -150,6 +167,8 @@ class Batch:
         captions: a description of each chart.
         digits: float32 (n, 96, 5), what the columns say.
         facts: float32 (n, f), what the rule book measured, of order 1; NaN where nothing.
+        stretches, turns: bool (n, 2, k, marks), where rules hold, upright and mirrored.
+        noise: uint8 (m, 192, 96, 3), what is no chart.
     """
 
     pictures: Bytes
@@ -158,6 +177,9 @@ class Batch:
     captions: list[str]
     digits: NDArray[np.float32]
     facts: NDArray[np.float32]
+    stretches: Bools
+    turns: Bools
+    noise: Bytes
 
     def __len__(self) -> int:
         return len(self.reading)
@@ -172,12 +194,14 @@ class Artist:
         label: bars to labels.
         describe: bars, their labels and randomness to a sentence each.
         measure: labels to facts (n, f) of order 1, NaN where one says nothing.
+        locate: bars to the stretches and the turns at which rules hold, (n, 2, k, marks) each.
     """
 
     draw: Callable[[NDArray[np.float64], np.random.Generator], Bytes]
     label: Callable[[NDArray[np.float64]], Labels]
     describe: Callable[[NDArray[np.float64], Labels, np.random.Generator], list[str]]
     measure: Callable[[Labels], NDArray[np.float32]]
+    locate: Callable[[NDArray[np.float64]], tuple[Bools, Bools]]
 
 
 class Batches:
@@ -200,13 +224,18 @@ class Batches:
         flip = rng.random(self.size) < 0.5
         bars[flip] = mirrored(bars[flip])
         labels = self.artist.label(bars)
+        stretches, turns = self.artist.locate(bars)
+        pictures = self.artist.draw(bars, rng)
         return Batch(
-            pictures=self.artist.draw(bars, rng),
+            pictures=pictures,
             reading=labels.reading.astype(np.int64),
             phase=labels.phase.astype(np.int64),
             captions=self.artist.describe(bars, labels, rng),
             digits=digits(bars),
             facts=self.artist.measure(labels),
+            stretches=stretches,
+            turns=turns,
+            noise=scrambled(pictures[:: NOISE_EVERY], rng),
         )
 
 

@@ -26,6 +26,7 @@ from vision_ai.errors import ConfigError
 from vision_ai.model import loss, presets, vocabulary
 from vision_ai.model.batches import Batch
 from vision_ai.model.presets import ChartReader
+from vision_ai.model.tower import Insight
 
 Device = torch.device
 
@@ -34,23 +35,25 @@ class Recipe(Section):
     """How to train: the defaults are the recipe of the shipped model."""
 
     preset: str = "chart-clip"
-    steps: int = Field(default=1500, ge=1)
+    steps: int = Field(default=3600, ge=1)
     batch: int = Field(default=128, ge=2, le=4096)
-    rate: float = Field(default=1.5e-3, gt=0, description="peak learning rate")
+    rate: float = Field(default=3e-3, gt=0, description="peak learning rate")
     decay: float = Field(default=0.05, ge=0, description="weight decay")
     warmup: int = Field(default=150, ge=0, description="steps until the peak rate")
-    average: float = Field(default=0.998, ge=0, lt=1, description="decay of the weights' average")
+    average: float = Field(default=0.999, ge=0, lt=1, description="decay of the weights' average")
     smoothing: float = Field(default=0.05, ge=0, lt=1, description="of the heads' labels")
     clip: float = Field(default=1.0, gt=0, description="largest norm of a gradient")
     caption_weight: float = Field(default=0.3, ge=0)
     head_weight: float = Field(default=0.5, ge=0)
     fact_weight: float = Field(default=0.5, ge=0)
     digit_weight: float = Field(default=2.0, ge=0)
+    place_weight: float = Field(default=0.5, ge=0)
+    noise_weight: float = Field(default=0.2, ge=0)
     balance: float = Field(default=0.5, ge=0, le=1, description="0 natural shares, 1 equal")
     seed: int = Field(default=0, ge=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    check_every: int = Field(default=300, ge=1, description="steps between validations")
-    save_every: int = Field(default=150, ge=1, description="steps between checkpoints")
+    check_every: int = Field(default=400, ge=1, description="steps between validations")
+    save_every: int = Field(default=200, ge=1, description="steps between checkpoints")
     patience: int = Field(default=5, ge=1, description="validations without a better one")
 
 
@@ -183,11 +186,17 @@ class Learner:
         sentences = self.words.prompts(rng) + batch.captions
         tokens = torch.from_numpy(self.words.tokens(sentences)).to(self.device)
         with self._precision(), sdpa_kernel(_attention(self.device)):
-            sight = self.reader.see(torch.from_numpy(batch.pictures).to(self.device))
+            shown = np.concatenate([batch.pictures, batch.noise])
+            everything = self.reader.see(torch.from_numpy(shown).to(self.device))
+            sight, noise = everything.part(slice(len(batch))), everything.vectors[len(batch) :]
             texts = self.reader.texts(tokens)
             logits = self.heads(sight.features)
         first, second = len(READINGS), len(READINGS) + len(PHASES)
         scale = self.reader.scale
+        if len(noise):
+            strange = loss.undecided(noise, texts[:first], scale)
+            strange = strange + loss.undecided(noise, texts[first:second], scale)
+            total = total + recipe.noise_weight * strange
         both = reading * len(PHASES) + phase
         total = loss.prompted(sight.vectors, texts[:first], reading, scale)
         total = total + loss.prompted(sight.vectors, texts[first:second], phase, scale)
@@ -200,10 +209,19 @@ class Learner:
         )
         facts = torch.from_numpy(batch.facts).to(self.device)
         total = total + recipe.fact_weight * loss.measured(logits[:, second:], facts)
-        if sight.digits is not None:
+        if sight.insight is not None:
             truth = torch.from_numpy(batch.digits).to(self.device)
-            total = total + recipe.digit_weight * loss.read_back(sight.digits, truth)
+            total = total + recipe.digit_weight * loss.read_back(sight.insight.digits, truth)
+            total = total + recipe.place_weight * self._places(sight.insight, batch)
         return total
+
+    def _places(self, insight: Insight, batch: Batch) -> Tensor:
+        stretches = torch.from_numpy(batch.stretches).to(self.device).transpose(0, 1)
+        turns = torch.from_numpy(batch.turns).to(self.device).transpose(0, 1)
+        anywhere = loss.detected(insight.stretches.amax(2), stretches.any(2))
+        anywhere = anywhere + loss.detected(insight.turns.amax(2), turns.any(2))
+        stretch = loss.detected(insight.stretches, stretches)
+        return anywhere + stretch + loss.detected(insight.turns, turns)
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)

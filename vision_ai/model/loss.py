@@ -5,6 +5,8 @@ Descriptions repeat within a batch, so every chart and text of one label are pos
 other. All functions are pure and return the mean over the batch as a scalar.
 """
 
+import math
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -60,6 +62,16 @@ def prompted(images: Tensor, prompts: Tensor, codes: Tensor, scale: Tensor) -> T
     return functional.cross_entropy(logits, codes)
 
 
+def undecided(images: Tensor, prompts: Tensor, scale: Tensor) -> Tensor:
+    """How far what is no chart is from fitting every prompt alike (outlier exposure).
+
+    Cross-entropy to equal shares less its least value, so that 0 is best; Hendrycks et al., Deep
+    Anomaly Detection with Outlier Exposure, 2019.
+    """
+    logits = scale * images.float() @ prompts.float().T
+    return logits.logsumexp(dim=1).mean() - logits.mean() - math.log(logits.shape[1])
+
+
 def classified(logits: Tensor, codes: Tensor, smoothing: float) -> Tensor:
     """Cross-entropy of the linear heads that only training has."""
     return functional.cross_entropy(logits.float(), codes, label_smoothing=smoothing)
@@ -80,3 +92,19 @@ def measured(guess: Tensor, facts: Tensor) -> Tensor:
 def read_back(digits: Tensor, truth: Tensor) -> Tensor:
     """Mean absolute error of the candles that the stem read from its columns."""
     return functional.l1_loss(digits.float(), truth)
+
+
+def detected(logits: Tensor, held: Tensor) -> Tensor:
+    """Focal loss of the places where rules hold, a sum in parts of their number.
+
+    Places where nothing holds outnumber the others a hundred to one; the focal factor keeps them
+    from drowning the rest (Lin et al., Focal Loss for Dense Object Detection, 2017, gamma 2).
+
+    Args:
+        logits: (..., marks).
+        held: bool, the same shape.
+    """
+    logits, target = logits.float(), held.float()
+    entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    miss = (logits.sigmoid() - target).abs()
+    return (miss.square() * entropy).sum() / target.sum().clamp(min=1)

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError
 from vision_ai.model import vocabulary
-from vision_ai.model.tower import ChartTower
+from vision_ai.model.tower import ChartTower, Insight
 
 CONFIGS = Path(__file__).parent.parent / "assets" / "open_clip"
 open_clip.add_model_config(CONFIGS)
@@ -94,12 +94,17 @@ class Sight(NamedTuple):
     Attributes:
         vectors: (n, d), unit length.
         features: (n, f), before the projection; what linear heads and probes read.
-        digits: (n, 96, 5), candles read from single columns; None where a tower has no columns.
+        insight: what our own tower saw on the way; None for other towers.
     """
 
     vectors: Tensor
     features: Tensor
-    digits: Tensor | None
+    insight: Insight | None
+
+    def part(self, rows: slice) -> "Sight":
+        """The same of some of the charts."""
+        insight = None if self.insight is None else self.insight.part(rows)
+        return Sight(self.vectors[rows], self.features[rows], insight)
 
 
 class ChartReader(nn.Module):
@@ -117,7 +122,7 @@ class ChartReader(nn.Module):
 
     def pixels(self, pictures: Tensor) -> Tensor:
         """Pictures uint8 (n, 192, 96, 3) as the tower wants them: (n, 3, height, width)."""
-        pixels = pictures.permute(0, 3, 1, 2).float() / 255
+        pixels = pictures.contiguous().permute(0, 3, 1, 2).float() / 255
         if self.preset.side is None:
             return pixels
         size = (self.preset.side, self.preset.side)
@@ -131,9 +136,9 @@ class ChartReader(nn.Module):
         if not isinstance(trunk, ChartTower):
             features = visual(self.pixels(pictures))
             return Sight(functional.normalize(features.float(), dim=-1), features, None)
-        features, digits = trunk.forward_with_digits(self.pixels(pictures))
-        vectors = functional.normalize(visual.head(features).float(), dim=-1)
-        return Sight(vectors, features, digits)
+        insight = trunk.look(self.pixels(pictures))
+        vectors = functional.normalize(visual.head(insight.features).float(), dim=-1)
+        return Sight(vectors, insight.features, insight)
 
     def images(self, pictures: Tensor) -> Tensor:
         """Unit vectors (n, d) of pictures uint8 (n, 192, 96, 3)."""

@@ -10,7 +10,7 @@ read-out joins the last candles with a learned summary of all of them.
 The tower is registered with timm, so that `open_clip.create_model` can make and load it.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import timm.models
 import torch
@@ -18,33 +18,126 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vision_ai.domain import WINDOW
+from vision_ai.model import anchors
 
 ROWS = 192
 """Pixel rows of the model view."""
+
+PRICE_ROWS = 151
+"""Rows of the price panel and of the gap below it; the rest is volume."""
+
+DIM = 105 / 255
+"""Ink of wicks in the canonical drawing; bodies are brighter."""
+
+SMALL = 1e-2
+"""Ink below which a feature's place fades out."""
+
+COLOUR = 40.0
+"""How sharply a column's colour tells up from down at first."""
+
+BIN = 16
+"""Rows in which a token sees ink coarsely."""
 
 DIGITS = 5
 """Numbers read back from each column while training: open, high, low, close, volume."""
 
 
 class Stem(nn.Module):
-    """Pixels (n, 3, 192, 96), 0 to 1, to one vector per candle (n, 96, width)."""
+    """Pixels (n, 3, 192, 96), 0 to 1, to one vector and five numbers per candle.
 
-    def __init__(self, width: int, features: int = 16) -> None:
+    Two short vertical convolutions find ends of bodies, wicks and volume bars. Each feature then
+    tells how much of it a column holds and where its centre of mass lies, which is exact to a
+    part of a row where the ends are anti-aliased (as in Nibali et al., Numerical Coordinate
+    Regression, 2018), and how it spreads over coarse bins.
+    """
+
+    def __init__(self, width: int, features: int = 10) -> None:
         super().__init__()
-        self.edges = nn.Conv2d(3, features, (8, 1), stride=(4, 1), padding=(2, 0))
-        self.column = nn.Linear(features * ROWS // 4, 2 * width)
+        self.first = nn.Conv2d(3, features, (3, 1), padding=(1, 0))
+        self.second = nn.Conv2d(features, features, (3, 1), padding=(1, 0))
+        self.register_buffer("rulers", _rulers(), persistent=False)
+        self.column = nn.Linear(features * len(self.rulers), 2 * width)
         self.token = nn.Linear(2 * width, width)
+        self.deduced = nn.Linear(2 * width, DIGITS)
+        nn.init.zeros_(self.deduced.weight)
+        self.exact = nn.Linear(4 * features, 3 * DIGITS)
         self.position = nn.Parameter(torch.empty(WINDOW, width))
         nn.init.normal_(self.position, std=0.02)
+        self.start(features)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Centre the colours of each picture, then measure every column."""
-        centred = pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)
-        edges = functional.relu(self.edges(4 * centred))
-        columns = edges.permute(0, 3, 2, 1).flatten(2)
-        hidden = functional.relu(self.column(columns))
+    @torch.no_grad()
+    def start(self, features: int) -> None:
+        """Begin as the inverse of the canonical drawing: ends of bright and of any ink.
+
+        What random weights find after a thousand steps to a hundredth of the chart's height.
+        """
+        ink, bright, blue, red, green = range(5)
+        above, here, below = range(3)
+        first, second = self.first.weight[..., 0], self.second.weight[..., 0]
+        first[:5] = 0
+        first[ink, :2, here] = first[bright, :2, here] = 1
+        first[blue, 2, here] = first[red, 0, here] = first[green, 1, here] = 1
+        assert self.first.bias is not None and self.second.bias is not None
+        self.first.bias[:5] = 0
+        self.first.bias[bright] = -DIM
+        second[:7] = 0
+        self.second.bias[:7] = 0
+        for end, other in enumerate((above, below)):
+            second[end, ink, here] = second[end, bright, other] = 1
+            second[end, bright, here] = second[end, ink, other] = -1
+            second[2 + end, bright, here], second[2 + end, bright, other] = 1, -1
+        second[4, blue, here], second[4, blue, above] = 1, -1
+        second[5, red, here] = second[6, green, here] = 1
+        weight, bias = self.exact.weight, self.exact.bias
+        weight.mul_(0.01)
+        bias.zero_()
+        mass, place = weight[:, :features], weight[:, features : 2 * features]
+        wick, body = (DIM + SMALL) / DIM, (1 - DIM + SMALL) / (1 - DIM)
+        row = 1 / (PRICE_ROWS - 1)
+        opened, high, low, closed, volume = range(DIGITS)
+        place[high, 0] = place[low, 1] = wick
+        place[[opened, closed], 2] = place[[opened, closed], 3] = body / 2
+        bias[low], bias[[opened, closed]] = -row, -row / 2
+        weight[volume, 3 * features + 4] = 1 + SMALL
+        swing, gate = slice(DIGITS, 2 * DIGITS), slice(2 * DIGITS, 3 * DIGITS)
+        for end, sign in ((closed, 1.0), (opened, -1.0)):
+            place[swing][end, 2], place[swing][end, 3] = sign * body / 2, -sign * body / 2
+            bias[swing][end] = sign * row / 2
+            mass[gate][end, 6], mass[gate][end, 5] = COLOUR, -COLOUR
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (n, 96, width) and digits (n, 96, 5)."""
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        found = functional.relu(self.second(functional.relu(self.first(pixels))))
+        n, features, rows, columns = found.shape
+        # half floats would round a place to a hundredth of the panel
+        with torch.autocast(pixels.device.type, enabled=False):
+            stacked = found.permute(0, 2, 3, 1).reshape(n, rows, columns * features).float()
+            sums = (self.rulers @ stacked).view(n, len(self.rulers), columns, features)
+            price, price_place, volume, volume_place, *coarse = sums.unbind(dim=1)
+            exact = torch.cat(
+                [
+                    price / 16, price_place / (price + SMALL),
+                    volume / 16, volume_place / (volume + SMALL),
+                ], dim=-1,
+            )  # fmt: skip
+        hidden = functional.relu(self.column(torch.cat([exact, *coarse], dim=-1)))
         tokens: Tensor = self.token(hidden) + self.position
-        return tokens
+        deduced = self.deduced(hidden).float()
+        with torch.autocast(pixels.device.type, enabled=False):
+            plain, swing, gate = self.exact(exact).chunk(3, dim=-1)
+            return tokens, deduced + plain + swing * gate.tanh()
+
+
+def _rulers() -> Tensor:
+    """What is summed over the rows of a column: ink and place in each panel, ink in coarse bins."""
+    lines = torch.zeros(4 + ROWS // BIN, ROWS)
+    for panel, (start, stop) in enumerate(((0, PRICE_ROWS), (PRICE_ROWS, ROWS))):
+        lines[2 * panel, start:stop] = 1
+        lines[2 * panel + 1, start:stop] = torch.linspace(1, 0, stop - start)
+    for place in range(ROWS // BIN):
+        lines[4 + place, place * BIN : (place + 1) * BIN] = 1 / BIN
+    return lines
 
 
 class Extremes(nn.Module):
@@ -137,6 +230,48 @@ class Readout(nn.Module):
         return torch.cat([tokens[:, -self.last :], summary], dim=1).flatten(1)
 
 
+class Insight(NamedTuple):
+    """What the tower makes of n charts.
+
+    Attributes:
+        features: (n, num_features).
+        digits: (n, 96, 5), the candles read from single columns.
+        stretches: (2, n, stretches, 7), logits of the marks of each stretch, upright and mirrored.
+        turns: (2, n, 48, 3), logits of the marks of each recent bar.
+    """
+
+    features: Tensor
+    digits: Tensor
+    stretches: Tensor
+    turns: Tensor
+
+    def part(self, rows: slice) -> "Insight":
+        """The same of some of the charts."""
+        return Insight(
+            self.features[rows], self.digits[rows], self.stretches[:, rows], self.turns[:, rows]
+        )
+
+
+class Gather(nn.Module):
+    """Judgements of many places (2, n, k, width) to features of the chart, of both sides.
+
+    The strongest answer of each kind and the place that was chosen: rules ask whether one holds
+    anywhere, and the first place that does is the one that counts.
+    """
+
+    def __init__(self, width: int, heads: int = 2) -> None:
+        super().__init__()
+        self.choose = nn.Linear(width, heads)
+        self.features = 2 * (1 + heads) * width
+
+    def forward(self, judged: Tensor) -> Tensor:
+        """(2, n, k, width) to (n, features)."""
+        weights = self.choose(judged).softmax(dim=2)
+        chosen = weights.transpose(2, 3) @ judged
+        both = torch.cat([judged.amax(dim=2, keepdim=True), chosen], dim=2).flatten(2)
+        return torch.cat([both[0], both[1]], dim=-1)
+
+
 class ChartTower(nn.Module):
     """Charts (n, 3, 192, 96), 0 to 1, to features (n, num_features).
 
@@ -147,48 +282,69 @@ class ChartTower(nn.Module):
         self,
         *,
         width: int = 128,
-        depth: int = 5,
+        depth: int = 2,
         heads: int = 4,
         expansion: int = 3,
         kernel: int = 7,
         extremes: int = 32,
+        places: int = 96,
+        pairs: int = 8,
     ) -> None:
         super().__init__()
         self.stem = Stem(width)
-        self.digits = nn.Linear(width, DIGITS)
+        self.numbers = anchors.Numbers()
+        self.told = nn.Linear(anchors.CHANNELS, width)
         self.blocks = nn.ModuleList(
             Block(width, heads, expansion, kernel, extremes if level % 2 else 0)
             for level in range(depth)
         )
         self.readout = Readout(width)
+        self.stretches = anchors.Stretches(places, pairs)
+        self.turns = anchors.Turns(places)
+        self.stretch = Gather(places)
+        self.turn = Gather(places)
+        marks = 2 * (anchors.STRETCH_MARKS + anchors.TURN_MARKS)
         self.num_features = 3 * width
-        self.hidden = nn.Linear(self.readout.features, self.num_features)
+        read = self.readout.features + self.stretch.features + self.turn.features + marks
+        self.hidden = nn.Linear(read, self.num_features)
+        self.weigh = nn.Linear(self.num_features, self.num_features)
         self.default_cfg: dict[str, Any] = {}
 
     def reset_classifier(self, num_classes: int, global_pool: str = "") -> None:
         """There is no classifier to take off; open_clip adds its own projection."""
 
-    def forward_with_digits(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Features, and the numbers (n, 96, 5) read from each column."""
-        tokens = self.stem(pixels)
-        digits = self.digits(tokens)
+    def look(self, pixels: Tensor) -> Insight:
+        """Features, and all that is read on the way to them."""
+        tokens, digits = self.stem(pixels)
+        # half floats would blur the last candles' distances, on which setups hang
+        with torch.autocast(pixels.device.type, enabled=False):
+            numbers = self.numbers(digits.detach().float())
+            since, so_far = highest_since(numbers), highest_so_far(numbers)
+            stretched, stretch_marks = self.stretches(numbers, since)
+            turned, turn_marks = self.turns(numbers, since, so_far)
+        tokens = tokens + self.told(numbers / 4)
         for block in self.blocks:
             tokens = block(tokens)
-        return functional.relu(self.hidden(self.readout(tokens))), digits
+        marks = torch.cat([stretch_marks.amax(dim=2), turn_marks.amax(dim=2)], dim=-1)
+        read = [self.readout(tokens), self.stretch(stretched), self.turn(turned)]
+        read += [marks[0] / 4, marks[1] / 4]
+        features = functional.relu(self.hidden(torch.cat(read, dim=-1)))
+        features = features + functional.relu(self.weigh(features))
+        return Insight(features, digits, stretch_marks, turn_marks)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Features of each chart."""
-        return self.forward_with_digits(pixels)[0]
+        return self.look(pixels).features
 
 
 def chart_tower(pretrained: bool = False, **_ignored: Any) -> ChartTower:
     """The tower of `chart-clip`, for timm's registry."""
-    return ChartTower(width=128, depth=5, heads=4, expansion=3, kernel=7)
+    return ChartTower(width=128, depth=2, heads=4, expansion=3, kernel=7)
 
 
 def chart_tower_tiny(pretrained: bool = False, **_ignored: Any) -> ChartTower:
     """A tower that trains within seconds, for tests and dry runs."""
-    return ChartTower(width=16, depth=2, heads=2, expansion=2, kernel=3, extremes=4)
+    return ChartTower(width=16, depth=2, heads=2, expansion=2, kernel=3, extremes=4, places=16, pairs=2)
 
 
 __all__ = [

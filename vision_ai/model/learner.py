@@ -193,13 +193,13 @@ class Learner:
             logits = self.heads(sight.features)
         first, second = len(READINGS), len(READINGS) + len(PHASES)
         scale = self.reader.scale
+        both = reading * len(PHASES) + phase
+        total = loss.prompted(sight.vectors, texts[:first], reading, scale)
+        total = total + loss.prompted(sight.vectors, texts[first:second], phase, scale)
         if len(noise):
             strange = loss.undecided(noise, texts[:first], scale)
             strange = strange + loss.undecided(noise, texts[first:second], scale)
             total = total + recipe.noise_weight * strange
-        both = reading * len(PHASES) + phase
-        total = loss.prompted(sight.vectors, texts[:first], reading, scale)
-        total = total + loss.prompted(sight.vectors, texts[first:second], phase, scale)
         total = total + recipe.caption_weight * loss.contrastive(
             sight.vectors, texts[second:], loss.same(both, both), scale
         )

@@ -14,7 +14,7 @@ def source(seed=0, size=6):
 
 
 def same(left, right):
-    names = ("pictures", "reading", "phase", "digits", "facts")
+    names = ("pictures", "reading", "phase", "digits", "facts", "stretches", "turns", "noise")
     arrays = all(np.array_equal(getattr(left, n), getattr(right, n)) for n in names)
     return arrays and left.captions == right.captions
 
@@ -33,6 +33,16 @@ def test_a_batch_holds_every_column():
     assert batch.pictures.shape == (6, 192, WINDOW, 3)
     assert batch.digits.shape == (6, WINDOW, 5)
     assert batch.facts.shape == (6, 1)
+    assert len(batch.stretches) == len(batch.turns) == 6
+    assert len(batch.noise) == 1
+
+
+def test_noise_is_the_pixels_of_a_chart_elsewhere():
+    picture = source().at(3).pictures[:1]
+    for seed in range(6):
+        noise = batches.scrambled(picture, np.random.default_rng(seed))
+        assert not np.array_equal(noise, picture)
+        assert np.array_equal(np.sort(noise, axis=None), np.sort(picture, axis=None))
 
 
 def test_mirrored_windows_carry_mirrored_labels():

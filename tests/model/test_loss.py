@@ -107,3 +107,24 @@ def test_reading_back_exact_digits_costs_nothing():
     digits = torch.rand(2, 96, 5)
     assert float(loss.read_back(digits, digits)) == 0.0
     assert float(loss.read_back(digits, digits + 0.25)) == pytest.approx(0.25)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31))
+def test_detected_equals_a_loop_over_places(seed):
+    rng = np.random.default_rng(seed)
+    logits, held = rng.normal(0, 3, (2, 5, 3)), rng.random((2, 5, 3)) < 0.2
+    total = 0.0
+    for logit, truth in zip(logits.flat, held.flat, strict=True):
+        chance = 1 / (1 + np.exp(-logit))
+        right = chance if truth else 1 - chance
+        total -= (1 - right) ** 2 * np.log(right)
+    found = loss.detected(torch.tensor(logits), torch.tensor(held))
+    assert float(found) == pytest.approx(total / max(held.sum(), 1), rel=1e-4)
+
+
+def test_what_fits_every_prompt_alike_is_undecided():
+    prompts = torch.eye(4)[:3]
+    even, sure = torch.tensor([[0.0, 0.0, 0.0, 1.0]]), torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    assert float(loss.undecided(even, prompts, torch.tensor(10.0))) == pytest.approx(0, abs=1e-5)
+    assert float(loss.undecided(sure, prompts, torch.tensor(10.0))) > 1

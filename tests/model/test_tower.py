@@ -1,10 +1,13 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.model import making
+from vision_ai.charts import raster
 from vision_ai.domain import WINDOW
-from vision_ai.model import tower
+from vision_ai.model import anchors, batches, tower
 
 pytestmark = pytest.mark.train
 
@@ -31,27 +34,45 @@ def test_the_shipped_tower_stays_below_six_million_parameters():
     assert 1e6 < size < 6e6
 
 
-def test_a_tower_gives_features_and_a_number_per_candle_and_kind():
+def test_a_tower_gives_features_numbers_and_marks():
     model = tower.chart_tower_tiny()
-    features, digits = model.forward_with_digits(torch.rand(2, 3, tower.ROWS, WINDOW))
-    assert features.shape == (2, model.num_features)
-    assert digits.shape == (2, WINDOW, tower.DIGITS)
+    seen = model.look(torch.rand(2, 3, tower.ROWS, WINDOW))
+    assert seen.features.shape == (2, model.num_features)
+    assert seen.digits.shape == (2, WINDOW, tower.DIGITS)
+    assert seen.stretches.shape == (2, 2, len(anchors.STRETCHES), anchors.STRETCH_MARKS)
+    assert seen.turns.shape == (2, 2, anchors.RECENT, anchors.TURN_MARKS)
+    first = seen.part(slice(1))
+    assert torch.equal(first.turns, seen.turns[:, :1])
+    assert torch.equal(first.features, seen.features[:1])
 
 
-def test_digits_of_a_candle_depend_on_its_own_column_and_the_mean_colour_alone():
+def test_digits_of_a_candle_depend_on_its_own_column_alone():
     model = tower.chart_tower_tiny()
     pixels = torch.rand(1, 3, tower.ROWS, WINDOW)
     swapped = pixels.clone()
     swapped[..., [3, 70]] = pixels[..., [70, 3]]
-    left, right = model.forward_with_digits(pixels)[1], model.forward_with_digits(swapped)[1]
+    left, right = model.look(pixels).digits, model.look(swapped).digits
     others = [column for column in range(WINDOW) if column not in (3, 70)]
     assert torch.allclose(left[:, others], right[:, others], atol=1e-5)
     assert not torch.allclose(left[:, 3], right[:, 3], atol=1e-3)
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000))
+def test_a_tower_starts_as_the_inverse_of_the_canonical_drawing(seed):
+    table = making.klines(seed=seed)
+    bars = table.windows(table.window_ends()[::60])
+    pictures = torch.from_numpy(np.ascontiguousarray(raster.render(bars)))
+    digits = tower.chart_tower().look(pictures.permute(0, 3, 1, 2).float() / 255).digits
+    prices = digits.detach().numpy()[..., :4]
+    assert np.abs(prices - batches.digits(bars)[..., :4]).mean() < 0.06
+    # law broken: another chart's numbers
+    assert np.abs(prices - batches.digits(bars[::-1])[..., :4]).mean() > 0.1
+
+
 def test_every_parameter_learns():
     model = tower.chart_tower_tiny()
-    features, digits = model.forward_with_digits(torch.rand(4, 3, tower.ROWS, WINDOW))
-    torch.autograd.backward(features.square().sum() + digits.square().sum())
+    seen = model.look(torch.rand(4, 3, tower.ROWS, WINDOW))
+    torch.autograd.backward(sum(part.square().sum() for part in seen))
     still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert still == []

@@ -4,10 +4,12 @@ A setup is a place before it is a name: the stretch that was left, the level tha
 where a leg ended. `Numbers` brings what the columns say into one unit, `Stretches` looks at a
 fixed set of stretches and at the bars after each, `Turns` at each recent bar as the end of a
 leg. Stretches are pooled in quarters (RoI pooling: Girshick, Fast R-CNN, 2015), scored one by
-one like anchors (Ren et al., Faster R-CNN, 2015), and find the bar that matters by additive
-attention (Bahdanau et al., 2015). Upright and mirrored charts share every weight: a mirrored
-chart is the same numbers with channels exchanged.
+one like anchors (Ren et al., Faster R-CNN, 2015), and see the bar at which price first crossed
+an edge by a learned hazard. Upright and mirrored charts share every weight: a mirrored chart is
+the same numbers with channels exchanged.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +45,22 @@ TURN_MARKS = 3
 """What is asked of a bar, upright: did a pullback, an exhaustion, a reversal start here."""
 
 
+CROSSED = (CLOSE, FALL, HIGH, LOW)
+"""Channels whose first crossing of a level is looked for."""
+
+NEAR, FAR = 2.0, 3.0
+"""ATR within which distances are told plainly; rules compare small distances with constants."""
+
+CLEAR_LEG = 6.0
+"""ATR about which a leg begins to count."""
+
+NEVER = -99.0
+"""Extreme of bars that are not there."""
+
+RARE = -4.0
+"""First logit of marks: nearly no place is marked."""
+
+
 class Numbers(nn.Module):
     """Read candles (n, 96, 5), 0 to 1, to ATR from the last close: (n, 96, 8)."""
 
@@ -63,160 +81,242 @@ class Numbers(nn.Module):
 
 
 class Stretches(nn.Module):
-    """Numbers (n, 96, 8) to a judgement of every stretch, of the chart and of its mirror."""
+    """Numbers (n, 96, 8) to a judgement of every stretch, of the chart and of its mirror.
+
+    Of each stretch it sees the extremes of the four quarters, as they come and in order; means of
+    both halves; extremes since; and the state of the chart at the first bar that crosses each of
+    a few learned levels around the stretch. All are told as distances from the second highest and
+    the second lowest quarter, plain near those edges and in parts of the height farther out.
+    """
+
+    quarter: Tensor
+    edges: Tensor
+    halves: Tensor
+    after: Tensor
+    open: Tensor
+    earlier: Tensor
 
     def __init__(self, width: int, pairs: int) -> None:
         super().__init__()
-        count = len(STRETCHES)
-        sizes = sorted({bars // 4 for bars, _ in STRETCHES})
-        self.sizes = sizes
-        offsets, total = {}, 0
-        for size in sizes:
-            offsets[size] = total
-            total += WINDOW - size + 1
-        starts = [
-            [offsets[bars // 4] + WINDOW - ended - bars + q * (bars // 4) for q in range(4)]
-            for bars, ended in STRETCHES
-        ]
-        first = [WINDOW - ended - bars for bars, ended in STRETCHES]
-        half = [bars // 2 for bars, _ in STRETCHES]
-        edge = [[f, f + h, f + 2 * h] for f, h in zip(first, half, strict=True)]
-        self.register_buffer("quarter", torch.tensor(starts).flatten(), persistent=False)
-        self.register_buffer("edge", torch.tensor(edge).flatten(), persistent=False)
-        self.register_buffer(
-            "halves", torch.tensor(half, dtype=torch.float32)[:, None], persistent=False
-        )
-        after = torch.tensor([min(WINDOW - ended, WINDOW - 1) for _, ended in STRETCHES])
-        self.register_buffer("after", after, persistent=False)
-        age = torch.arange(AFTER - 1, -1, -1)
-        ended = torch.tensor([ended for _, ended in STRETCHES])
-        later = (age[None, :] < ended[:, None]).float()
-        self.register_buffer("open", later[:, None], persistent=False)
-        earlier = torch.ones(AFTER, AFTER).triu(1)
-        self.register_buffer("earlier", earlier, persistent=False)
-        features = 2 * (9 * CHANNELS + 4) + 3 + 4
-        self.place = nn.Parameter(torch.zeros(count, width))
+        self.sizes = sorted({bars // 4 for bars, _ in STRETCHES})
+        for name, table in _tables(self.sizes).items():
+            self.register_buffer(name, table, persistent=False)
+        self.place = nn.Parameter(torch.zeros(len(STRETCHES), width))
         nn.init.normal_(self.place, std=0.2)
-        self.look = nn.Linear(features, width)
+        self.look = nn.Linear(2 * (9 * CHANNELS + 4) + 3 + 4, width)
         self.level = nn.Linear(width, pairs)
-        self.cross = nn.Parameter(torch.randn(pairs, 4) * 0.5)
+        self.cross = nn.Parameter(torch.randn(pairs, len(CROSSED)) * 0.5)
         self.sharp = nn.Parameter(torch.full((pairs, 1), 2.0))
-        self.pairs = pairs
         self.meet = nn.Linear(pairs * (4 * CHANNELS + 2), width)
         self.judge = nn.Linear(width, width)
         self.again = nn.Linear(width, width)
         self.marks = nn.Linear(width, STRETCH_MARKS)
-        nn.init.constant_(self.marks.bias, -4.0)
+        nn.init.constant_(self.marks.bias, RARE)
 
     def forward(self, numbers: Tensor, since: Tensor) -> tuple[Tensor, Tensor]:
-        """Judgements (2, n, stretches, width) and marks (2, n, stretches, 7)."""
-        n = numbers.shape[0]
+        """Judge all stretches.
+
+        Args:
+            numbers: (n, 96, 8), of `Numbers`.
+            since: the same shape, the running maxima from each bar to the last.
+
+        Returns:
+            Judgements (2, n, stretches, width) and logits of marks (2, n, stretches, 7), the
+            upright chart first.
+        """
         rolled = torch.cat([rolling(numbers, size) for size in self.sizes], dim=1)
-        cells = rolled[:, self.quarter].view(n, len(STRETCHES), 4, CHANNELS)
-        ranked = ordered(cells)
-        told = numbers[..., [CLOSE, VOLUME]]
-        sums = functional.pad(told.cumsum(dim=1), (0, 0, 1, 0))[:, self.edge]
-        sums = sums.view(n, len(STRETCHES), 3, 2)
-        means = (sums[:, :, 1:] - sums[:, :, :-1]) / self.halves[:, :, None]
-        beyond = since[:, self.after]
-        age = torch.linspace(-1, 1, AFTER, device=numbers.device)[None, :, None].expand(n, -1, -1)
+        cells = rolled[:, self.quarter].view(-1, len(STRETCHES), 4, CHANNELS)
+        pooled = Pooled(cells, ordered(cells), self._means(numbers), since[:, self.after])
         late = torch.cat([numbers, since], dim=-1)[:, -AFTER:]
-        seen, marks = [], []
-        for mirror in (False, True):
-            order = list(EXCHANGED) if mirror else list(range(CHANNELS))
-            sign = torch.tensor([-1.0 if mirror else 1.0, 1.0], device=numbers.device)
-            top = ranked[:, :, 1, order[HIGH]]
-            bottom = ranked[:, :, 1, order[LOW]]
-            height = (top + bottom)[..., None].clamp(min=1.0)
-            edges = torch.stack([top, bottom], dim=-1)
-            zero = torch.zeros_like(top)
-            level = torch.stack([top, bottom, top, bottom, top, bottom, zero, zero], dim=-1)
-            center = torch.stack([(top - bottom) / 2, zero], dim=-1)
-            whole = torch.cat(
-                [
-                    (cells[..., order] - level[:, :, None]).flatten(2),
-                    (ranked[..., order] - level[:, :, None]).flatten(2),
-                    ((means * sign) - center[:, :, None]).flatten(2), beyond[..., order] - level,
-                ], dim=-1,
-            )  # fmt: skip
-            first = torch.cat(
-                [whole.clamp(-2, 2), whole / height, edges.clamp(-2, 2), edges / height,
-                 height / 4, edges / 8], dim=-1,
-            )  # fmt: skip
-            bars = late[..., order + [CHANNELS + k for k in order]]
-            first = functional.relu(self.look(first) + self.place)
-            late_ = bars[..., [CLOSE, FALL, HIGH, LOW]].transpose(1, 2)[:, None]
-            delta = (late_ - level[..., [CLOSE, FALL, HIGH, LOW], None]).clamp(-3, 3)
-            hazard = (self.cross @ delta + self.level(first)[..., None]) * self.sharp
-            weight = passage(hazard, self.open, self.earlier)
-            values = torch.cat([bars.clamp(-2, 2), bars / 8, age, torch.ones_like(age)], dim=-1)
-            found = (weight.flatten(1, 2) @ values).view(n, len(STRETCHES), -1)
-            judged = functional.relu(first + self.meet(found))
-            judged = judged + functional.relu(self.judge(judged))
-            judged = judged + functional.relu(self.again(judged))
-            seen.append(judged)
-            marks.append(self.marks(judged))
-        return torch.stack(seen), torch.stack(marks)
+        sides = [self._judge(pooled, late), self._judge(pooled.mirrored(), exchanged(late))]
+        judged = torch.stack(sides)
+        return judged, self.marks(judged)
+
+    def _means(self, numbers: Tensor) -> Tensor:
+        """Mean close and volume of the halves of each stretch (n, stretches, 2, 2)."""
+        told = numbers[..., [CLOSE, VOLUME]]
+        sums = functional.pad(told.cumsum(dim=1), (0, 0, 1, 0))[:, self.edges]
+        sums = sums.view(-1, len(STRETCHES), 3, 2)
+        return (sums[:, :, 1:] - sums[:, :, :-1]) / self.halves[:, :, None]
+
+    def _judge(self, pooled: "Pooled", late: Tensor) -> Tensor:
+        first = functional.relu(self.look(pooled.told()) + self.place)
+        levels = pooled.levels()[..., list(CROSSED)]
+        bars = late[..., list(CROSSED)].transpose(1, 2)[:, None]
+        beyond = (bars - levels[..., None]).clamp(-FAR, FAR)
+        hazard = (self.cross @ beyond + self.level(first)[..., None]) * self.sharp
+        weight = passage(hazard, self.open, self.earlier)
+        age = torch.linspace(-1, 1, AFTER, device=late.device)[None, :, None]
+        age = age.expand(late.shape[0], -1, -1)
+        state = torch.cat([late.clamp(-NEAR, NEAR), late / 8, age, torch.ones_like(age)], dim=-1)
+        found = (weight.flatten(1, 2) @ state).view(late.shape[0], len(STRETCHES), -1)
+        judged = functional.relu(first + self.meet(found))
+        judged = judged + functional.relu(self.judge(judged))
+        return judged + functional.relu(self.again(judged))
+
+
+class Pooled(NamedTuple):
+    """What was pooled from each stretch, in one orientation; k stretches.
+
+    Attributes:
+        cells: (n, k, 4, 8), extremes of each quarter.
+        ranked: the same from the highest to the lowest.
+        means: (n, k, 2, 2), close and volume of both halves.
+        beyond: (n, k, 8), extremes since.
+    """
+
+    cells: Tensor
+    ranked: Tensor
+    means: Tensor
+    beyond: Tensor
+
+    def mirrored(self) -> "Pooled":
+        """The same of the mirrored chart."""
+        sign = torch.tensor([-1.0, 1.0], device=self.means.device)
+        return Pooled(
+            exchanged(self.cells), exchanged(self.ranked), self.means * sign,
+            exchanged(self.beyond),
+        )  # fmt: skip
+
+    def edges(self) -> tuple[Tensor, Tensor]:
+        """Second highest high, and second lowest low negated: (n, k) each."""
+        return self.ranked[:, :, 1, HIGH], self.ranked[:, :, 1, LOW]
+
+    def levels(self) -> Tensor:
+        """The edge that each channel is measured from (n, k, 8)."""
+        top, bottom = self.edges()
+        none = torch.zeros_like(top)
+        return torch.stack([top, bottom, top, bottom, top, bottom, none, none], dim=-1)
+
+    def told(self) -> Tensor:
+        """Everything as distances from the edges: (n, k, features)."""
+        (top, bottom), levels = self.edges(), self.levels()
+        height = (top + bottom)[..., None].clamp(min=1.0)
+        edges = torch.stack([top, bottom], dim=-1)
+        middle = torch.stack([(top - bottom) / 2, torch.zeros_like(top)], dim=-1)
+        apart = torch.cat(
+            [
+                (self.cells - levels[:, :, None]).flatten(2),
+                (self.ranked - levels[:, :, None]).flatten(2),
+                (self.means - middle[:, :, None]).flatten(2),
+                self.beyond - levels,
+            ], dim=-1,
+        )  # fmt: skip
+        return torch.cat(
+            [
+                apart.clamp(-NEAR, NEAR), apart / height, edges.clamp(-NEAR, NEAR),
+                edges / height, height / 4, edges / 8,
+            ], dim=-1,
+        )  # fmt: skip
+
+
+def _tables(sizes: list[int]) -> dict[str, Tensor]:
+    """Where each stretch finds its parts; `sizes` are the lengths of quarters, stacked."""
+    offsets, total = {}, 0
+    for size in sizes:
+        offsets[size] = total
+        total += WINDOW - size + 1
+    bars, ended = torch.tensor(STRETCHES).T
+    starts = [
+        [offsets[long // 4] + WINDOW - ago - long + part * (long // 4) for part in range(4)]
+        for long, ago in STRETCHES
+    ]
+    first, half = WINDOW - ended - bars, bars // 2
+    ages = torch.arange(AFTER - 1, -1, -1)
+    return {
+        "quarter": torch.tensor(starts).flatten(),
+        "edges": torch.stack([first, first + half, first + 2 * half], dim=1).flatten(),
+        "halves": half.float()[:, None],
+        "after": (WINDOW - ended).clamp(max=WINDOW - 1),
+        "open": (ages[None, :] < ended[:, None]).float()[:, None],
+        "earlier": torch.ones(AFTER, AFTER).triu(1),
+    }
+
+
+class Turns(nn.Module):
+    """Numbers (n, 96, 8) to a judgement of each recent bar as the end of a leg.
+
+    Each bar is compared with the extremes before it, since it, and of the whole chart; distances
+    are told plainly where they are small, and in parts of the leg that ends at the bar.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(RECENT, width))
+        nn.init.normal_(self.place, std=0.2)
+        self.look = nn.Linear(17 * CHANNELS + 18, width)
+        self.judge = nn.Linear(width, width)
+        self.marks = nn.Linear(width, TURN_MARKS)
+        nn.init.constant_(self.marks.bias, RARE)
+
+    def forward(self, numbers: Tensor, since: Tensor, so_far: Tensor) -> tuple[Tensor, Tensor]:
+        """Judge all recent bars.
+
+        Args:
+            numbers: (n, 96, 8), of `Numbers`.
+            since: the same shape, running maxima from each bar to the last.
+            so_far: the same shape, running maxima from the first bar to each.
+
+        Returns:
+            Judgements (2, n, 48, width) and logits of marks (2, n, 48, 3), upright first.
+        """
+        leg = rolling(functional.pad(numbers, (0, 0, LEG, 0), value=NEVER), LEG + 1)
+        recent = numbers[:, -RECENT:].amax(dim=1, keepdim=True)
+        whole = numbers.amax(dim=1, keepdim=True)
+        parts = [leg[:, -RECENT:], since[:, -RECENT:]]
+        parts += [part.expand(-1, RECENT, -1) for part in (recent, whole)]
+        seen = torch.stack([numbers[:, -RECENT:], *parts, so_far[:, -RECENT:]], dim=1)
+        steps = _way(numbers[..., CLOSE])
+        judged = torch.stack([self._judge(seen, steps), self._judge(exchanged(seen), steps)])
+        return judged, self.marks(judged)
+
+    def _judge(self, seen: Tensor, steps: Tensor) -> Tensor:
+        here, leg = seen[:, 0], seen[:, 1]
+        high, low = here[..., SOFT_HIGH], here[..., SOFT_LOW]
+        none = torch.zeros_like(high)
+        own = torch.stack([high, low, high, low, high, low, none, none], dim=-1)
+        up = (high + leg[..., SOFT_LOW]).clamp(min=0.5)[..., None]
+        down = (low + leg[..., SOFT_HIGH]).clamp(min=0.5)[..., None]
+        apart = torch.cat([part - own for part in seen[:, 1:].unbind(dim=1)], dim=-1)
+        edges, sizes = torch.stack([high, low], dim=-1), torch.cat([up, down], dim=-1)
+        told = torch.cat(
+            [
+                here.clamp(-NEAR, NEAR), here / 8, apart.clamp(-NEAR, NEAR), apart / up,
+                apart / down, edges / up, edges / down, sizes / 8,
+                (sizes - CLEAR_LEG).clamp(-NEAR, NEAR), steps, sizes / (1 + 10 * steps),
+                edges.clamp(-NEAR, NEAR), edges / 8, steps - sizes / 10,
+            ], dim=-1,
+        )  # fmt: skip
+        judged = functional.relu(self.look(told) + self.place)
+        return judged + functional.relu(self.judge(judged))
+
+
+def _way(close: Tensor) -> Tensor:
+    """How far closes went within a leg's bars, and since, in tens: (n, 96) to (n, 48, 2)."""
+    way = functional.pad((close[:, 1:] - close[:, :-1]).abs().cumsum(dim=1), (1, 0))
+    before = functional.pad(way, (LEG, 0))[:, :WINDOW]
+    return torch.stack([way - before, way[:, -1:] - way], dim=-1)[:, -RECENT:] / 10
 
 
 def passage(logits: Tensor, open_: Tensor, earlier: Tensor) -> Tensor:
     """Chance that something happens first at each bar, of a hazard in each: both (..., bars).
 
     Hazard times survival so far, as in discrete-time survival analysis. Bars that are not open
-    cannot be the first; what is missing to 1 is the chance that it never happened.
+    cannot be the first; what is missing to 1 is the chance that it never happened. `earlier` is
+    1 above the diagonal: it sums over the bars before each.
     """
     lasting = functional.softplus(logits) * open_
     return logits.sigmoid() * open_ * (-(lasting @ earlier)).exp()
 
 
-class Turns(nn.Module):
-    """Numbers (n, 96, 8) to a judgement of each recent bar as the end of a leg."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.place = nn.Parameter(torch.zeros(RECENT, width))
-        nn.init.normal_(self.place, std=0.2)
-        self.look = nn.Linear(3 * 5 * CHANNELS + 2 * CHANNELS + 6 * 2 + 6, width)
-        self.judge = nn.Linear(width, width)
-        self.marks = nn.Linear(width, TURN_MARKS)
-        nn.init.constant_(self.marks.bias, -4.0)
-
-    def forward(self, numbers: Tensor, since: Tensor, so_far: Tensor) -> tuple[Tensor, Tensor]:
-        """Judgements (2, n, 48, width) and marks (2, n, 48, 3)."""
-        n = numbers.shape[0]
-        leg = rolling(functional.pad(numbers, (0, 0, LEG, 0), value=-99.0), LEG + 1)
-        recent = numbers[:, -RECENT:].amax(dim=1, keepdim=True).expand(n, RECENT, CHANNELS)
-        whole = numbers.amax(dim=1, keepdim=True).expand(n, RECENT, CHANNELS)
-        way = (numbers[:, 1:, CLOSE] - numbers[:, :-1, CLOSE]).abs()
-        way = functional.pad(way.cumsum(dim=1), (1, 0))
-        gone = functional.pad(way, (LEG, 0))[:, :WINDOW]
-        steps = torch.stack([way - gone, way[:, -1:] - way], dim=-1)[:, -RECENT:] / 10
-        seen, marks = [], []
-        parts = [numbers[:, -RECENT:], leg[:, -RECENT:], since[:, -RECENT:], recent, whole,
-                 so_far[:, -RECENT:]]  # fmt: skip
-        for mirror in (False, True):
-            order = list(EXCHANGED) if mirror else list(range(CHANNELS))
-            here, leg_, since_, recent_, whole_ = (part[..., order] for part in parts[:5])
-            high, low = here[..., SOFT_HIGH], here[..., SOFT_LOW]
-            zero = torch.zeros_like(high)
-            own = torch.stack([high, low, high, low, high, low, zero, zero], dim=-1)
-            up = (high + leg_[..., SOFT_LOW]).clamp(min=0.5)[..., None]
-            down = (low + leg_[..., SOFT_HIGH]).clamp(min=0.5)[..., None]
-            apart = torch.cat([x - own for x in (leg_, since_, recent_, whole_, parts[5][..., order])], -1)
-            edges = torch.stack([high, low], dim=-1)
-            sizes = torch.cat([up, down], dim=-1)
-            features = torch.cat(
-                [
-                    here.clamp(-2, 2), here / 8, apart.clamp(-2, 2), apart / up, apart / down,
-                    edges / up, edges / down, sizes / 8, (sizes - 6).clamp(-2, 2), steps,
-                    sizes / (1 + 10 * steps), edges.clamp(-2, 2), edges / 8, steps - sizes / 10,
-                ], dim=-1,
-            )  # fmt: skip
-            judged = functional.relu(self.look(features) + self.place)
-            judged = judged + functional.relu(self.judge(judged))
-            seen.append(judged)
-            marks.append(self.marks(judged))
-        return torch.stack(seen), torch.stack(marks)
+def exchanged(values: Tensor) -> Tensor:
+    """Channels of the mirrored chart; blocks of eight channels side by side are each exchanged."""
+    order = [
+        block * CHANNELS + channel
+        for block in range(values.shape[-1] // CHANNELS)
+        for channel in EXCHANGED
+    ]
+    return values[..., order]
 
 
 def rolling(values: Tensor, width: int) -> Tensor:

@@ -146,7 +146,7 @@ NOISE_EVERY = 32
 
 def scrambled(pictures: Bytes, rng: np.random.Generator) -> Bytes:
     """The same pixels elsewhere: anywhere, in other rows, or column by column in other rows."""
-    out = np.ascontiguousarray(pictures)
+    out = np.array(pictures, order="C")
     for picture, kind in zip(out, rng.integers(0, 3, len(out)), strict=True):
         if kind == 0:
             rng.shuffle(picture.reshape(-1, picture.shape[-1]), axis=0)
@@ -235,7 +235,7 @@ class Batches:
             facts=self.artist.measure(labels),
             stretches=stretches,
             turns=turns,
-            noise=scrambled(pictures[:: NOISE_EVERY], rng),
+            noise=scrambled(pictures[::NOISE_EVERY], rng),
         )
 
 

@@ -51,6 +51,8 @@ class Stem(nn.Module):
     Regression, 2018), and how it spreads over coarse bins.
     """
 
+    rulers: Tensor
+
     def __init__(self, width: int, features: int = 10) -> None:
         super().__init__()
         self.first = nn.Conv2d(3, features, (3, 1), padding=(1, 0))
@@ -77,7 +79,8 @@ class Stem(nn.Module):
         first[:5] = 0
         first[ink, :2, here] = first[bright, :2, here] = 1
         first[blue, 2, here] = first[red, 0, here] = first[green, 1, here] = 1
-        assert self.first.bias is not None and self.second.bias is not None
+        assert self.first.bias is not None
+        assert self.second.bias is not None
         self.first.bias[:5] = 0
         self.first.bias[bright] = -DIM
         second[:7] = 0
@@ -278,7 +281,7 @@ class ChartTower(nn.Module):
     `default_cfg`, `num_features` and `reset_classifier` are what open_clip asks of a timm model.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the sizes of a tower are what tells two of them apart
         self,
         *,
         width: int = 128,
@@ -344,7 +347,9 @@ def chart_tower(pretrained: bool = False, **_ignored: Any) -> ChartTower:
 
 def chart_tower_tiny(pretrained: bool = False, **_ignored: Any) -> ChartTower:
     """A tower that trains within seconds, for tests and dry runs."""
-    return ChartTower(width=16, depth=2, heads=2, expansion=2, kernel=3, extremes=4, places=16, pairs=2)
+    return ChartTower(
+        width=16, depth=2, heads=2, expansion=2, kernel=3, extremes=4, places=16, pairs=2
+    )
 
 
 __all__ = [

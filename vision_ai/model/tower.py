@@ -1,11 +1,11 @@
-"""The image tower of `chart-clip`: a chart is read candle by candle, then as a sequence.
+"""The image tower of `chart-clip`: a chart is read candle by candle, then by its places.
 
-A picture of the model view holds one candle per pixel column. The stem turns each column into
-one vector: a short vertical convolution makes edges independent of colours, a linear map then
-measures where the body, the wicks, the volume and any overlay stand. Every block lets a candle
-see its close neighbours (a convolution along time), then all candles (attention), because a
-level is wherever earlier candles turned. The end of a chart is what a setup is about, so the
-read-out joins the last candles with a learned summary of all of them.
+A picture of the model view holds one candle per pixel column. The stem finds the ends of bodies,
+wicks and volume bars in each column and turns them into one vector and the candle's five numbers.
+`anchors` judges places by the numbers: stretches that price left or tested, bars where a leg
+ended. Beside that the vectors pass through blocks in which a candle sees its neighbours (a
+convolution along time), extremes, and all candles (attention). The read-out joins the last
+candles, learned summaries of all, and the places that were chosen.
 
 The tower is registered with timm, so that `open_clip.create_model` can make and load it.
 """

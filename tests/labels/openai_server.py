@@ -1,17 +1,26 @@
 """A server on this machine that speaks as the OpenAI API does: responses, files and batches.
 
 It words charts with the facts that it is told, so that whole runs can be checked without a live
-model, and it can go wrong in every way that the API can.
+model, and it can go wrong in every way that the API can. By itself it runs as
+
+    python -m tests.labels.openai_server --port 8790 --faults 0.2 --seed 7
+
+and says at http://127.0.0.1:8790/tally what it was asked and what it delivered.
 """
 
+import argparse
 import hashlib
 import json
 import re
+import select
+import socket
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -48,7 +57,7 @@ def mixed(share: float, seed: int, faults: tuple[str, ...] = FAULTS) -> Choose:
 class OpenAiServer:
     """Requests that came in, tokens that were delivered, batches under way."""
 
-    def __init__(self, choose: Choose = never, *, slow_s: float = 2.0) -> None:
+    def __init__(self, choose: Choose = never, *, slow_s: float = 2.0, port: int = 0) -> None:
         self.choose = choose
         self.slow_s = slow_s
         self.write: Callable[[dict], dict] = honest
@@ -64,7 +73,7 @@ class OpenAiServer:
         self.looks_until_done = 1
         self.lock = threading.RLock()
         self._http = ThreadingHTTPServer(
-            ("127.0.0.1", 0), type("Bound", (Handler,), {"said": self})
+            ("127.0.0.1", port), type("Bound", (Handler,), {"said": self})
         )
         self._http.daemon_threads = True
         self.environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": self.url}
@@ -93,8 +102,8 @@ class OpenAiServer:
             with self.lock:
                 self.active -= 1
 
-    def answer(self, body: dict) -> tuple[int, dict[str, str], bytes | None]:
-        """Status, headers and content of the reply to one request; None hangs up."""
+    def answer(self, body: dict) -> "Answer":
+        """The reply to one request; without content it hangs up."""
         chart = hashlib.sha256(json.dumps(body["input"]).encode()).hexdigest()
         with self.lock:
             self.requests.append(body)
@@ -103,19 +112,38 @@ class OpenAiServer:
         if fault == "slow":
             time.sleep(self.slow_s)
         if fault == "hang-up":
-            return 0, {}, None
+            return Answer(0, None)
         if fault in ERRORS:
             status, code, headers = ERRORS[fault]
-            return status, headers, self._error(code, fault)
+            return Answer(status, self._error(code, fault), headers)
         if fault == "no-json":
-            return 200, {}, b"<html>It works!</html>"
+            return Answer(200, b"<html>It works!</html>")
         reply = self._response(body, fault)
+        whole = chart if fault in ("", "slow") else ""
+        return Answer(200, json.dumps(reply).encode(), {}, reply["usage"], whole)
+
+    def delivered(self, answer: "Answer") -> None:
+        """Count what a caller has got, late or not; what nobody waited for is not counted."""
+        if answer.usage is None:
+            return
         with self.lock:
-            if fault != "slow":
-                self.input_tokens += reply["usage"]["input_tokens"]
-                self.output_tokens += reply["usage"]["output_tokens"]
-                self.answered[chart] += not fault
-        return 200, {}, json.dumps(reply).encode()
+            self.input_tokens += answer.usage["input_tokens"]
+            self.output_tokens += answer.usage["output_tokens"]
+            if answer.whole:
+                self.answered[answer.whole] += 1
+
+    def tally(self) -> dict:
+        """What it was asked and what it delivered."""
+        with self.lock:
+            return {
+                "requests": len(self.requests),
+                "charts": len(self.charts),
+                "answered": len(self.answered),
+                "answered_twice": sum(n > 1 for n in self.answered.values()),
+                "input_tokens": self.input_tokens,
+                "output_tokens": self.output_tokens,
+                "most_at_once": self.most_active,
+            }
 
     def _error(self, code: str, fault: str) -> bytes:
         key = f" for key {self.key}" if self.echo_key else ""
@@ -187,9 +215,11 @@ class OpenAiServer:
         good, bad = [], []
         for line in self.files[batch["input_file_id"]].splitlines():
             asked = json.loads(line)
-            status, _, content = self.answer(asked["body"])
+            answer = self.answer(asked["body"])
+            self.delivered(answer)
+            status = answer.status
             try:
-                body = json.loads(content or b"{}")
+                body = json.loads(answer.content or b"{}")
             except ValueError:
                 body = {}
             response = {"status_code": status or 500, "request_id": "req_b", "body": body}
@@ -198,6 +228,17 @@ class OpenAiServer:
         batch["status"] = "completed"
         batch["output_file_id"] = self.add_file(b"\n".join(good))["id"] if good else None
         batch["error_file_id"] = self.add_file(b"\n".join(bad))["id"] if bad else None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One reply: status, content, headers, its tokens, and the chart that it words whole."""
+
+    status: int
+    content: bytes | None
+    headers: dict[str, str] = field(default_factory=dict)
+    usage: dict | None = None
+    whole: str = ""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -241,16 +282,31 @@ class Handler(BaseHTTPRequestHandler):
             self.send(404, b'{"error": {"message": "no such page"}}')
 
     def respond(self, body: dict) -> None:
-        status, headers, reply = self.said.answer(body)
-        if reply is None:
+        answer = self.said.answer(body)
+        if answer.content is None or self.is_gone():
             self.close_connection = True
             return
+        # counted first: the caller may look at the figures as soon as it has the reply
+        self.said.delivered(answer)
         try:
-            self.send(status, reply, headers)
+            self.send(answer.status, answer.content, answer.headers)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
+    def is_gone(self) -> bool:
+        """Whether the caller has hung up."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        if not readable:
+            return False
+        try:
+            return self.connection.recv(1, socket.MSG_PEEK) == b""
+        except ConnectionResetError:
+            return True
+
     def do_GET(self) -> None:
+        if self.path == "/tally":
+            self.send(200, json.dumps(self.said.tally()).encode())
+            return
         if not self.allowed():
             return
         path = self.path.split("?")[0]
@@ -300,3 +356,22 @@ def honest(body: dict) -> dict:
         "description": f"The chart shows this: {said}.",
         "paraphrases": [f"{said} as measured", f"note: {said}"],
     }
+
+
+def main() -> None:
+    """Serve until stopped."""
+    parser = argparse.ArgumentParser(description="Play the OpenAI API on this machine.")
+    parser.add_argument("--port", type=int, default=8790)
+    parser.add_argument("--faults", type=float, default=0.0, help="share of replies that go wrong")
+    parser.add_argument("--seed", type=int, default=0, help="which replies go wrong")
+    parser.add_argument("--slow", type=float, default=2.0, help="seconds of a slow reply")
+    wanted = parser.parse_args()
+    choose = mixed(wanted.faults, wanted.seed)
+    with OpenAiServer(choose, slow_s=wanted.slow, port=wanted.port) as server:
+        sys.stdout.write(f"OPENAI_BASE_URL={server.url} OPENAI_API_KEY={server.key}\n")
+        sys.stdout.flush()
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

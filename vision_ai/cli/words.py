@@ -17,8 +17,17 @@ KEPT = "The rest is kept."
 def register(app: typer.Typer) -> None:
     """Add these commands to the tree."""
     app.command()(describe)
-    app.add_typer(_review(), name="review", help="Look at doubtful labels and settle them.")
-    app.add_typer(_labels(), name="labels", help="Take people's labels out and in.")
+    app.add_typer(
+        _review(),
+        name="review",
+        help="Look at doubtful labels and settle them. Charts come here from predict, scan and "
+        "describe; take one with next, then accept, correct or skip it.",
+    )
+    app.add_typer(
+        _labels(),
+        name="labels",
+        help="Take people's labels out and in: to share a desk's work, or to label in a table.",
+    )
 
 
 def describe(
@@ -38,7 +47,9 @@ def describe(
         Path | None, typer.Option(help="Folder of chart PNGs instead of candles.")
     ] = None,
     stride: Annotated[int, typer.Option(min=1, help="Candles from one chart to the next.")] = 96,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many charts.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many that have no description.")
+    ] = None,
     language: Annotated[
         str | None, typer.Option(help="en, pl or de; the configured one when left out.")
     ] = None,
@@ -132,7 +143,7 @@ def _review() -> typer.Typer:
         who: WhoOption = None,
         as_json: JsonOption = False,
     ) -> None:
-        """Say that the rule book's label is right; the chart's vote then counts more.
+        """Say that the rule book's label is right; from then on it is your word, as with correct.
 
         Example: `vision-ai review accept 3f9a01c2`
         """
@@ -142,16 +153,22 @@ def _review() -> typer.Typer:
     def correct(
         chart: ChartArgument,
         *,
-        setup: Annotated[str | None, typer.Option(help="What it shows instead.")] = None,
+        setup: Annotated[str | None, typer.Option(help="What it shows instead, see above.")] = None,
         direction: Annotated[str | None, typer.Option(help="long, short or neutral.")] = None,
-        phase: Annotated[str | None, typer.Option(help="The phase instead.")] = None,
+        phase: Annotated[str | None, typer.Option(help="The phase instead, see above.")] = None,
         words: WordsOption = None,
         who: WhoOption = None,
         as_json: JsonOption = False,
     ) -> None:
         """Give a chart another label; it counts from the next prediction on, without training.
 
-        Example: `vision-ai review correct 3f9a01c2 --setup trap --direction short`
+        What is not given stays as the rule book has it. The setups: breakout,
+        breakout-continuation, pullback, support-retest, resistance-rejection, fakeout, trap,
+        exhaustion, reversal, range, none. The phases: markup, markdown, accumulation,
+        distribution, range.
+
+        Examples: `vision-ai review correct 3f9a01c2 --setup trap --direction short`,
+        `vision-ai review correct 3f9a01c2 --phase range --words "no trend yet"`
         """
         changes = {"setup": setup, "direction": direction, "phase": phase}
         if not any(changes.values()):
@@ -163,7 +180,7 @@ def _review() -> typer.Typer:
 
     @tree.command()
     def skip(chart: ChartArgument, *, who: WhoOption = None, as_json: JsonOption = False) -> None:
-        """Leave a chart undecided and out of the queue.
+        """Leave a chart undecided and out of the queue; its label stays as it was.
 
         Example: `vision-ai review skip 3f9a01c2`
         """

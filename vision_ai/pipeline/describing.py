@@ -1,10 +1,11 @@
 """Charts to words: count, ask, collect, and say what came of it."""
 
+import contextlib
 import dataclasses
 import itertools
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,8 +101,7 @@ def describe(
         InputError: no candles or pictures there.
         StateError: another process is at it.
     """
-    order, ledger = _order(workspace, terms), Ledger(workspace.paths.descriptions)
-    with ledger.locked(), Client(order.config, environ=environ) as client:
+    with _asking(workspace, terms, environ) as (order, ledger, client):
         found = _undescribed(workspace, wanted, terms, order, ledger)
         tasks = found.tasks
         run = Run(order, ledger, client, max_cost=terms.max_cost)
@@ -120,12 +120,7 @@ def describe(
     ]
     if done.stopped:
         lines.append(f"Ended early: {done.stopped}.")
-    standing = _standing(ledger)
-    return Report(
-        {**content, **standing.content},
-        [*lines, "", *standing.lines],
-        {**found.missing, **done.left},
-    )
+    return _then_standing(ledger, Report(content, lines, {**found.missing, **done.left}))
 
 
 def describe_in_batches(
@@ -141,8 +136,7 @@ def describe_in_batches(
         ConfigError: no key, a refused one, an unknown model or no quota; nothing is lost.
         TransientError: the API cannot be asked; run it again.
     """
-    order, ledger = _order(workspace, terms), Ledger(workspace.paths.descriptions)
-    with ledger.locked(), Client(order.config, environ=environ) as client:
+    with _asking(workspace, terms, environ) as (order, ledger, client):
         work = Batches(order, ledger, client)
         plans = batch.open_plans(ledger)
         found = _undescribed(workspace, wanted, terms, order, ledger)
@@ -167,17 +161,30 @@ def describe_in_batches(
         f"{len(tasks)} charts submitted, {len(kept)} answers collected, {asked} under way."
         f"{' Run the same command again to collect them.' if waiting else ''}"
     ]
-    standing = _standing(ledger)
-    return Report(
-        {**content, **standing.content},
-        [*lines, "", *standing.lines],
-        {**found.missing, **left, **over},
-    )
+    return _then_standing(ledger, Report(content, lines, {**found.missing, **left, **over}))
 
 
 def report(workspace: Workspace) -> Report:
     """What the ledger holds: requests, tokens, money, and how GPT's readings agree with ours."""
     return _standing(Ledger(workspace.paths.descriptions))
+
+
+@contextlib.contextmanager
+def _asking(
+    workspace: Workspace, terms: Terms, environ: Mapping[str, str]
+) -> Iterator[tuple[Order, Ledger, Client]]:
+    """What is asked for, the ledger that no other process writes meanwhile, and the API."""
+    order, ledger = _order(workspace, terms), Ledger(workspace.paths.descriptions)
+    with ledger.locked(), Client(order.config, environ=environ) as client:
+        yield order, ledger, client
+
+
+def _then_standing(ledger: Ledger, done: Report) -> Report:
+    """What a run did, followed by what the ledger holds now."""
+    standing = _standing(ledger)
+    return Report(
+        {**done.content, **standing.content}, [*done.lines, "", *standing.lines], done.missing
+    )
 
 
 def _order(workspace: Workspace, terms: Terms) -> Order:

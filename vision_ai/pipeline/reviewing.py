@@ -60,6 +60,8 @@ def upcoming(workspace: Workspace, limit: int) -> Report:
         "damaged_lines": [line.model_dump() for line in bad],
     }
     lines = [f"{len(waiting)} charts wait for a person."]
+    if not waiting:
+        lines.append("Charts come to the desk from vision-ai predict, scan and describe.")
     for case in shown:
         lines += ["", *_told(case)]
     return Report(content, lines)

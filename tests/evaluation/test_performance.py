@@ -17,6 +17,10 @@ def trade(day: int, gain: float, symbol: str = "AAAUSDT") -> Trade:
     return Trade(Call(symbol, at, 1, 0.02, 0.02), 100.0, 100.0 * (1 + gain), at + HOUR, "time")
 
 
+def content(arms: dict, differences: dict | None = None) -> dict:
+    return {"arms": arms, "differences": differences or {}, "method": {"promotions": []}}
+
+
 def span(days: int) -> Span:
     return Span(0, days * DAY_MS - 6 * HOUR, symbols=2)
 
@@ -52,7 +56,7 @@ def test_no_trades_are_no_figures_and_no_error() -> None:
     assert found["expectancy"] == {"value": None, "low": None, "high": None}
     assert found["exposure"]["value"] == 0
     arms = {"a": {**found, "calls": 0, "ends": {}, "decisions": {}}}
-    assert "nothing was traded" in trading.verdict({"arms": arms, "differences": {}})[0]
+    assert "nothing was traded" in trading.verdict(content(arms))[0]
 
 
 def test_days_of_all_trades_are_within_the_span() -> None:
@@ -71,10 +75,25 @@ def test_an_interval_holds_zero_where_gains_are_chance_and_not_where_they_are_no
     assert found[1]["expectancy"]["low"] > 0
     gap = performance.difference(ledgers[1], ledgers[0], draws=200)
     assert gap["expectancy"]["low"] > 0
-    content = {"arms": {"skill": found[1]}, "differences": {}}
-    assert "above zero" in trading.verdict(content)[0]
-    content = {"arms": {"chance": found[0]}, "differences": {}}
-    assert trading.verdict(content)[0].startswith("Nothing is different from zero")
+    assert "is above zero" in trading.verdict(content({"skill": found[1]}))[0]
+    assert trading.verdict(content({"chance": found[0]}))[0].startswith("Nothing is different")
+
+
+def test_arms_that_learned_nothing_are_said_once() -> None:
+    made = [trade(day, -0.01 * (1 + day % 2)) for day in range(60)]
+    ledger = Ledger.of(made, span(60), fee=0, slippage=0)
+    found = performance.estimates(ledger, draws=50)
+    none = performance.difference(ledger, ledger, draws=50)
+    arms = {trading.CV: found, trading.NO_CV: found, trading.CV + trading.LEARNING: found}
+    gaps = {f"{trading.CV} less {trading.NO_CV}": none}
+    said = trading.verdict(content(arms, gaps))
+    assert [line.split(":")[0] for line in said] == [
+        trading.CV, trading.CV, trading.NO_CV, trading.NO_CV,
+        f"{trading.CV} less {trading.NO_CV}", "Learning changed nothing",
+    ]  # fmt: skip
+    assert "is below zero" in said[0]
+    learned = {**content(arms, gaps), "method": {"promotions": [["2025-01-01", "b"]]}}
+    assert len(trading.verdict(learned)) == 7
 
 
 def test_the_same_arm_twice_differs_by_nothing() -> None:

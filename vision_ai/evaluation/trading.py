@@ -54,22 +54,50 @@ def arm(*, with_cv: bool, learning: bool) -> str:
 
 def verdict(content: Mapping[str, Any]) -> list[str]:
     """What is different from zero, said first; or that nothing is."""
-    said = []
-    for kind in ("arms", "differences"):
-        for name, found in content[kind].items():
-            for figure in _JUDGED:
-                estimate = found[figure]
-                if _differs(estimate):
-                    way = "above" if estimate["low"] > 0 else "below"
-                    said.append(f"{NAMES[figure]}, {name}: {way} zero, {_told(figure, estimate)}.")
-    if said:
-        return said
-    trades = sum(found["trades"] for found in content["arms"].values())
-    if not trades:
+    arms = _distinct(content)
+    if not sum(found["trades"] for found in arms.values()):
         return ["No decision to join with a direction came up: nothing was traded."]
+    said = [line for name, found in arms.items() for line in _sides(name, found)]
+    pairs = {
+        name: found
+        for name, found in content["differences"].items()
+        if name.split(" less ")[0] in arms
+    }
+    apart = [line for name, found in pairs.items() for line in _sides(name, found)]
+    if not said and not apart:
+        said = [
+            "Nothing is different from zero: expectancy and Sharpe ratio of every arm, and every "
+            "difference between arms, have intervals that hold zero."
+        ]
+    elif not apart:
+        said += [
+            f"{name}: no difference in expectancy, {_told('expectancy', found['expectancy'])}."
+            for name, found in pairs.items()
+        ]
+    if len(arms) < len(content["arms"]):
+        apart.append("Learning changed nothing: no update passed the gate.")
+    return said + apart
+
+
+def _distinct(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Arms without those that learned nothing and so are others' equals."""
+    arms = content["arms"]
+    if content["method"]["promotions"]:
+        return dict(arms)
+    return {
+        name: found
+        for name, found in arms.items()
+        if not name.endswith(LEARNING) or name.removesuffix(LEARNING) not in arms
+    }
+
+
+def _sides(name: str, found: Mapping[str, Any]) -> list[str]:
+    """The judged figures whose intervals do not hold zero."""
     return [
-        "Nothing is different from zero: expectancy and Sharpe ratio of every arm, and every "
-        "difference between arms, have intervals that hold zero."
+        f"{name}: {NAMES[figure]} is {'above' if found[figure]['low'] > 0 else 'below'} zero, "
+        f"{_told(figure, found[figure])}."
+        for figure in _JUDGED
+        if _differs(found[figure])
     ]
 
 

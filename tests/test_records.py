@@ -4,44 +4,55 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vision_ai import records
 from vision_ai.errors import CorruptFileError, StorageError
-from vision_ai.records import BadLine
+from vision_ai.records import BadLine, LogLine
 
 
-def line(reason: str = "r", number: int = 1) -> BadLine:
-    return BadLine(path="p", number=number, reason=reason)
+class Note(LogLine):
+    text: str
+    number: int
 
 
+def key(note: Note) -> tuple[str, int]:
+    return note.text, note.number
+
+
+def write(path: Path, *notes: Note) -> list[Note]:
+    return records.append_once(path, notes, key)
+
+
+@settings(deadline=None)  # each line is synced to the disk
 @given(st.text(), st.integers())
-def test_a_log_line_is_read_back_as_written(tmp_path_factory, reason: str, number: int) -> None:
+def test_a_log_line_is_read_back_as_written(tmp_path_factory, text: str, number: int) -> None:
     path = tmp_path_factory.mktemp("log") / "a.jsonl"
-    records.append_line(path, line(reason, number))
-    assert records.read_lines(path, BadLine) == ([line(reason, number)], [])
+    written = write(path, Note(text=text, number=number))
+    assert records.read_sealed(path, Note, key) == (written, [])
+    assert [key(note) for note in written] == [(text, number)]
+    assert write(path, Note(text=text, number=number)) == []
 
 
-@given(
-    cut=st.integers(
-        min_value=1, max_value=len(BadLine(path="p", number=1, reason="r").model_dump_json())
-    )
-)
+LENGTH = len(Note(line=1, check="0" * 16, text="r", number=1).model_dump_json())
+
+
+@settings(deadline=None)  # each line is synced to the disk
+@given(cut=st.integers(min_value=1, max_value=LENGTH))
 def test_a_torn_last_line_is_named_and_loses_nothing(tmp_path_factory, cut: int) -> None:
     path = tmp_path_factory.mktemp("log") / "a.jsonl"
-    for number in range(3):
-        records.append_line(path, line(number=number))
+    write(path, *(Note(text="r", number=number) for number in range(3)))
     os.truncate(path, path.stat().st_size - cut)
-    records.append_line(path, line(number=9))
-    good, bad = records.read_lines(path, BadLine)
+    write(path, Note(text="r", number=9))
+    good, bad = records.read_sealed(path, Note, key)
     assert [entry.number for entry in good] == ([0, 1, 2, 9] if cut == 1 else [0, 1, 9])
     assert len(bad) == (0 if cut == 1 else 1)
 
 
 def test_a_document_of_another_form_is_named_by_field(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    records.write_json(path, {"path": "p", "number": "many", "reason": "r"})
+    records.write_text(path, '{"path": "p", "number": "many", "reason": "r"}')
     with pytest.raises(CorruptFileError, match="number"):
         records.read_document(path, BadLine, repair="Do this.")
 
@@ -102,11 +113,30 @@ def test_a_full_disk_is_named() -> None:
 def test_two_processes_append_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     code = (
-        "import sys; from pathlib import Path; from vision_ai import records\n"
-        "for n in range(40): records.append_line(Path(sys.argv[1]), "
-        "records.BadLine(path='p' * 500, number=n, reason='r'))"
+        "import sys; from pathlib import Path; from tests.test_records import Note, write\n"
+        "for n in range(40): write(Path(sys.argv[1]), Note(text=sys.argv[2] * 500, number=n))"
     )
-    jobs = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(2)]
+    root = Path(__file__).parents[1]
+    jobs = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), who], cwd=root) for who in "ab"
+    ]
     assert [job.wait() for job in jobs] == [0, 0]
-    good, bad = records.read_lines(path, BadLine)
+    good, bad = records.read_sealed(path, Note, key)
     assert (len(good), bad) == (80, [])
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text("{}")
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "a.txt").write_text("")
+    assert [path.name for path in records.listed(tmp_path, "*.json")] == ["a.json", "b.json"]
+    assert records.listed(tmp_path / "nowhere", "*.json") == []
+    with pytest.raises(StorageError, match="cannot be read"):
+        records.listed(tmp_path / "a.txt", "*.json")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_without_the_right_to_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o300)
+    with pytest.raises(StorageError, match="cannot be read"):
+        records.listed(tmp_path / "closed", "*")

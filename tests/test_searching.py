@@ -112,3 +112,9 @@ def test_originals_are_found_by_time_and_volatility(tmp_path) -> None:
     after = originals.with_after(0, Horizon.H6)
     assert len(after) == 96 + 24
     assert Originals.find(rows, [other]).found.tolist() == []
+
+
+def test_no_words_at_all_are_asked_for(capsys) -> None:
+    for words in ("", "  "):
+        assert run(["search", words]) == 2
+        assert "There are no words to search for" in capsys.readouterr().err

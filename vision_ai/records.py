@@ -7,6 +7,7 @@ instant leaves every earlier record readable. Every document carries `schema_ver
 import contextlib
 import errno
 import fcntl
+import fnmatch
 import hashlib
 import json
 import os
@@ -266,11 +267,6 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a JSON file in one step; keys keep their order, floats must be finite."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
-
-
 def write_document(path: Path, document: BaseModel) -> None:
     """Replace a JSON document in one step."""
     write_text(path, document.model_dump_json(indent=2) + "\n")
@@ -314,14 +310,22 @@ def read_document(path: Path, kind: type[Document], *, repair: str) -> Document:
         ) from error
 
 
-def append_line(path: Path, line: Record) -> None:
-    """Append one record to a JSONL log, under a lock, synced; a torn last line is closed first.
+def listed(folder: Path, pattern: str) -> list[Path]:
+    """Files of a folder whose names match, by name; a folder that is not there holds none.
 
     Raises:
-        StorageError: the line could not be written.
+        StorageError: the folder cannot be read, which is not the same as an empty one.
     """
-    with _locked(path) as file:
-        _append(file, line)
+    try:
+        names = [entry.name for entry in os.scandir(folder)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot be read: {error.strerror}.",
+            hint="Check who may read it, or set VISION_AI_DATA to another folder.",
+        ) from error
+    return [folder / name for name in sorted(fnmatch.filter(names, pattern))]
 
 
 Line = TypeVar("Line", bound=LogLine)
@@ -396,21 +400,6 @@ class BadLine(Record):
     path: str
     number: int
     reason: str
-
-
-def read_lines(path: Path, kind: type[Document]) -> tuple[list[Document], list[BadLine]]:
-    """Read a JSONL log; damaged lines are named, never counted and never dropped from the file."""
-    good: list[Document] = []
-    bad: list[BadLine] = []
-    for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        try:
-            good.append(kind.model_validate_json(raw))
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            bad.append(BadLine(path=str(path), number=number, reason=reason))
-    return good, bad
 
 
 def read_sealed(

@@ -241,6 +241,25 @@ def test_candles_that_do_not_do_are_a_reason(klines: Klines, text: str) -> None:
     assert any(text in reason for reason in found["decision_reasons"])
 
 
+def test_the_way_of_the_trend_is_said_and_turns_with_the_chart() -> None:
+    klines = walk(300, NOW - 300 * M15, 5)
+    bars = klines.bars.copy()
+    bars[:, [0, 1, 2, 3]] = 10_000 / klines.bars[:, [0, 2, 1, 3]]
+    mirrored = Klines(klines.symbol, klines.interval, klines.open_ms, bars)
+    said = [
+        next(
+            reason
+            for reason in decide({"symbol": "BTCUSDT", "klines": {"15m": part}})["decision_reasons"]
+            if reason.startswith("The trend points")
+        )
+        for part in (klines, mirrored)
+    ]
+    assert sorted(said) == [
+        "The trend points down: joining means short",
+        "The trend points up: joining means long",
+    ]
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), extra=st.integers(1, 50))
 def test_later_candles_change_no_decision(seed: int, extra: int) -> None:

@@ -206,7 +206,9 @@ def test_damage_is_named_kept_aside_and_never_counted(tmp_path: Path, damage, re
 def test_a_line_that_repeats_another_in_its_own_place_is_named(tmp_path: Path) -> None:
     path = tmp_path / "BTCUSDT_20250615_1515.jsonl"
     for number in (1, 2):
-        records.append_line(path, records._seal(line(), number))
+        sealed = records._seal(line(), number)
+        with path.open("ab") as log:
+            log.write(sealed.model_dump_json().encode() + b"\n")
     lines, bad = records.read_sealed(path, records.Feedback, feedback.key)
     assert len(lines) == 1
     assert [entry.reason for entry in bad] == ["repeats line 1"]

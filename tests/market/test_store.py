@@ -165,6 +165,13 @@ def test_several_symbols_at_once_with_faults(server: Replay, store: Store) -> No
     assert isinstance(found[requests[3]], SymbolError)
 
 
+def test_a_market_that_is_not_there_leaves_nothing_behind(exchange: Bybit, store: Store) -> None:
+    for _ in range(2):
+        with pytest.raises(SymbolError):
+            store.sync(exchange, "NOSUCHUSDT", M5, NOW - 10 * M5.ms, NOW)
+    assert list(store.path("NOSUCHUSDT", M5).parent.iterdir()) == []
+
+
 def test_two_syncs_at_once_fetch_once(server: Replay, exchange: Bybit, store: Store) -> None:
     exchange.server_time()
     asked(server)

@@ -10,9 +10,9 @@ from vision_ai.cli import charts, data, evidence, learning, outcome, words
 from vision_ai.cli.console import configure_logging
 from vision_ai.errors import StateError, VisionError
 
-EXIT_CODES = """Exit codes: 0 done; 2 an argument, setting or file to mend; 3 artefacts disagree or
-are damaged, or the disk refuses; 4 try again later; 5 part was done and kept, the rest is named;
-130 interrupted."""
+EXIT_CODES = """Exit codes: 0 done; 2 an argument, setting or file to mend; 3 what lies
+on disk is missing, damaged or does not fit together, or the disk refuses; 4 try again later; 5 part
+was done and kept, the rest is named; 130 interrupted."""
 
 INTERRUPTED_CODE = 130
 INTERRUPTED = "Interrupted; what was written is kept. Run the same command again."

@@ -1,7 +1,7 @@
 """Predictions and logs on disk: what stands there, what is damaged, what is still owed."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def read_logs(paths: Paths) -> tuple[list[Feedback], list[BadLine]]:
     """Intact lines of all logs by file name, and the lines that are not counted."""
     lines: list[Feedback] = []
     bad: list[BadLine] = []
-    for path in sorted(paths.feedback_logs.glob("*.jsonl")):
+    for path in records.listed(paths.feedback_logs, "*.jsonl"):
         good, worse = read_log(path)
         lines += good
         bad += worse
@@ -87,7 +87,7 @@ def read_predictions(paths: Paths) -> tuple[list[Prediction], list[str]]:
     return _read_all(prediction_files(paths))
 
 
-def _read_all(files: Iterator[Path]) -> tuple[list[Prediction], list[str]]:
+def _read_all(files: Iterable[Path]) -> tuple[list[Prediction], list[str]]:
     predictions: list[Prediction] = []
     damaged: list[str] = []
     for path in files:
@@ -98,9 +98,13 @@ def _read_all(files: Iterator[Path]) -> tuple[list[Prediction], list[str]]:
     return predictions, damaged
 
 
-def prediction_files(paths: Paths) -> Iterator[Path]:
-    """Files that are named as predictions are, by name."""
-    return (path for path in sorted(paths.predictions.glob("*.json")) if _NAME.match(path.stem))
+def prediction_files(paths: Paths) -> list[Path]:
+    """Files that are named as predictions are, by name.
+
+    Raises:
+        StorageError: the folder cannot be read.
+    """
+    return [path for path in records.listed(paths.predictions, "*.json") if _NAME.match(path.stem)]
 
 
 def open_journal(paths: Paths, now_ms: int) -> Journal:

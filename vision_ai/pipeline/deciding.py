@@ -7,7 +7,7 @@ from vision_ai.errors import VisionError
 from vision_ai.market.bybit import Bybit
 from vision_ai.pipeline import candles
 from vision_ai.pipeline.workspace import Report, Workspace
-from vision_ai.trader_decision import CvReading, simulate_trader_decision_advanced
+from vision_ai.trader_decision import INVERTED, CvReading, simulate_trader_decision_advanced
 
 
 def decide(workspace: Workspace, symbol: str) -> Report:
@@ -26,11 +26,16 @@ def decide(workspace: Workspace, symbol: str) -> Report:
     ctx = weigh(workspace, fetched, now_ms)
     lines = [
         f"{checked}: {ctx['decision']}, score {ctx['final_score']:.2f}, grade {ctx['grade']}",
-        *(f"  {name:<28}{part:+.3f}" for name, part in ctx["score_breakdown"].items()),
+        *(_part(name, part) for name, part in ctx["score_breakdown"].items()),
         "Because:",
         *(f"  {reason}" for reason in ctx["decision_reasons"]),
     ]
     return Report(ctx, lines)
+
+
+def _part(name: str, part: float) -> str:
+    note = "  (pressure against the trend: the less, the more it adds)" if name in INVERTED else ""
+    return f"  {name:<28}{part:+.3f}{note}"
 
 
 def weigh(

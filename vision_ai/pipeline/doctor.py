@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vision_ai import __version__
-from vision_ai.errors import StateError, VisionError
+from vision_ai import __version__, feedback_loop_cv
+from vision_ai.errors import ExchangeUnavailableError, StateError, VisionError, install
 from vision_ai.market.bybit import Bybit
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
+
+_NEWEST = 1000
+"""Predictions that are looked at: some seconds' worth."""
 
 LIBRARIES = ("numpy", "pandas", "pyarrow", "pybit", "mplfinance", "onnxruntime", "faiss-cpu")
 EXTRAS = {"train": ("torch", "open_clip_torch"), "gpt": ("openai",), "evaluate": ("lightgbm",)}
@@ -25,6 +28,7 @@ class Check:
     ok: bool
     found: str
     needed: bool = True
+    may_pass: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,22 +59,26 @@ class Examination:
 
         Raises:
             StateError: naming what.
+            ExchangeUnavailableError: nothing is missing but the exchange.
         """
-        broken = [check.name for check in self.checks if check.needed and not check.ok]
+        broken = [check for check in self.checks if check.needed and not check.ok]
         if broken:
-            raise StateError(
-                f"Not well: {', '.join(broken)}.", hint="The lines above say what to do."
-            )
+            passing = all(check.may_pass for check in broken)
+            kind = ExchangeUnavailableError if passing else StateError
+            names = ", ".join(check.name for check in broken)
+            raise kind(f"Not well: {names}.", hint="The lines above say what to do.")
 
 
 def examine(workspace: Workspace) -> Examination:
-    """Look at libraries, data root, model, index and exchange; nothing is changed."""
+    """Look at libraries, data root, model, index, records and exchange; nothing is changed."""
     checks = [Check("vision-ai", ok=True, found=f"{__version__} on {platform.platform()}")]
     checks += [_library(name) for name in LIBRARIES]
     checks += [_extra(extra, names) for extra, names in EXTRAS.items()]
     checks.append(_attempt("data", lambda: _data(workspace)))
     checks.append(_attempt("model", lambda: _model(workspace)))
-    checks.append(_attempt("exchange", lambda: _exchange(workspace), needed=False))
+    checks.append(_attempt("predictions", lambda: _predictions(workspace)))
+    checks.append(_attempt("feedback", lambda: _feedback(workspace)))
+    checks.append(_attempt("exchange", lambda: _exchange(workspace), may_pass=True))
     return Examination(tuple(checks))
 
 
@@ -88,15 +96,15 @@ def _extra(extra: str, names: tuple[str, ...]) -> Check:
             importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
-    found = f"pip install 'vision-ai[{extra}]'" if missing else ", ".join(names)
+    found = install(extra) if missing else ", ".join(names)
     return Check(extra, ok=not missing, found=found, needed=False)
 
 
-def _attempt(name: str, look: Callable[[], str], *, needed: bool = True) -> Check:
+def _attempt(name: str, look: Callable[[], str], *, may_pass: bool = False) -> Check:
     try:
-        return Check(name, ok=True, found=look(), needed=needed)
+        return Check(name, ok=True, found=look(), may_pass=may_pass)
     except VisionError as error:
-        return Check(name, ok=False, found=str(error), needed=needed)
+        return Check(name, ok=False, found=str(error), may_pass=may_pass)
 
 
 def _data(workspace: Workspace) -> str:
@@ -115,6 +123,30 @@ def _model(workspace: Workspace) -> str:
         f"{reader.model.version}, index {reader.index.version} of {len(reader.index)} charts, "
         f"on {reader.embedder.providers[0]}"
     )
+
+
+def _predictions(workspace: Workspace) -> str:
+    files = feedback_loop_cv.prediction_files(workspace.paths)[-_NEWEST:]
+    damaged = []
+    for path in files:
+        try:
+            feedback_loop_cv.read_prediction(path)
+        except VisionError as error:
+            damaged.append(str(error))
+    if damaged:
+        raise StateError(f"{len(damaged)} of the newest {len(files)} are damaged: {damaged[0]}")
+    return f"the newest {len(files)} are whole" if files else "none yet"
+
+
+def _feedback(workspace: Workspace) -> str:
+    lines, bad = feedback_loop_cv.read_logs(workspace.paths)
+    if bad:
+        first = f"{bad[0].path} line {bad[0].number}: {bad[0].reason}"
+        raise StateError(
+            f"{len(bad)} lines are not counted: {first}.",
+            hint="They are worked out again; keep the file, or move it away.",
+        )
+    return f"{len(lines)} lines, all whole" if lines else "none yet"
 
 
 def _exchange(workspace: Workspace) -> str:

@@ -63,7 +63,7 @@ def upcoming(workspace: Workspace, limit: int) -> Report:
     if not waiting:
         lines.append("Charts come to the desk from vision-ai predict, scan and describe.")
     for case in shown:
-        lines += ["", *_told(case)]
+        lines += ["", *_told(case, workspace.paths.root)]
     return Report(content, lines)
 
 
@@ -202,7 +202,7 @@ def _words(attempt: Attempt) -> str:
 
 def _predicted(workspace: Workspace, finder: Finder) -> Iterator[tuple[Subject, Opinion]]:
     """Charts of the newest predictions, labelled by the rule book, with the model's reading."""
-    for path in sorted(workspace.paths.predictions.glob("*.json"), reverse=True)[:RECENT]:
+    for path in records.listed(workspace.paths.predictions, "*.json")[: -RECENT - 1 : -1]:
         try:
             prediction = records.read_document(path, Prediction, repair=f"Move {path} away.")
         except VisionError as error:
@@ -312,7 +312,7 @@ def _payload(case: Case) -> dict[str, Any]:
     }
 
 
-def _told(case: Case) -> list[str]:
+def _told(case: Case, root: Path) -> list[str]:
     subject = case.subject
     unclear = "" if subject.clear else " (close call)"
     lines = [
@@ -327,7 +327,7 @@ def _told(case: Case) -> list[str]:
     if case.words:
         lines.append(f"  words      {case.words}")
     if subject.chart:
-        lines.append(f"  chart      {subject.chart}")
+        lines.append(f"  chart      {root / subject.chart}")
     return lines
 
 

@@ -91,7 +91,10 @@ def search(workspace: Workspace, wanted: Wanted) -> Report:
     readers.check_style(model)
     embedder = Embedder(model, threads=settings.threads, batch=settings.batch)
     rows = _asked_rows(readers.open_index(workspace, model).rows, wanted)
-    query = _words(embedder, rows, wanted) if wanted.words else _like(workspace, embedder, wanted)
+    if wanted.like is None:
+        query = _words(embedder, rows, wanted)
+    else:
+        query = _like(workspace, embedder, wanted)
     found = Index(rows).search(
         query.vector,
         query.spans,
@@ -132,7 +135,12 @@ def _asked_rows(rows: Embeddings, wanted: Wanted) -> Embeddings:
 def _words(embedder: Embedder, rows: Embeddings, wanted: Wanted) -> _Query:
     text = describe.normalise(wanted.words or "")
     unknown = embedder.unknown_words(text)
-    if not text or len(unknown) == len(text.split()):
+    if not text:
+        raise InputError(
+            "There are no words to search for.",
+            hint='Try: vision-ai search "failed breakout at the top of a range"',
+        )
+    if len(unknown) == len(text.split()):
         raise InputError(
             f"No word of {text[:60]!r} is known to the model.",
             hint="Describe a chart, such as: failed breakout at the top of a range.",

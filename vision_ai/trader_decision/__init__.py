@@ -14,12 +14,13 @@ from vision_ai.trader_decision.prediction import (
     load_cv_prediction,
     usable,
 )
-from vision_ai.trader_decision.rules import CV_RULES, GRADES, WEIGHTS
+from vision_ai.trader_decision.rules import CV_RULES, GRADES, INVERTED, WEIGHTS
 from vision_ai.trader_decision.verdict import simulate_trader_decision_advanced
 
 __all__ = [
     "CV_RULES",
     "GRADES",
+    "INVERTED",
     "WEIGHTS",
     "CvReading",
     "Loader",

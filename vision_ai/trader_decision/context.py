@@ -154,6 +154,9 @@ def _complete(context: Context, candles: Candles) -> None:
     hours = _hours(context, candles, quarters) if _HTF in lacking else None
     computed = features.compute(window.bars, None if hours is None else hours.bars)
     context.values |= {name: computed[name] for name in lacking if name in computed}
+    up = features.trend_sign(window.bars) > 0
+    way = "up: joining means long" if up else "down: joining means short"
+    context.reasons.append(f"The trend points {way}")
     shown = ", ".join(f"{name} {computed[name]:.2f}" for name in lacking if name in computed)
     if shown:
         context.reasons.append(

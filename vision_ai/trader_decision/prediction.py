@@ -47,6 +47,7 @@ def load_cv_prediction(
 
     Raises:
         SymbolError: the symbol is not valid.
+        StorageError: the folder of predictions cannot be read.
     """
     found = find_cv_prediction(symbol, root=root, config=config, now_ms=now_ms)
     if found.reason:
@@ -67,6 +68,7 @@ def find_cv_prediction(
 
     Raises:
         SymbolError: the symbol is not valid.
+        StorageError: the folder of predictions cannot be read.
     """
     symbol = parse_symbol(symbol)
     now = wall_ms() if now_ms is None else now_ms
@@ -89,7 +91,8 @@ def wall_ms() -> int:
 
 def _newest(paths: Paths, symbol: str, now_ms: int) -> Path | None:
     name = re.compile(rf"{symbol}_\d{{8}}_\d{{4}}\Z")
-    found = (path for path in paths.predictions.glob(f"{symbol}_*.json") if name.match(path.stem))
+    listed = records.listed(paths.predictions, f"{symbol}_*.json")
+    found = (path for path in listed if name.match(path.stem))
     past = (path for path in found if path.stem <= f"{symbol}_{stamp(now_ms)}")
     return max(past, default=None, key=lambda path: path.stem)
 

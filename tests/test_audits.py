@@ -1,8 +1,8 @@
 """Laws that the shipped model must keep, each at the rate that it was seen to reach.
 
 Charts are simulated and seeded. Every audit is run a second time with its law broken on purpose,
-so that a pass means something. The rates are those of the first version, less a margin; a better
-model raises them.
+so that a pass means something. The rates are those of the shipped version, less a margin
+(`docs/LOG.md`); a better model raises them.
 """
 
 import io
@@ -112,14 +112,14 @@ def silent_share(reader: Reader, charts: Charts, change: Callable) -> float:
 
 
 def test_shuffled_pixels_are_given_no_setup(reader, charts) -> None:
-    assert silent_share(reader, charts, shuffled) > 0.7
+    assert silent_share(reader, charts, shuffled) > 0.9
     assert silent_share(reader, charts, lambda pictures: pictures) < 0.6  # law broken: unshuffled
 
 
-@pytest.mark.xfail(strict=True, reason="the first version abstains on one in eight of them")
 def test_shuffled_pixels_make_the_model_abstain(reader, charts) -> None:
-    pictures = shuffled(np.ascontiguousarray(raster.render(charts.bars)))
-    assert read(reader, charts, pictures).abstained.mean() > 0.5
+    pictures = np.ascontiguousarray(raster.render(charts.bars))
+    assert read(reader, charts, shuffled(pictures)).abstained.mean() > 0.9
+    assert read(reader, charts, pictures).abstained.mean() < 0.2  # law broken: unshuffled
 
 
 def test_a_picture_of_shuffled_pixels_is_refused_at_the_door() -> None:
@@ -133,7 +133,7 @@ def test_a_picture_of_shuffled_pixels_is_refused_at_the_door() -> None:
 def test_a_mirrored_chart_gets_the_mirrored_label(reader, charts) -> None:
     upright = read(reader, charts)
     turned = read(reader, replace(charts, bars=mirrored(charts.bars)))
-    assert (turned.code == MIRROR[upright.code]).mean() > 0.7
+    assert (turned.code == MIRROR[upright.code]).mean() > 0.85
     assert (turned.phase == PHASE_MIRROR[upright.phase]).mean() > 0.92
     # law broken: the chart is not turned over
     assert (upright.code == MIRROR[upright.code]).mean() < 0.6
@@ -191,9 +191,9 @@ def test_a_break_changes_the_answer_and_taking_it_out_changes_it_back(reader) ->
     before, during, after = (
         read(reader, Charts(bars, interval)).code for bars in (quiet, broken, healed)
     )
-    assert (during != before).mean() > 0.75
-    assert (during == BREAKOUT).mean() > 0.6
-    assert (after == before).mean() > 0.8
+    assert (during != before).mean() > 0.9
+    assert (during == BREAKOUT).mean() > 0.85
+    assert (after == before).mean() > 0.75
     blind = broken.copy()  # law broken: the last two candles are not seen
     blind[:, -2:] = healed[:, -2:]
     unmoved = read(reader, Charts(blind, interval)).code
@@ -240,7 +240,7 @@ def test_outcome_claims_vanish_on_a_martingale(reader) -> None:
         assert skill.low <= 0
         held = metrics.coverage(bands.low[:, column], bands.high[:, column], followed[:, column])
         assert abs(held - 0.8) < 0.1
-    assert np.abs(bands.up - 0.5).max() < 0.05
+    assert np.abs(bands.up - 0.5).max() < 0.08
     believing = predict_cv_setup.read(evidence, leaning(reader.calibration)).bands
     assert np.abs(believing.up - 0.5).max() > 0.2  # law broken: claims where nothing is to claim
 
@@ -249,7 +249,7 @@ def test_the_style_of_drawing_changes_few_answers(reader, charts) -> None:
     plain = read(reader, charts)
     styles = style.sample(len(charts.bars), np.random.default_rng(2))
     styled = read(reader, charts, raster.render(charts.bars, styles))
-    assert (SETUP_OF[styled.code] == SETUP_OF[plain.code]).mean() > 0.7
+    assert (SETUP_OF[styled.code] == SETUP_OF[plain.code]).mean() > 0.6
     assert (styled.phase == plain.phase).mean() > 0.92
     other = read(reader, charts, raster.render(np.roll(charts.bars, 1, axis=0), styles))
     assert (SETUP_OF[other.code] == SETUP_OF[plain.code]).mean() < 0.5  # law broken: another chart

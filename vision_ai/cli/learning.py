@@ -123,7 +123,7 @@ def _models() -> typer.Typer:
     ) -> None:
         """Make a version the current one; killed at any instant, one whole version is current.
 
-        Example: `vision-ai models promote chart-clip-d69415e16b`
+        Example: `vision-ai models promote chart-clip-62ac8a637d`
         """
         from vision_ai.pipeline import versions
         from vision_ai.pipeline.workspace import Workspace
@@ -152,7 +152,7 @@ def _models() -> typer.Typer:
     ) -> None:
         """Show in what two versions differ: files, figures, exemplar weights, bands.
 
-        Example: `vision-ai models diff chart-clip-d69415e16b current`
+        Example: `vision-ai models diff chart-clip-62ac8a637d current`
         """
         from vision_ai.pipeline import versions
         from vision_ai.pipeline.workspace import Workspace

@@ -118,10 +118,8 @@ def fold(path: Path) -> tuple[str, Fold]:
     model = registry.resolve(Paths(Path("data")), charts.model)
     settings = Config()
     index = Index(reader.exemplars(model))
-    evidence = training._evidence(
-        index, charts, model, settings.index.neighbors, settings.index.embargo_h
-    )
-    earlier, later = training._halves(charts)
+    evidence = training.gather(index, charts, reader.prompts(model), settings.index)
+    earlier, later = training.halves(charts)
     fitted = predict_cv_setup.fit(
         evidence.take(earlier), charts.take(earlier), index.rows, level=settings.predict.level
     )

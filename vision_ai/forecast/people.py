@@ -33,12 +33,12 @@ from vision_ai.records import Finite, Probability, Record
 ERROR = 0.05
 """How often a person's label is wrong. Stated, not measured: no desk has run long enough."""
 LEAST = 50
-"""Charts of an interval below which no curve is fitted."""
+"""Charts of a fold below which no curve is fitted."""
 _NEAREST = 16
 """Earlier charts of each kind that a chart of the fold is paired with."""
-_SMALLEST, _GROWTH = 25, 1.6
+_SMALLEST, _GROWTH = 50, 1.6
 """Pairs of the bin of highest similarity, and by how much each lower bin is larger."""
-_PULL = 10.0
+_PULL = 5.0
 """Pairs' worth of belief that a word carries nothing."""
 _QUIET = 0.05
 """What carries less than this is not heard: it would be fitted noise in every answer."""
@@ -66,7 +66,7 @@ class Carry(Record):
 
 
 class Trust(Record):
-    """How far people's words carry among the charts of one interval."""
+    """How far people's words carry among charts."""
 
     pairs: int = Field(ge=0, description="pairs of charts that the curves were fitted on")
     shared: Carry = Field(description="to a chart of the same market that shares candles")
@@ -154,40 +154,39 @@ def pooled(machine: Floats, trust: Floats, codes: Ints) -> Floats:
 def fit(charts: Embeddings, reading: Floats, phase: Floats) -> dict[Interval, Trust]:
     """Fit how far a word carries, on charts whose truth is known.
 
+    Pairs are of one interval, but all intervals share one fit: close pairs are few.
+
     Args:
         charts: the fold's charts with their true labels.
         reading: float (n, readings), what the machine says of them.
         phase: float (n, phases), likewise.
     """
-    found = {}
-    for name in np.unique(charts.interval):
-        rows = np.flatnonzero(charts.interval == name)
-        if len(rows) >= LEAST:
-            found[Interval(str(name))] = _trust(charts.take(rows), reading[rows], phase[rows])
-    return found
-
-
-def _trust(charts: Embeddings, reading: Floats, phase: Floats) -> Trust:
-    pairs = _pairs(charts)
-    curves = [_carry(charts, pairs[kind], reading, phase) for kind in (True, False)]
-    count = sum(len(similarity) for _, _, similarity in pairs.values())
-    return Trust(pairs=count, shared=curves[0], other=curves[1])
+    if len(charts) < LEAST:
+        return {}
+    names = np.unique(charts.interval)
+    parts = [_pairs(charts, np.flatnonzero(charts.interval == name)) for name in names]
+    pairs = [_joined([part[kind] for part in parts]) for kind in (True, False)]
+    shared, other = (_carry(charts, some, reading, phase) for some in pairs)
+    count = sum(len(similarity) for _, _, similarity in pairs)
+    trust = Trust(pairs=count, shared=shared, other=other)
+    return {Interval(str(name)): trust for name in names}
 
 
 _Pairs = tuple[Ints, Ints, Floats]
 """Rows of the later and of the earlier charts, and how alike they are."""
 
 
-def _pairs(charts: Embeddings) -> dict[bool, _Pairs]:
-    """Every chart with the earlier ones most like it: those that share its candles, and others."""
-    vectors, close, first = charts.vectors.astype(np.float64), charts.close_ms, charts.first_ms
+def _pairs(charts: Embeddings, rows: Ints) -> dict[bool, _Pairs]:
+    """Each of the rows with the earlier ones most like it: on some of its candles, and others."""
+    some = charts.take(rows)
+    vectors, close, first = some.vectors.astype(np.float64), some.close_ms, some.first_ms
     found: dict[bool, list[_Pairs]] = {True: [], False: []}
-    for start in range(0, len(charts), _CHUNK):
-        later = np.arange(start, min(start + _CHUNK, len(charts)))
+    for start in range(0, len(rows), _CHUNK):
+        later = np.arange(start, min(start + _CHUNK, len(rows)))
         similarity = vectors[later] @ vectors.T
         able = close[None, :] <= close[later, None]
         able[np.arange(len(later)), later] = False
-        shared = (charts.symbol[later, None] == charts.symbol[None, :]) & (
+        shared = (some.symbol[later, None] == some.symbol[None, :]) & (
             close[None, :] > first[later, None]
         )
         for kind, parts in found.items():
@@ -196,7 +195,7 @@ def _pairs(charts: Embeddings) -> dict[bool, _Pairs]:
             near = np.argpartition(-allowed, count - 1, axis=1)[:, :count]
             row, place = np.nonzero(np.isfinite(np.take_along_axis(allowed, near, 1)))
             earlier = near[row, place]
-            parts.append((later[row], earlier, similarity[row, earlier]))
+            parts.append((rows[later[row]], rows[earlier], similarity[row, earlier]))
     return {kind: _joined(parts) for kind, parts in found.items()}
 
 

@@ -90,7 +90,7 @@ def calibrate(workspace: Workspace, model: ModelFolder) -> dict[str, float]:
     index = Index(reader.exemplars(model))
     charts = vectors.load(workspace.paths.embeddings / f"{model.version}-held-out.parquet")
     evidence = gather(index, charts, reader.prompts(model), settings.index)
-    earlier, later = _halves(charts)
+    earlier, later = halves(charts)
     fitted = predict_cv_setup.fit(
         evidence.take(earlier), charts.take(earlier), index.rows, level=settings.predict.level
     )
@@ -142,7 +142,12 @@ def gather(
     )
 
 
-def _halves(charts: Embeddings) -> tuple[Ints, Ints]:
+def halves(charts: Embeddings) -> tuple[Ints, Ints]:
+    """Rows of held-out charts to fit on and to measure with, the earlier and the later.
+
+    Raises:
+        InputError: their time is too short to be halved.
+    """
     cut = np.quantile(charts.close_ms, FITTED)
     earlier = np.flatnonzero(charts.close_ms + LONGEST_MS <= cut)
     later = np.flatnonzero(charts.first_ms >= cut)

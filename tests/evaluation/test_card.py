@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vision_ai.domain import PHASES, READINGS
-from vision_ai.evaluation import card, metrics, report
+from vision_ai.evaluation import card, metrics, report, versus
 from vision_ai.evaluation.baselines import Guess
 from vision_ai.evaluation.card import Measured
 
@@ -35,6 +35,9 @@ def measured(n: int = 600, accuracy: float = 0.8, seed: int = 0) -> Measured:
         high=np.full((n, 2), held),
         level=np.full((n, 2), 0.8),
         cell=rng.integers(0, 6, n),
+        regime=rng.integers(0, 6, n),
+        tracked_low=np.full((n, 2), -held),
+        tracked_high=np.full((n, 2), held),
     )
 
 
@@ -83,10 +86,10 @@ def test_an_abstention_is_no_claim_but_counts_as_an_answer() -> None:
 
 def test_a_worse_baseline_is_below_the_model_on_equal_draws() -> None:
     charts = measured()
-    same = card.against(charts, Guess(charts.said, charts.said_phase, charts.confidence))
+    same = versus.against(charts, Guess(charts.said, charts.said_phase, charts.confidence))
     assert same["model_minus"]["setup"]["macro_f1"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     blind = np.zeros(len(charts), np.int64)
-    worse = card.against(charts, Guess(blind, blind, charts.confidence))
+    worse = versus.against(charts, Guess(blind, blind, charts.confidence))
     assert worse["model_minus"]["setup"]["macro_f1"]["low"] > 0.3
 
 
@@ -110,7 +113,7 @@ def content() -> dict:
         "classes": card.classes(charts),
         "curves": card.curves(charts),
         "baselines": {
-            "majority": card.against(charts, guess),
+            "majority": versus.against(charts, guess),
             "not_measured": {"dtw_knn": "for a | reason"},
         },
         "method": {

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from vision_ai.domain import HORIZONS, PHASES, READINGS, SETUPS, Bools, Floats, Ints
 from vision_ai.evaluation import metrics
-from vision_ai.evaluation.baselines import Guess
 from vision_ai.evaluation.metrics import Estimate
-from vision_ai.forecast.bands import Bands
 
 SETUP_OF = np.array([SETUPS.index(reading.setup) for reading in READINGS])
 """Code of `SETUPS` for each code of `READINGS`."""
@@ -46,6 +44,8 @@ class Measured:
         up, low, high: float (n, horizons), chance of a rise and the band.
         level: float, how often the band is meant to hold.
         cell: int (n,), interval and volatility tercile, in which coverage is looked at.
+        regime: int (n,), the same with terciles of the charts seen before each.
+        tracked_low, tracked_high: float (n, horizons), the band as outcomes before it stretched it.
     """
 
     block: Ints
@@ -63,6 +63,9 @@ class Measured:
     high: Floats
     level: Floats
     cell: Ints
+    regime: Ints
+    tracked_low: Floats
+    tracked_high: Floats
 
     def __len__(self) -> int:
         return len(self.block)
@@ -70,6 +73,11 @@ class Measured:
     def take(self, rows: Ints | Bools) -> Self:
         """Only the given charts (indices or mask), repeats allowed."""
         return type(self)(**{name: column[rows] for name, column in vars(self).items()})
+
+    @property
+    def tracked(self) -> Self:
+        """The same charts with the bands that followed drift, in the regimes known at the time."""
+        return replace(self, low=self.tracked_low, high=self.tracked_high, cell=self.regime)
 
     @property
     def right(self) -> Bools:
@@ -97,12 +105,12 @@ def phase_f1(charts: Measured) -> float:
 
 def setup_accuracy(charts: Measured) -> float:
     """Share of charts whose setup is the rule book's."""
-    return _mean(SETUP_OF[charts.reading] == SETUP_OF[charts.said])
+    return mean(SETUP_OF[charts.reading] == SETUP_OF[charts.said])
 
 
 def phase_accuracy(charts: Measured) -> float:
     """Share of charts whose phase is the rule book's."""
-    return _mean(charts.phase == charts.said_phase)
+    return mean(charts.phase == charts.said_phase)
 
 
 def ece(charts: Measured) -> float:
@@ -118,7 +126,7 @@ def accuracy_at_50(charts: Measured) -> float:
 
 def abstained(charts: Measured) -> float:
     """Share of charts about which nothing is claimed."""
-    return _mean(charts.abstained)
+    return mean(charts.abstained)
 
 
 def coverage_error(charts: Measured) -> float:
@@ -157,7 +165,7 @@ def _at_horizon(column: int) -> dict[str, Figure]:
         )
 
     def width(charts: Measured) -> float:
-        return _mean((charts.high - charts.low)[:, column])
+        return mean((charts.high - charts.low)[:, column])
 
     horizon = HORIZONS[column]
     return {
@@ -175,6 +183,15 @@ def _clear(figure: Figure) -> Figure:
     return lambda charts: figure(charts.take(charts.clear))
 
 
+def _tracked(figure: Figure) -> Figure:
+    return lambda charts: figure(charts.tracked)
+
+
+_BANDS: Mapping[str, Figure] = {
+    name: figure for column in range(len(HORIZONS)) for name, figure in _at_horizon(column).items()
+}
+
+
 MAIN: Mapping[str, Figure] = {
     "setup.macro_f1": setup_f1,
     "phase.macro_f1": phase_f1,
@@ -183,14 +200,21 @@ MAIN: Mapping[str, Figure] = {
     "confidence.ece": ece,
     "abstention.accuracy_at_50": accuracy_at_50,
     "bands.coverage_error_max": coverage_error,
-    **{name: figure for c in range(len(HORIZONS)) for name, figure in _at_horizon(c).items()},
+    **_BANDS,
+    "bands.adaptive.coverage_error_max": _tracked(coverage_error),
+    **{
+        name.replace("bands.", "bands.adaptive."): _tracked(figure)
+        for name, figure in _BANDS.items()
+        if name.startswith("bands.")
+    },
+    **{f"retrieval.precision_at_{k}": _precision(k) for k in TOP},
 }
 """Figures of every part of the charts."""
 
-DISTANCES = frozenset({"confidence.ece", "bands.coverage_error_max"})
+DISTANCES = frozenset(
+    {"confidence.ece", "bands.coverage_error_max", "bands.adaptive.coverage_error_max"}
+)
 """Figures that are distances from zero, which resampling makes greater."""
-
-_OUTCOME = ("outcome.", "bands.")
 
 ALL: Mapping[str, Figure] = {
     **MAIN,
@@ -198,7 +222,6 @@ ALL: Mapping[str, Figure] = {
     "phase.accuracy": phase_accuracy,
     "reading.macro_f1": reading_f1,
     "abstention.share": abstained,
-    **{f"retrieval.precision_at_{k}": _precision(k) for k in TOP},
 }
 """Figures of all charts together."""
 
@@ -213,86 +236,30 @@ def estimates(
         return [figure(drawn) for figure in figures.values()]
 
     found = metrics.bootstrap_all(
-        measure, charts.block, draws=draws, distances=_distances(list(figures))
+        measure, charts.block, draws=draws, distances=distances(list(figures))
     )
     return dict(zip(figures, found, strict=True))
 
 
-def against(charts: Measured, guess: Guess) -> dict[str, Any]:
-    """A baseline's macro-F1 on charts, and how far the model is above it on the same draws."""
-    theirs = replace(charts, said=guess.reading, said_phase=guess.phase)
-    facets = {"setup.macro_f1": setup_f1, "phase.macro_f1": phase_f1}
-    names = [*facets, *(f"model_minus.{name}" for name in facets)]
-
-    def measure(rows: Ints) -> list[float]:
-        values = [figure(theirs.take(rows)) for figure in facets.values()]
-        model = [figure(charts.take(rows)) for figure in facets.values()]
-        return [*values, *(mine - other for mine, other in zip(model, values, strict=True))]
-
-    found = metrics.bootstrap_all(measure, charts.block, draws=DRAWS)
-    return {"n": len(charts), **nested(dict(zip(names, found, strict=True)))}
-
-
-def outcomes_against(charts: Measured, bands: Bands) -> dict[str, Any]:
-    """Outcome figures of other bands, and how far the model's skill is above theirs."""
-    theirs = replace(charts, up=bands.up, low=bands.low, high=bands.high)
-    figures = {name: figure for name, figure in MAIN.items() if name.startswith(_OUTCOME)}
-    skills = {name: figure for name, figure in figures.items() if name.endswith("brier_skill")}
-    names = [*figures, *(f"model_minus.{name}" for name in skills)]
-
-    def measure(rows: Ints) -> list[float]:
-        mine, other = charts.take(rows), theirs.take(rows)
-        values = [figure(other) for figure in figures.values()]
-        return [*values, *(figure(mine) - figure(other) for figure in skills.values())]
-
-    found = metrics.bootstrap_all(measure, charts.block, draws=DRAWS, distances=_distances(names))
-    return {"n": len(charts), **nested(dict(zip(names, found, strict=True)))}
-
-
-def chances_against(charts: Measured, up: Floats) -> dict[str, Any]:
-    """Skill of other chances of a rise (n, horizons), and how far the model's is above theirs.
-
-    And how often the likelier side was right.
-    """
-    theirs = replace(charts, up=up)
-    figures = {name: figure for name, figure in MAIN.items() if name.endswith("brier_skill")} | {
-        f"outcome.{horizon}.side_accuracy": _side(column) for column, horizon in enumerate(HORIZONS)
-    }
-    names = [*figures, *(f"model_minus.{name}" for name in figures)]
-
-    def measure(rows: Ints) -> list[float]:
-        mine, other = charts.take(rows), theirs.take(rows)
-        values = [figure(other) for figure in figures.values()]
-        return [*values, *(figure(mine) - figure(other) for figure in figures.values())]
-
-    found = metrics.bootstrap_all(measure, charts.block, draws=DRAWS)
-    return nested(dict(zip(names, found, strict=True)))
-
-
-def _side(column: int) -> Figure:
-    def accuracy(charts: Measured) -> float:
-        move, up = charts.move[:, column], charts.up[:, column]
-        known = np.isfinite(move) & np.isfinite(up)
-        return _mean((up > 0.5)[known] == (move > 0)[known])
-
-    return accuracy
-
-
-def _distances(names: Sequence[str]) -> set[int]:
+def distances(names: Sequence[str]) -> set[int]:
+    """Places of the figures that are distances."""
     return {number for number, name in enumerate(names) if name in DISTANCES}
 
 
 def parts(charts: Measured, groups: Mapping[str, NDArray[np.str_]]) -> dict[str, Any]:
-    """The main figures of every group: `{facet: {value: {"n": ..., figures}}}`."""
+    """The main figures, classes and curves of every group: `{facet: {value: {"n": ..., ...}}}`."""
     return {
-        facet: {
-            str(value): {
-                "n": int((column == value).sum()),
-                **nested(estimates(charts.take(column == value), MAIN, draws=DRAWS // 2)),
-            }
-            for value in np.unique(column)
-        }
+        facet: {str(value): _part(charts.take(column == value)) for value in np.unique(column)}
         for facet, column in groups.items()
+    }
+
+
+def _part(charts: Measured) -> dict[str, Any]:
+    return {
+        "n": len(charts),
+        **nested(estimates(charts, MAIN, draws=DRAWS // 2)),
+        "classes": classes(charts),
+        "curves": curves(charts),
     }
 
 
@@ -355,6 +322,7 @@ def rounded(value: float, digits: int = 4) -> float | None:
     return round(float(value), digits) if np.isfinite(value) else None
 
 
-def _mean(values: NDArray[Any]) -> float:
+def mean(values: NDArray[Any]) -> float:
+    """Mean of what is known; NaN where nothing is."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else float("nan")

@@ -8,61 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from vision_ai import records
+from vision_ai.evaluation.captions import DRIFT, FIGURES, OUTCOME_PART, PART, PEER_RULES, PEERS
 
 _WIDTH, _HEIGHT, _MARGIN = 480, 320, 44
 _INK, _FAINT = "#2563eb", "#9ca3af"
-
-FIGURES = {
-    "setup.macro_f1": "setup macro-F1",
-    "setup.accuracy": "setup accuracy",
-    "reading.macro_f1": "setup with direction, macro-F1",
-    "phase.macro_f1": "phase macro-F1",
-    "phase.accuracy": "phase accuracy",
-    "clear_cut.setup.macro_f1": "setup macro-F1, clear-cut charts",
-    "clear_cut.phase.macro_f1": "phase macro-F1, clear-cut charts",
-    "confidence.ece": "calibration error of confidence (ECE)",
-    "abstention.accuracy_at_50": "accuracy of the surest half",
-    "abstention.share": "share of charts without a claim",
-    "retrieval.precision_at_1": "first look-alike has the chart's own label",
-    "retrieval.precision_at_5": "of the first 5 look-alikes",
-    "retrieval.precision_at_24": "of 24 look-alikes",
-    "bands.coverage_error_max": "worst coverage error of the bands",
-    "bands.coverage.2h": "coverage of the band, 2h",
-    "bands.coverage.6h": "coverage of the band, 6h",
-    "bands.width.2h": "mean width of the band, 2h",
-    "bands.width.6h": "mean width of the band, 6h",
-    "outcome.2h.brier_skill": "Brier skill of the chance of a rise, 2h",
-    "outcome.6h.brier_skill": "Brier skill of the chance of a rise, 6h",
-}
-"""Every figure of all charts and its name for people."""
-
-PART = (
-    "setup.macro_f1",
-    "phase.macro_f1",
-    "clear_cut.setup.macro_f1",
-    "confidence.ece",
-    "abstention.accuracy_at_50",
-    "bands.coverage_error_max",
-)
-"""Figures shown of every part."""
-
-PEERS = {
-    "majority": "the commonest label",
-    "zero_shot_prompts": "prompts alone, zero shot",
-    "pixel_knn": "look-alikes by pixels",
-    "returns_knn": "look-alikes by z-scored returns",
-    "dtw_knn": "look-alikes by dynamic time warping",
-    "linear_probe": "linear probe on the frozen tower",
-    "untrained_tower_probe": "linear probe on the same tower, untrained",
-    "price_trends_cnn": "CNN of price-trend images (Jiang, Kelly and Xiu 2023)",
-    "rule_facts": "LightGBM on the rule book's facts (ceiling)",
-}
-
-
-PEER_RULES = """The difference is the model less the baseline on the same charts and draws. All
-learn from, or vote with, the same exemplars under the same purge. The probe and the trees weigh
-them by how often each reading occurs in the candles; time warping, being slow, compares a random
-part of the charts with a random part of the exemplars."""
 
 
 def figure(content: Mapping[str, Any], name: str) -> Any:
@@ -157,13 +106,29 @@ def section(content: Mapping[str, Any], *, plot: str = "") -> str:
         _not_measured(content),
         "### Parts",
         table(["part", "charts", *(FIGURES[name] for name in PART)], _parts(content)),
+        table(
+            ["part", "charts", *(FIGURES[name] for name in OUTCOME_PART)],
+            _parts(content, OUTCOME_PART),
+        ),
         "### Classes",
         table(["class", "precision", "recall", "F1", "charts"], _classes(content)),
         "### Bands",
         table(
-            ["horizon", "interval", "volatility", "charts", "meant", "held", "width"],
+            [
+                "terciles",
+                "horizon",
+                "interval",
+                "volatility",
+                "charts",
+                "meant",
+                "held",
+                "width",
+                "held, following drift",
+                "width",
+            ],
             _bands(content),
         ),
+        DRIFT,
         "### Confidence",
         f"![confidence against how often it was right]({plot}reliability.svg)",
         f"![accuracy as ever less sure answers are let in]({plot}risk_coverage.svg)",
@@ -245,10 +210,10 @@ def _not_measured(content: Mapping[str, Any]) -> str:
     return "Not measured: " + "; ".join(f"{name} ({why})" for name, why in missing.items()) + "."
 
 
-def _parts(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+def _parts(content: Mapping[str, Any], names: Sequence[str] = PART) -> Iterable[Sequence[str]]:
     for facet, values in content["by"].items():
         for value, part in values.items():
-            yield f"{facet} {value}", str(part["n"]), *(shown(figure(part, n)) for n in PART)
+            yield f"{facet} {value}", str(part["n"]), *(shown(figure(part, n)) for n in names)
 
 
 def _classes(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
@@ -261,6 +226,7 @@ def _classes(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
 def _bands(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
     for row in content["coverage"]:
         yield (
+            row["terciles"],
             row["horizon"],
             row["interval"],
             row["volatility"],
@@ -268,6 +234,8 @@ def _bands(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
             f"{row['meant']:.0%}",
             _percent(row["held"], 1),
             _percent(row["width"], 2),
+            _percent(row["held_adaptive"], 1),
+            _percent(row["width_adaptive"], 2),
         )
 
 

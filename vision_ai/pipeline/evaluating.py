@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from vision_ai import predict_cv_setup
 from vision_ai.domain import (
     CHART_INTERVALS,
     HORIZONS,
+    Bools,
     Floats,
     Interval,
     Ints,
@@ -22,7 +23,7 @@ from vision_ai.domain import (
     parse_time,
 )
 from vision_ai.errors import KlinesError
-from vision_ai.evaluation import card, metrics, report
+from vision_ai.evaluation import adaptive, card, metrics, report
 from vision_ai.evaluation.card import Measured
 from vision_ai.evaluation.sampling import Market, Sample
 from vision_ai.evaluation.splits import Extent, Rule
@@ -166,6 +167,15 @@ def embed(reader: Reader, bars: NDArray[np.float64]) -> NDArray[np.float32]:
 def measured(sample: Sample, evidence: Evidence, answers: Answers) -> Measured:
     """What was said beside what is so."""
     bands = answers.bands
+    move = np.expm1(sample.outcomes.move)
+    course = adaptive.Course(
+        sample.spans.as_of_ms,
+        sample.outcomes.complete_ms,
+        move,
+        sample.outcomes.scale,
+        np.unique(sample.spans.interval, return_inverse=True)[1],
+    )
+    tracked = adaptive.adapted(bands, course)
     return Measured(
         block=metrics.blocks(sample.spans.symbol, sample.spans.as_of_ms),
         reading=sample.labels.reading.astype(np.int64),
@@ -176,12 +186,15 @@ def measured(sample: Sample, evidence: Evidence, answers: Answers) -> Measured:
         confidence=answers.confidence,
         abstained=answers.abstained,
         found=np.where(evidence.rows >= 0, evidence.reading, -1),
-        move=np.expm1(sample.outcomes.move),
+        move=move,
         up=bands.up,
         low=bands.low,
         high=bands.high,
         level=bands.level,
         cell=_cells(sample.spans, sample.outcomes.scale),
+        regime=_regimes(sample.spans, course),
+        tracked_low=tracked.low,
+        tracked_high=tracked.high,
     )
 
 
@@ -214,23 +227,47 @@ def _cells(spans: Spans, scale: Floats) -> Ints:
     return cell
 
 
+def _regimes(spans: Spans, course: adaptive.Course) -> Ints:
+    """Interval and tercile at the time, numbered as `_cells` numbers them."""
+    names = np.unique(spans.interval)
+    place = np.array([[i.value for i in CHART_INTERVALS].index(str(name)) for name in names])
+    found = adaptive.regimes(course)
+    codes: Ints = place[found // len(TERCILES)] * len(TERCILES) + found % len(TERCILES)
+    return codes
+
+
 def coverage(charts: Measured) -> list[dict[str, Any]]:
-    """How often the bands held, by horizon, interval and volatility, and how wide they were."""
+    """How often the bands held, by horizon, interval and volatility, and how wide they were.
+
+    As they were said, and as they would have been had they followed drift. Terciles are of all
+    charts (`hindsight`) or of the charts before each (`at the time`).
+    """
     rows = []
-    for column, cell, count, share in card.cells(charts):
-        width = (charts.high - charts.low)[charts.cell == cell, column]
-        rows.append(
-            {
-                "horizon": HORIZONS[column].value,
-                "interval": CHART_INTERVALS[cell // len(TERCILES)].value,
-                "volatility": TERCILES[cell % len(TERCILES)],
-                "n": count,
-                "meant": float(charts.level[0, column]),
-                "held": card.rounded(share),
-                "width": card.rounded(float(np.nanmedian(width))),
-            }
-        )
+    tracked = replace(charts, low=charts.tracked_low, high=charts.tracked_high)
+    for terciles, column in (("hindsight", charts.cell), ("at the time", charts.regime)):
+        said, followed = replace(charts, cell=column), replace(tracked, cell=column)
+        for before, after in zip(card.cells(said), card.cells(followed), strict=True):
+            horizon, cell, count, share = before
+            here = column == cell
+            rows.append(
+                {
+                    "terciles": terciles,
+                    "horizon": HORIZONS[horizon].value,
+                    "interval": CHART_INTERVALS[cell // len(TERCILES)].value,
+                    "volatility": TERCILES[cell % len(TERCILES)],
+                    "n": count,
+                    "meant": float(charts.level[0, horizon]),
+                    "held": card.rounded(share),
+                    "width": _median_width(said, here, horizon),
+                    "held_adaptive": card.rounded(after[3]),
+                    "width_adaptive": _median_width(followed, here, horizon),
+                }
+            )
     return rows
+
+
+def _median_width(charts: Measured, here: Bools, column: int) -> float | None:
+    return card.rounded(float(np.nanmedian((charts.high - charts.low)[here, column])))
 
 
 def _method(

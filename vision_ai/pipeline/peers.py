@@ -15,7 +15,7 @@ from vision_ai.charts import raster
 from vision_ai.domain import CHART_INTERVALS, READINGS, Embeddings, Floats, Ints, Klines, Labels
 from vision_ai.errors import InputError
 from vision_ai.evaluation import baselines as plain
-from vision_ai.evaluation import card, learned
+from vision_ai.evaluation import learned, versus
 from vision_ai.evaluation.baselines import Guess
 from vision_ai.evaluation.card import Measured
 from vision_ai.evaluation.sampling import Sample
@@ -78,7 +78,7 @@ def baselines(asked: Question, learned_from: Path | None) -> dict[str, Any]:
 
 
 def _scored(charts: Measured, answer: Callable[[], Guess]) -> Callable[[], dict[str, Any]]:
-    return lambda: card.against(charts, answer())
+    return lambda: versus.against(charts, answer())
 
 
 def _add(
@@ -136,7 +136,7 @@ def _same_regime(asked: Question) -> dict[str, Any]:
         scale=asked.sample.outcomes.scale,
     )
     answers = predict_cv_setup.read(told, asked.reader.calibration)
-    return card.outcomes_against(asked.charts, answers.bands)
+    return versus.outcomes_against(asked.charts, answers.bands)
 
 
 def _from_candles(
@@ -155,12 +155,12 @@ def _from_candles(
 
     def nearest(features: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, Any]:
         guess = plain.nearest(exemplars, features, theirs, sample.spans, purge=purge)
-        return card.against(asked.charts, guess)
+        return versus.against(asked.charts, guess)
 
     def facts() -> dict[str, Any]:
         weight = _natural_weight(asked.reader, exemplars)
         guess = learned.trees(_facts(rules.label(known)), exemplars, _facts(sample.labels), weight)
-        return card.against(asked.charts, guess)
+        return versus.against(asked.charts, guess)
 
     work: dict[str, Callable[[], Any]] = {
         "pixel_knn": lambda: nearest(_pixels(known), _pixels(sample.bars)),
@@ -195,15 +195,15 @@ def _untrained(
 
     weight = _natural_weight(asked.reader, exemplars)
     guess = learned.probe(vectors(known), exemplars, vectors(asked.sample.bars), weight)
-    return card.against(asked.charts, guess)
+    return versus.against(asked.charts, guess)
 
 
 def _price_trends(asked: Question, tables: tuple[Klines, ...]) -> dict[str, Any]:
     school = trends.School(tables, asked.reader.model.manifest, asked.kept)
     said = trends.trends(school, asked.sample.bars)
     return {
-        **card.against(asked.charts, said.guess),
-        **card.chances_against(asked.charts, said.up),
+        **versus.against(asked.charts, said.guess),
+        **versus.chances_against(asked.charts, said.up),
         **said.told,
     }
 
@@ -236,7 +236,7 @@ def _warped(asked: Question, known: Floats, exemplars: Embeddings) -> dict[str, 
         asked.sample.spans.take(some),
         purge=asked.purge,
     )
-    return card.against(asked.charts.take(some), guess)
+    return versus.against(asked.charts.take(some), guess)
 
 
 def _some(rng: np.random.Generator, n: int, most: int) -> Ints:

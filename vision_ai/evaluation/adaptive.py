@@ -1,0 +1,102 @@
+"""Outcome bands that follow drift, replayed over measured charts as live use would have gone.
+
+The tracker is the feedback loop's own (`track_stretch`: online quantile tracking, the P part of
+conformal PID control, Angelopoulos, Candes and Tibshirani 2023; with a fixed step it is the
+adaptive conformal inference of Gibbs and Candes 2021 on the scale of the score). One tracker
+follows each interval, horizon and volatility group. The band of a chart is stretched by what its
+tracker had become from outcomes that were complete when the chart was seen, and by nothing later.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vision_ai.domain import Floats, Ints
+from vision_ai.feedback_loop_cv import track_stretch
+from vision_ai.forecast.bands import Bands
+
+MOST = 10.0
+"""A score beyond this moves the tracker no further: one wild day is one miss."""
+
+RECENT = 200
+"""Charts, latest seen, whose volatility parts calm, usual and wild ones."""
+
+_FEWEST = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """n charts in time.
+
+    Attributes:
+        as_of_ms: int64 (n,), when each was seen.
+        complete_ms: int64 (n, horizons), when each outcome was known.
+        move: float (n, horizons), simple return that followed, NaN where unknown.
+        scale: float (n,), volatility of the chart.
+        market: int (n,), interval; charts of one are tracked together.
+    """
+
+    as_of_ms: Ints
+    complete_ms: Ints
+    move: Floats
+    scale: Floats
+    market: Ints
+
+
+def adapted(bands: Bands, course: Course) -> Bands:
+    """The same bands, stretched about their medians as outcomes came in."""
+    low, high = bands.low.copy(), bands.high.copy()
+    group = regimes(course)
+    for column in range(low.shape[1]):
+        needed = scores(bands, course.move, column)
+        for code in np.unique(group):
+            rows = np.flatnonzero(group == code)
+            factor = _factors(
+                needed[rows],
+                course.complete_ms[rows, column],
+                course.as_of_ms[rows],
+                float(bands.level[rows[0], column]),
+            )
+            middle = bands.median[rows, column]
+            low[rows, column] = middle + factor * (bands.low[rows, column] - middle)
+            high[rows, column] = middle + factor * (bands.high[rows, column] - middle)
+    return replace(bands, low=low, high=high)
+
+
+def scores(bands: Bands, move: Floats, column: int) -> Floats:
+    """How far each outcome lay from the median, in halves of its band; NaN where unknown."""
+    distance = move[:, column] - bands.median[:, column]
+    half = np.where(
+        distance > 0,
+        bands.high[:, column] - bands.median[:, column],
+        bands.median[:, column] - bands.low[:, column],
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        needed: Floats = np.minimum(np.abs(distance) / half, MOST)
+    return needed
+
+
+def regimes(course: Course) -> Ints:
+    """Market and volatility tercile of each chart among those seen before it: int64 (n,).
+
+    Terciles are those of the latest charts of the market, so nothing later decides them.
+    """
+    group = np.empty(len(course.as_of_ms), np.int64)
+    for number, market in enumerate(np.unique(course.market)):
+        rows = np.flatnonzero(course.market == market)
+        rows = rows[np.argsort(course.as_of_ms[rows], kind="stable")]
+        scale = course.scale[rows]
+        for place, row in enumerate(rows.tolist()):
+            before = scale[max(place - RECENT, 0) : place]
+            edges = np.quantile(before, [1 / 3, 2 / 3]) if len(before) >= _FEWEST else [np.inf] * 2
+            group[row] = 3 * number + int(np.searchsorted(edges, scale[place]))
+    return group
+
+
+def _factors(needed: Floats, complete_ms: Ints, as_of_ms: Ints, level: float) -> Floats:
+    """The tracker's factor when each chart was seen: float (n,)."""
+    known = np.flatnonzero(np.isfinite(needed))
+    known = known[np.argsort(complete_ms[known], kind="stable")]
+    course = np.array(track_stretch(needed[known].tolist(), level))
+    factors: Floats = course[np.searchsorted(complete_ms[known], as_of_ms, side="right")]
+    return factors

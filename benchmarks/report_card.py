@@ -2,7 +2,8 @@
 
     python benchmarks/report_card.py --klines ../shared/klines [--limit 4000] [--page-only]
 
-The figures go to docs/report-card.json, one object a folder; the page and its plots are made of
+The figures go to docs/report-card.json, one object a folder, and those of pictures
+(`screenshots.py`) to docs/report-card-pictures.json; the page and its plots are made of
 that file alone, and `--page-only` makes them again without measuring. Equal candles, model and
 seed give equal figures: only `seconds` differ from run to run. The last line is one JSON object.
 """
@@ -13,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import screenshots
+
 from vision_ai import records
 from vision_ai.config import Config, Paths
 from vision_ai.evaluation import report, trading
@@ -21,6 +24,7 @@ from vision_ai.pipeline.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "docs" / "report-card.json"
+PICTURES = ROOT / "docs" / "report-card-pictures.json"
 PAGE = ROOT / "docs" / "report-card.md"
 PLOTS = "img/report-card"
 BACKTEST = ROOT / "docs" / "backtest.json"
@@ -33,6 +37,14 @@ FOLDERS = {
 }
 TRAINED_ON = "train"
 
+ABOUT_PICTURES = """Charts of real candles drawn by this program, by mplfinance in all its styles
+and by plotly in its six templates: grids, axes, titles, legends, moving averages, range sliders,
+with and without volume, at 800x500 to 1600x900 pixels, as PNG and as JPEG of quality 70 to 85. A
+picture is read as candles, and these by the model. `same` is the share of read pictures with the
+answer that the true candles get; `refused` were not read; `misread` were read as other candles or
+a candle beside. Every picture shows another chart; intervals resample charts."""
+SHARES = ("same_setup", "same_phase", "refused", "misread")
+
 CLAIMS = """## What is not claimed
 
 - The truth here is the rule book ([setups.md](setups.md)): the figures say how well a picture is
@@ -40,7 +52,8 @@ CLAIMS = """## What is not claimed
 - Nothing is claimed of price direction beyond the outcome skill above, zero or less included.
 - Charts between two weeks of one symbol are alike; the intervals resample whole weeks of a symbol,
   but symbols move together, so they are still a little too narrow.
-- Screenshots of other tools are read less well than candles; these figures are of candles.
+- Screenshots of other tools are read less well than candles: see the section on pictures. All other
+  figures are of candles.
 - Peers not measured yet are named under each table of baselines."""
 
 
@@ -57,8 +70,33 @@ def measure(klines: Path, folder: str, limit: int, seed: int) -> dict[str, Any]:
     return dict(evaluating.evaluate(workspace, wanted).content)
 
 
-def page(found: dict[str, dict[str, Any]], traded: dict[str, Any] | None = None) -> str:
-    """The whole card as Markdown; `traded` are the figures of the backtest."""
+def pictures(klines: Path, seed: int, count: int = 5) -> dict[str, Any]:
+    """How often pictures are read as their candles are, on the folders of both regimes."""
+    return {
+        folder: screenshots.measure(klines / folder, count, seed)
+        for folder in ("bench-bybit", "bench-2023")
+    }
+
+
+def of_pictures(found: dict[str, Any]) -> list[str]:
+    """The section of the card on pictures."""
+    parts = ["## Image path against candle path", ABOUT_PICTURES]
+    for folder, measured in found.items():
+        rows = [
+            (name, str(part["n"]), *(report.shown(part[key]) for key in SHARES))
+            for name, part in measured["groups"].items()
+        ]
+        head = ["pictures", "how many", "same setup", "same phase", "refused", "misread"]
+        parts += [f"### Pictures of {folder}", report.table(head, sorted(rows))]
+    return parts
+
+
+def page(
+    found: dict[str, dict[str, Any]],
+    shown: dict[str, Any] | None = None,
+    traded: dict[str, Any] | None = None,
+) -> str:
+    """The whole card as Markdown; `shown` are figures of pictures, `traded` of the backtest."""
     models = sorted({content["method"]["model"] for content in found.values()})
     parts = [
         "# Report card",
@@ -73,6 +111,7 @@ def page(found: dict[str, dict[str, Any]], traded: dict[str, Any] | None = None)
     ]
     for name, content in found.items():
         parts += [f"## {FOLDERS.get(name, name)}", report.section(content, plot=f"{PLOTS}/{name}-")]
+    parts += of_pictures(shown) if shown else []
     if traded:
         parts += [
             "## What following the decisions would have earned",
@@ -82,13 +121,17 @@ def page(found: dict[str, dict[str, Any]], traded: dict[str, Any] | None = None)
     return "\n\n".join([*parts, CLAIMS]) + "\n"
 
 
-def write(found: dict[str, dict[str, Any]]) -> None:
+def write(found: dict[str, dict[str, Any]], shown: dict[str, Any]) -> None:
     """Write the page and its plots."""
     for name, content in found.items():
         for plot, text in report.plots(content).items():
             records.write_text(PAGE.parent / PLOTS / f"{name}-{plot}.svg", text)
     traded = json.loads(BACKTEST.read_text(encoding="utf-8")) if BACKTEST.exists() else None
-    records.write_text(PAGE, page(found, traded))
+    records.write_text(PAGE, page(found, shown, traded))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else "{}"
 
 
 def main() -> None:
@@ -102,12 +145,16 @@ def main() -> None:
     asked = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
     if asked.page_only or asked.only:
-        found = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+        found = json.loads(_text(FIGURES))
     for name in () if asked.page_only else (asked.only or FOLDERS):
         found[name] = measure(asked.klines, name, asked.limit, asked.seed)
         print("\n".join(report.summary(found[name])), file=sys.stderr)
         records.write_text(FIGURES, json.dumps(found, indent=1, allow_nan=False) + "\n")
-    write(found)
+    shown: dict[str, Any] = json.loads(_text(PICTURES))
+    if not (asked.page_only or asked.only):
+        shown = pictures(asked.klines, asked.seed)
+        records.write_text(PICTURES, json.dumps(shown, indent=1, allow_nan=False) + "\n")
+    write(found, shown)
     seconds = {name: content["seconds"] for name, content in found.items()}
     print(json.dumps({"page": str(PAGE.relative_to(ROOT)), "seconds": seconds}))
 

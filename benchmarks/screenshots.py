@@ -1,6 +1,6 @@
 """How often a picture of a chart is read as its candles are: our own PNGs, mplfinance, plotly.
 
-    python benchmarks/screenshots.py --klines ../shared/klines/bench-bybit [--charts 12]
+    python benchmarks/screenshots.py --klines ../shared/klines/bench-bybit [--charts 10]
 
 Charts of real candles are drawn by this program, in every style of mplfinance and in
 plotly's six templates (a range slider, grids, legends, moving averages, volume,
@@ -18,7 +18,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from vision_ai.pipeline.workspace import Workspace, progress
 PLOTLY_TEMPLATES = ("ggplot2", "plotly", "plotly_dark", "plotly_white", "seaborn", "simple_white")
 SIZES = ((800, 500), (1000, 620), (1200, 700), (1600, 900))
 MISREAD = 0.9
+OWN = ("own PNG", "own JPEG")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,15 @@ def by_plotly(klines: Klines, look: Look) -> bytes:
         figure.add_trace(go.Bar(x=frame.index, y=frame["Volume"], name="Volume"), row=2, col=1)
     figure.update_layout(template=look.style, title=f"{klines.symbol} {klines.interval}")
     figure.update_xaxes(rangeslider_visible=look.slider and not look.volume)
-    return bytes(figure.to_image(format="png", width=look.size[0], height=look.size[1]))
+    return drawn(figure, look.size)
+
+
+def drawn(figure: Any, size: tuple[int, int]) -> bytes:
+    """A plotly figure as PNG bytes, by the browser that `painters` started."""
+    import kaleido
+
+    opts = {"format": "png", "width": size[0], "height": size[1]}
+    return bytes(kaleido.calc_fig_sync(figure, opts=opts))
 
 
 def _frame(klines: Klines) -> pd.DataFrame:
@@ -187,17 +196,19 @@ def charts(klines: Path, count: int, seed: int) -> list[Klines]:
 def cases(
     shown: Sequence[Klines], painters: Mapping[str, tuple[Painter, Sequence[str]]], seed: int
 ) -> Iterator[Case]:
-    """Draw every chart in every style of every tool and read it back."""
+    """Draw each chart once, in some style of some tool, and read it back."""
     rng = np.random.default_rng(seed)
-    for tool, (paint, styles) in painters.items():
-        for style in progress(styles, total=len(styles), what=f"Drawing with {tool}"):
-            for klines in shown:
-                look = Look.random(style, rng)
-                yield read(tool, paint, klines, look)
+    pairs = [(tool, style) for tool, (_, styles) in painters.items() for style in styles]
+    share = len(shown) // len(pairs)
+    for number in progress(range(share * len(pairs)), total=share * len(pairs), what="Drawing"):
+        tool, style = pairs[number // share]
+        yield read(tool, painters[tool][0], shown[number], Look.random(style, rng))
 
 
 def read(tool: str, paint: Painter, klines: Klines, look: Look) -> Case:
     """Draw one chart and read it back."""
+    if tool in OWN:
+        look = replace(look, quality=(look.quality or 80) if tool == "own JPEG" else None)
     picture = paint(klines, look)
     if look.quality is not None:
         picture = compressed(picture, look.quality)
@@ -244,7 +255,7 @@ def figures(reader: Reader, found: Sequence[Case], draws: int = 300) -> dict[str
 def kinds(case: Case) -> list[str]:
     """The groups that a picture counts in."""
     look, named = case.look, [case.tool, f"{case.tool} {case.look.style}"]
-    if case.tool == "own":
+    if case.tool in OWN:
         return named
     named += ["foreign", f"foreign {'JPEG' if look.quality is not None else 'PNG'}"]
     named.append(f"foreign {look.size[0]}x{look.size[1]}")
@@ -268,7 +279,8 @@ def painters() -> dict[str, tuple[Painter, Sequence[str]]]:
     import mplfinance as mpf
 
     tools: dict[str, tuple[Painter, Sequence[str]]] = {
-        "own": (own, ("dark", "light")),
+        "own PNG": (own, ("dark", "light")),
+        "own JPEG": (own, ("dark", "light")),
         "mplfinance": (by_mplfinance, sorted(mpf.available_styles())),
     }
     try:
@@ -289,13 +301,14 @@ def by_plotly_test() -> None:
     """Draw something, so that a missing browser shows at once."""
     import plotly.graph_objects as go
 
-    go.Figure().to_image(format="png", width=200, height=200)
+    drawn(go.Figure(), (200, 200))
 
 
 def measure(klines: Path, count: int, seed: int, keep: Path | None = None) -> dict[str, Any]:
     """Everything that is measured, by group."""
-    shown = charts(klines, count, seed)
-    found = list(cases(shown, painters(), seed))
+    tools = painters()
+    shown = charts(klines, count * sum(len(styles) for _, styles in tools.values()), seed)
+    found = list(cases(shown, tools, seed))
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         for number, case in enumerate(found):
@@ -303,20 +316,25 @@ def measure(klines: Path, count: int, seed: int, keep: Path | None = None) -> di
             (keep / f"{name}.img").write_bytes(case.picture)
     root = Path(__file__).parents[1] / "no-data-root"
     reader = Reader.open(Workspace(Config(), Paths(root)))
-    return {"charts": len(shown), "model": reader.model.version, **figures(reader, found)}
+    return {
+        "klines": klines.name,
+        "model": reader.model.version,
+        "seed": seed,
+        "groups": figures(reader, found),
+    }
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--klines", type=Path, default=Path("../shared/klines/bench-bybit"))
-    parser.add_argument("--charts", type=int, default=12)
+    parser.add_argument("--charts", type=int, default=10, help="of each style")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the pictures")
     asked = parser.parse_args()
     found = measure(asked.klines, asked.charts, asked.seed, asked.keep)
-    for name, part in found.items():
-        if isinstance(part, dict):
+    for name, part in found["groups"].items():
+        if part["n"]:
             told = [f"{part[k]['value'] or 0:8.3f}" for k in ("same_setup", "refused", "misread")]
             print(f"{name:<34}{part['n']:>5}{''.join(told)}")
     print(json.dumps(found))

@@ -44,7 +44,7 @@ def labelled(charts: Embeddings, chosen: Ints, wrong: float, rng: np.random.Gene
     reading[err] = (reading[err] + rng.integers(1, len(READINGS), err.sum())) % len(READINGS)
     phase[err] = (phase[err] + rng.integers(1, len(PHASES), err.sum())) % len(PHASES)
     told = Embeddings(**{**vars(rows), "reading": reading, "phase": phase})
-    return Labelled(chosen, told, np.full(len(rows), "simulated"), rows.close_ms)
+    return Labelled(chosen.astype(np.int64), told, np.full(len(rows), "simulated"), rows.close_ms)
 
 
 def doubtful(beliefs: Beliefs, charts: Embeddings, count: int) -> Ints:
@@ -79,7 +79,7 @@ class Fold:
         rng = np.random.default_rng(seed)
         source = self.exemplars if how == "exemplars" else self.charts
         count = round(share * len(source))
-        able = np.arange(len(source))
+        able: Ints = np.arange(len(source))
         if how == "doubtful":
             able = doubtful(self.beliefs, self.charts, 2 * count)
         return labelled(source, np.sort(rng.choice(able, count, replace=False)), wrong, rng)

@@ -22,7 +22,7 @@ def child(parent: str, kind: str, content: str) -> str:
     The same content gives the same name.
 
     >>> child("chart-clip-d69415e16b-r1-0a1b2c", "f2", "anything")
-    'chart-clip-d69415e16b-f2-bbe3f2'
+    'chart-clip-d69415e16b-f2-f73325'
     """
     digest = hashlib.sha256(f"{parent} {content}".encode()).hexdigest()[:6]
     return f"{_DERIVED.sub('', parent)[:48]}-{kind}-{digest}"

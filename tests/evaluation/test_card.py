@@ -93,12 +93,24 @@ def test_a_worse_baseline_is_below_the_model_on_equal_draws() -> None:
     assert worse["model_minus"]["setup"]["macro_f1"]["low"] > 0.3
 
 
+def test_a_baseline_of_labels_and_rises_keeps_both_differences() -> None:
+    charts = measured()
+    guess = Guess(charts.said, charts.said_phase, charts.confidence)
+    sure = np.where(charts.move > 0, 0.9, 0.1)
+    found = versus.both_against(charts, guess, sure)
+    assert found["model_minus"]["setup"]["macro_f1"]["value"] == 0.0
+    assert found["model_minus"]["outcome"]["2h"]["brier_skill"]["high"] < -0.5
+    assert found["outcome"]["6h"]["side_accuracy"]["value"] == 1.0
+    assert found["outcome"]["2h"]["brier_skill"]["low"] > 0.5
+
+
 def test_parts_add_up_to_all_charts() -> None:
     charts = measured(200)
     interval = np.where(np.arange(200) % 4 == 0, "1h", "15m")
     parts = card.parts(charts, {"interval": interval})["interval"]
     assert {name: part["n"] for name, part in parts.items()} == {"15m": 150, "1h": 50}
     assert set(parts["1h"]["outcome"]) == {"2h", "6h"}
+    assert {"classes", "curves", "retrieval", "bands"} <= set(parts["15m"])
 
 
 def content() -> dict:

@@ -70,6 +70,12 @@ def chances_against(charts: card.Measured, up: Floats) -> dict[str, Any]:
     return card.nested(dict(zip(names, found, strict=True)))
 
 
+def both_against(charts: card.Measured, guess: Guess, up: Floats) -> dict[str, Any]:
+    """What `against` and `chances_against` say, of a baseline that answers both questions."""
+    labels, rises = against(charts, guess), chances_against(charts, up)
+    return {**labels, **rises, "model_minus": labels["model_minus"] | rises["model_minus"]}
+
+
 def _side(column: int) -> card.Figure:
     def accuracy(charts: card.Measured) -> float:
         move, up = charts.move[:, column], charts.up[:, column]

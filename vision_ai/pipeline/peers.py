@@ -201,11 +201,7 @@ def _untrained(
 def _price_trends(asked: Question, tables: tuple[Klines, ...]) -> dict[str, Any]:
     school = trends.School(tables, asked.reader.model.manifest, asked.kept)
     said = trends.trends(school, asked.sample.bars)
-    return {
-        **versus.against(asked.charts, said.guess),
-        **versus.chances_against(asked.charts, said.up),
-        **said.told,
-    }
+    return {**versus.both_against(asked.charts, said.guess, said.up), **said.told}
 
 
 def _tables(folder: Path) -> Iterator[Klines]:

@@ -177,6 +177,15 @@ READINGS = _readings()
 _SYMBOL = re.compile(r"[A-Z0-9]{2,30}\Z")
 
 
+def is_symbol(text: str) -> bool:
+    """Whether a stored text is a symbol as it stands.
+
+    >>> is_symbol("BTCUSDT"), is_symbol("../x")
+    (True, False)
+    """
+    return text.isascii() and bool(_SYMBOL.match(text))
+
+
 def parse_symbol(text: str) -> str:
     """Check an untrusted symbol before it becomes a path or a request.
 
@@ -187,7 +196,7 @@ def parse_symbol(text: str) -> str:
         SymbolError: the text is not 2 to 30 letters and digits.
     """
     symbol = text.strip().upper()
-    if not symbol.isascii() or not _SYMBOL.match(symbol):
+    if not is_symbol(symbol):
         shown = text if len(text) <= 40 else text[:37] + "..."
         raise SymbolError(
             f"Symbol {shown!r} is not valid: expected 2 to 30 letters and digits.",

@@ -286,6 +286,10 @@ def read_json(path: Path, *, repair: str) -> dict[str, Any]:
         raise CorruptFileError(
             f"{path} is damaged: expected a JSON object, {error}.", hint=repair
         ) from error
+    except IsADirectoryError as error:
+        raise CorruptFileError(
+            f"{path} is damaged: a folder is in its place.", hint=repair
+        ) from error
     if not isinstance(content, dict):
         raise CorruptFileError(
             f"{path} is damaged: expected a JSON object, was {type(content).__name__}.", hint=repair

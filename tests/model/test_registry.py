@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -67,6 +68,42 @@ def test_a_damaged_manifest_is_one_sentence(paths, text):
     (paths.models / "tiny-1" / "manifest.json").write_text(text)
     with pytest.raises(CorruptFileError):
         registry.resolve(paths, "tiny-1")
+
+
+def without_the_image(content):
+    del content["files"]["image.onnx"]
+
+
+def a_short_prototype(content):
+    content["prototypes"]["0"].pop()
+
+
+def another_name(content):
+    content["version"] = "tiny-2"
+
+
+def a_figure_without_end(content):
+    content["figures"]["votes"] = float("inf")
+
+
+@pytest.mark.parametrize(
+    "change", [without_the_image, a_short_prototype, another_name, a_figure_without_end]
+)
+def test_a_manifest_that_does_not_fit_is_one_sentence(paths, change):
+    path = paths.models / "tiny-1" / "manifest.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(CorruptFileError, match="manifest"):
+        registry.resolve(paths, "tiny-1")
+
+
+def test_a_folder_in_the_place_of_a_file_is_one_sentence(paths):
+    for name in ("text.onnx", "manifest.json"):
+        (paths.models / "tiny-1" / name).unlink()
+        (paths.models / "tiny-1" / name).mkdir()
+        with pytest.raises(CorruptFileError, match="folder"):
+            registry.open_folder(paths.models / "tiny-1")
 
 
 def test_a_manifest_may_not_name_files_elsewhere(paths):

@@ -1,4 +1,8 @@
+import io
+from dataclasses import replace
+
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -63,6 +67,34 @@ def test_a_file_of_another_format_is_refused(tmp_path):
     with pytest.raises(CorruptFileError, match="format"):
         vectors.load(path)
     assert pq.read_table(path).column("label").to_pylist() == ["range:neutral"]
+
+
+EVERY = pq.read_table(io.BytesIO(vectors.dump(making.embeddings()))).column_names
+STRANGE = ["x", None, 1e300, -5.0, float("nan"), [1.0], []]
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("value", STRANGE, ids=str)
+def test_a_column_of_another_form_is_one_sentence(tmp_path, name, value):
+    table = pq.read_table(io.BytesIO(vectors.dump(making.embeddings())))
+    at = table.schema.get_field_index(name)
+    changed = table.set_column(at, name, pa.array([value] * len(table)))
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), tmp_path / "e.parquet")
+    with pytest.raises(CorruptFileError):
+        vectors.load(tmp_path / "e.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("interval", "5m"), ("weight", np.nan), ("weight", -1)], ids=str
+)
+def test_values_that_cannot_be_are_refused(tmp_path, name, value):
+    one = making.embeddings()
+    column = getattr(one, name).astype(object)
+    column[2] = value
+    changed = replace(one, **{name: column.astype(getattr(one, name).dtype)})
+    vectors.save(tmp_path / "e.parquet", changed)
+    with pytest.raises(CorruptFileError, match=name):
+        vectors.load(tmp_path / "e.parquet")
 
 
 @pytest.mark.parametrize("facet", ["reading", "phase"])

@@ -6,7 +6,7 @@ from typing import Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vision_ai.domain import (
     CHART_INTERVALS,
@@ -103,6 +103,20 @@ class Calibration(Record):
     human_error: Probability = Field(
         default=people.ERROR, lt=1, description="how often a person's label is wrong; stated"
     )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for name, facet, classes in (
+            ("reading", self.reading, len(READINGS)),
+            ("phase", self.phase, len(PHASES)),
+        ):
+            if not len(facet.prior) == len(facet.bias) == classes:
+                raise ValueError(f"{name} needs {classes} priors and biases")
+        if any(len(curve.said) != len(curve.right) for curve in self.curve.values()):
+            raise ValueError("a curve needs as many knots said as right")
+        if any(set(rules) != set(HORIZONS) for rules in self.bands.values()):
+            raise ValueError("bands need every horizon")
+        return self
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from vision_ai import records
 from vision_ai.config import Paths
@@ -22,7 +22,7 @@ from vision_ai.domain import iso
 from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError, StateError
 from vision_ai.model import history
 from vision_ai.model.history import History, Kind
-from vision_ai.records import Record
+from vision_ai.records import Finite, Record
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ SHIPPED = Path(__file__).parent.parent / "assets" / "chart-clip"
 CURRENT = "current"
 """Name that stands for the version in use, and of the file that says which that is."""
 
+
+NEEDED = ("image.onnx", "exemplars.parquet")
+"""Files without which a version can read nothing."""
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*\.[a-z]+$")]
 """A file of a version's own folder, never a path."""
@@ -63,10 +66,10 @@ class Manifest(Record):
     created_at: str
     recipe: dict[str, Any]
     data: Data
-    figures: dict[str, float] = Field(description="measured on held-out symbols, later in time")
+    figures: dict[str, Finite] = Field(description="measured on held-out symbols, later in time")
     prior: dict[str, float] = Field(description="natural share of each reading and phase")
     scale: float = Field(description="inverse temperature of the contrastive loss")
-    prototypes: dict[str, list[float]] = Field(
+    prototypes: dict[str, list[Finite]] = Field(
         description="unit vector of each reading's and each phase's prompts"
     )
     parents: list[str] = Field(
@@ -76,6 +79,12 @@ class Manifest(Record):
         default_factory=dict, description="what was changed in the parent, and the gate's verdict"
     )
     files: dict[FileName, str] = Field(description="SHA-256 of each file of the folder")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if any(len(row) != self.dimension for row in self.prototypes.values()):
+            raise ValueError(f"a prototype does not have {self.dimension} numbers")
+        return self
 
 
 @dataclass(frozen=True)
@@ -167,11 +176,17 @@ def open_folder(folder: Path) -> ModelFolder:
     """
     repair = _repair(folder)
     manifest = records.read_document(folder / "manifest.json", Manifest, repair=repair)
+    lacking = [name for name in NEEDED if name not in manifest.files]
+    if lacking or (folder != SHIPPED and manifest.version != folder.name):
+        what = f"it lists no {lacking[0]}" if lacking else f"it is of {manifest.version[:80]!r}"
+        raise CorruptFileError(f"{folder / 'manifest.json'} is damaged: {what}.", hint=repair)
     for name, expected in manifest.files.items():
         try:
             found = sha256(folder / name)
         except FileNotFoundError as error:
             raise CorruptFileError(f"{folder / name} is missing.", hint=repair) from error
+        except IsADirectoryError as error:
+            raise CorruptFileError(f"{folder / name} is a folder.", hint=repair) from error
         if found != expected:
             raise CorruptFileError(
                 f"{folder / name} is damaged: expected SHA-256 {expected[:12]}, was {found[:12]}.",

@@ -15,7 +15,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vision_ai import records
-from vision_ai.domain import HORIZONS, PHASES, READINGS, Embeddings, Floats, Outcomes
+from vision_ai.domain import (
+    CHART_INTERVALS,
+    HORIZONS,
+    PHASES,
+    READINGS,
+    Embeddings,
+    Floats,
+    Outcomes,
+    is_symbol,
+)
 from vision_ai.errors import CorruptFileError
 
 FORMAT = "vision_ai.embeddings.1"
@@ -73,6 +82,7 @@ def load(
             raise CorruptFileError(
                 f"{path} is of format {marks.get('format')!r}: expected {FORMAT}.", hint=repair
             )
+        _check_form(table, path, repair)
         embeddings = _from_table(table, marks)
     except FileNotFoundError as error:
         raise CorruptFileError(f"{path} is missing.", hint=repair) from error
@@ -139,6 +149,33 @@ def _parquet(table: pa.Table, marks: dict[str, str]) -> bytes:
     return sink.getvalue()
 
 
+_TEXT = (pa.string(), pa.dictionary(pa.int32(), pa.string()))
+_FORM: dict[str, tuple[pa.DataType, ...]] = {
+    "symbol": _TEXT,
+    "interval": _TEXT,
+    "last_ms": (pa.int64(),),
+    "reading": (pa.int8(),),
+    "phase": (pa.int8(),),
+    "weight": (pa.float32(),),
+    "scale": (pa.float32(),),
+    **{f"{name}_{h}": (pa.float32(),) for name in ("move", "best", "worst") for h in HORIZONS},
+    **{f"complete_ms_{h}": (pa.int64(),) for h in HORIZONS},
+}
+
+
+def _check_form(table: pa.Table, path: Path, repair: str) -> None:
+    """Refuse columns of another type or with holes in them, as a hand-made file may have."""
+    vector = table.schema.field("vector").type
+    fits = pa.types.is_fixed_size_list(vector) and vector.value_type == pa.float16()
+    wrong = [] if fits and vector.list_size else ["vector"]
+    wrong += [name for name, kinds in _FORM.items() if table.schema.field(name).type not in kinds]
+    wrong += [name for name in ("vector", *_FORM) if table.column(name).null_count]
+    if wrong:
+        raise CorruptFileError(
+            f"{path} is damaged: column {wrong[0]} is not of the form {FORMAT}.", hint=repair
+        )
+
+
 def _from_table(table: pa.Table, marks: dict[str, str]) -> Embeddings:
     n = len(table)
     lists = table.column("vector").combine_chunks()
@@ -181,10 +218,17 @@ def _check(embeddings: Embeddings, path: Path, repair: str) -> None:
         "a vector that is not finite": not np.isfinite(embeddings.vectors).all(),
         "a reading out of range": not _within(embeddings.reading, len(READINGS)),
         "a phase out of range": not _within(embeddings.phase, len(PHASES)),
+        "an interval without charts": not set(embeddings.interval.tolist()) <= set(CHART_INTERVALS),
+        "a symbol that is none": not all(map(is_symbol, set(embeddings.symbol.tolist()))),
+        "a weight that is no number": not _is_weight(embeddings.weight),
     }
     for what, found in problems.items():
         if found:
             raise CorruptFileError(f"{path} is damaged: it holds {what}.", hint=repair)
+
+
+def _is_weight(weight: NDArray[np.float32]) -> bool:
+    return bool((np.isfinite(weight) & (weight >= 0)).all())
 
 
 def _within(codes: NDArray[np.int8], size: int) -> bool:

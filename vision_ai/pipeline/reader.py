@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from vision_ai import index, predict_cv_setup, records
 from vision_ai.charts import raster
 from vision_ai.domain import PHASES, READINGS, Embeddings, Floats, Interval
-from vision_ai.errors import EmptyIndexError, MissingModelError, StaleIndexError
+from vision_ai.errors import (
+    CorruptFileError,
+    EmptyIndexError,
+    MissingModelError,
+    StaleIndexError,
+)
 from vision_ai.index import Index
 from vision_ai.labels import outcomes
 from vision_ai.model import registry, vectors
@@ -196,6 +201,12 @@ def exemplars(model: ModelFolder) -> Embeddings:
             f"Exemplars in {model.path} were made by {rows.model!r}: expected {model.version!r}.",
             hint="Run vision-ai train again, or install vision-ai again.",
         )
+    if rows.vectors.shape[1] != model.manifest.dimension:
+        raise CorruptFileError(
+            f"{model.exemplars} holds vectors of {rows.vectors.shape[1]} numbers: expected "
+            f"{model.manifest.dimension}.",
+            hint="Run vision-ai train again, or install vision-ai again.",
+        )
     return rows
 
 
@@ -214,7 +225,13 @@ def calibration(model: ModelFolder) -> Calibration:
 
 def prompts(model: ModelFolder) -> Prototypes:
     """Where the descriptions of each class point, as stored with the model."""
-    return prompts_from(model.manifest.prototypes)
+    try:
+        return prompts_from(model.manifest.prototypes)
+    except KeyError as error:
+        raise CorruptFileError(
+            f"The manifest in {model.path} has no prototype of {error}.",
+            hint="Run vision-ai train again, or install vision-ai again.",
+        ) from error
 
 
 def prompts_from(stored: Mapping[str, Sequence[float]]) -> Prototypes:

@@ -112,15 +112,19 @@ def train(
         StorageError: the disk is full or read-only.
     """
     where = learner.pick_device(device)
-    tables = read_tables(klines)
-    run = Run(config, paths, tables, weights, written(paths))
+    run = Run(config, paths, read_tables(klines), weights, written(paths))
+    return carry_out(run, where, quiet=quiet)
+
+
+def carry_out(run: "Run", where: Device, *, quiet: bool = False) -> ModelFolder:
+    """Train what a run says, or go on with it; raises what `train` does."""
     with run.locked():
         if not run.is_done:
             run.check_place()
             trained = _learn(run, where, quiet=quiet)
             _finish(run, trained)
         checkpoint.clear(run.folder)
-    return registry.resolve(paths, run.version)
+    return registry.resolve(run.paths, run.version)
 
 
 def read_tables(klines: Path) -> tuple[Klines, ...]:

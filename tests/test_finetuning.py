@@ -22,11 +22,14 @@ from vision_ai.pipeline.workspace import Workspace
 
 pytest.importorskip("open_clip")
 
+import torch
+
 pytestmark = pytest.mark.train
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Path:
+    torch.set_num_threads(1)  # a tiny net gains nothing from more
     return tuner.champion(tmp_path_factory.mktemp("desk"))
 
 
@@ -65,6 +68,8 @@ def test_what_learned_to_read_is_promoted_and_taken_back(root: Path, monkeypatch
     assert reader.Reader.open(workspace).index.rows.model == child.version
     assert run(["models", "show", child.version, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["changes"]["by"] == "feedback, rung finetune"
+    assert run(["models", "show", child.version]) == 0
+    assert f"parents {parent.version}" in capsys.readouterr().out
     assert run(["models", "diff", parent.version, child.version, "--json"]) == 0
     assert "image.onnx" in json.loads(capsys.readouterr().out)["files"]
     assert "days of its own outcomes" in tuner.tune(root).outcome

@@ -224,6 +224,12 @@ def test_the_command_promotes_what_proved_better_and_then_waits(
         child = registry.resolve(workspace.paths)
         assert child.version == attempt["version"] != standin.VERSION
         assert child.manifest.changes["stretch"]["6h"] > 1.3
+        assert run(["models", "show"]) == 0
+        assert "made by feedback, rung reweight" in capsys.readouterr().out
+        assert run(["feedback", "review"]) == 0
+        reviewed = capsys.readouterr().out
+        assert "A hit: the target came before the stop" in reviewed
+        assert "groups of fewer" not in reviewed
         assert run(["feedback", "update", "--rung", "reweight"]) == 0
         assert "Nothing was attempted" in capsys.readouterr().out
         assert run(["models", "rollback"]) == 0

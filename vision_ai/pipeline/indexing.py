@@ -15,6 +15,7 @@ from vision_ai.labels import outcomes, rules
 from vision_ai.market import files
 from vision_ai.model import registry
 from vision_ai.model.embed import Embedder
+from vision_ai.model.registry import Manifest
 from vision_ai.pipeline import correcting, reader
 from vision_ai.pipeline.workspace import Report, Workspace, progress
 
@@ -84,9 +85,21 @@ def model(workspace: Workspace, version: str) -> Report:
         f"folder  {found.path}",
         f"rules   version {found.manifest.rules}",
         f"style   {found.manifest.style[:16]}",
+        *_origin(found.manifest),
         *(f"{name:<40}{value:.4f}" for name, value in sorted(found.manifest.figures.items())),
     ]
     return Report(content, lines)
+
+
+def _origin(manifest: Manifest) -> list[str]:
+    """What a version was made of, where it was made of another one."""
+    changes, lines = manifest.changes, []
+    if manifest.parents:
+        lines.append(f"parents {', '.join(manifest.parents)}")
+    if "by" in changes:
+        mix = f", mix {changes['mix']:g} of the trained weights" if "mix" in changes else ""
+        lines.append(f"made by {changes['by']}{mix}")
+    return lines
 
 
 def _merged(parts: list[Embeddings]) -> Embeddings:

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 KLINES ?= ../shared/klines
-LIMIT ?= 600
+LIMIT ?= 8000
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow check format docs bench report-card backtest clean
 

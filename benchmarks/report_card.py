@@ -1,6 +1,6 @@
 """Measure the current model on every bench folder and write docs/report-card.md.
 
-    python benchmarks/report_card.py --klines ../shared/klines [--limit 4000] [--page-only]
+    python benchmarks/report_card.py --klines ../shared/klines [--limit 8000] [--page-only]
 
 The figures go to docs/report-card.json, one object a folder, and those of pictures
 (`screenshots.py`) to docs/report-card-pictures.json; the page and its plots are made of
@@ -138,7 +138,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--klines", type=Path, default=Path("../shared/klines"))
-    parser.add_argument("--limit", type=int, default=4000)
+    parser.add_argument("--limit", type=int, default=8000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", action="append", choices=sorted(FOLDERS))
     parser.add_argument("--page-only", action="store_true")

@@ -120,7 +120,10 @@ def test_earlier_time_is_measured_as_another_regime(tmp_path, capsys) -> None:
     assert np.isfinite(card["phase"]["macro_f1"]["value"])
 
 
-def test_peers_that_need_pictures_find_the_candles_of_the_exemplars(tmp_path, capsys) -> None:
+def test_peers_that_need_pictures_find_the_candles_of_the_exemplars(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr("vision_ai.pipeline.peers.FEW", 20)
     for seed, symbol in enumerate(("CCCUSDT", "DDDUSDT", "EEEUSDT")):
         write(tmp_path / "known", symbol, "2025-03-01T00:00:00Z", 10 + seed, candles=1000)
     write(tmp_path / "candles", "AAAUSDT", LATER, 1, candles=1000)
@@ -135,5 +138,8 @@ def test_peers_that_need_pictures_find_the_candles_of_the_exemplars(tmp_path, ca
             assert "vision-ai[evaluate]" in peers["not_measured"][name]
     assert {"pixel_knn", "returns_knn"} <= set(peers)
     assert peers["pixel_knn"]["n"] == 30
+    if "dtw_knn" in peers:  # slow: on some of the charts, with the model's figure on those
+        assert peers["dtw_knn"]["n"] == 20
+        assert peers["dtw_knn"]["model"] != peers["pixel_knn"]["model"]
     elsewhere = evaluated(capsys, "--limit", "30", "--learned-from", "candles")["baselines"]
     assert "none of the exemplars" in elsewhere["not_measured"]["pixel_knn"]

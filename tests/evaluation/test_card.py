@@ -69,6 +69,15 @@ def test_the_worst_cell_makes_the_coverage_error() -> None:
     assert card.coverage_error(wide) == pytest.approx(0.2)
 
 
+def test_chance_is_told_beside_the_figures_that_are_distances() -> None:
+    charts = measured(3000)
+    noise = card.noise(charts)
+    assert abs(card.ece(charts) - noise["confidence.ece_noise"].value) < 0.015
+    assert abs(card.coverage_error(charts) - noise["bands.coverage_noise"].value) < 0.03
+    boasting = replace(charts, confidence=np.sqrt(charts.confidence))
+    assert card.ece(boasting) > card.noise(boasting)["confidence.ece_noise"].high
+
+
 def test_an_abstention_is_no_claim_but_counts_as_an_answer() -> None:
     charts = measured()
     silent = np.arange(len(charts)) % 2 == 0
@@ -87,6 +96,7 @@ def test_an_abstention_is_no_claim_but_counts_as_an_answer() -> None:
 def test_a_worse_baseline_is_below_the_model_on_equal_draws() -> None:
     charts = measured()
     same = versus.against(charts, Guess(charts.said, charts.said_phase, charts.confidence))
+    assert same["model"]["setup"]["macro_f1"] == same["setup"]["macro_f1"]
     assert same["model_minus"]["setup"]["macro_f1"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     blind = np.zeros(len(charts), np.int64)
     worse = versus.against(charts, Guess(blind, blind, charts.confidence))
@@ -119,7 +129,7 @@ def content() -> dict:
     seen = {"what": "training", "symbols": 3, "first": "2024-01-01", "until": "2024-06-01"}
     return {
         "n": 300,
-        **card.nested(card.estimates(charts, draws=10)),
+        **card.nested(card.estimates(charts, draws=10) | card.noise(charts)),
         "by": card.parts(charts, {"interval": np.full(300, "15m")}),
         "coverage": [],
         "classes": card.classes(charts),
@@ -154,7 +164,9 @@ def test_the_page_says_first_that_there_is_no_outcome_skill(tmp_path) -> None:
         "100 of 900 windows",
         "95 %",
         "dtw_knn (for a | reason)",
-        "**this model**",
+        "setup: this model",
+        "at least 0.85",
+        "ECE that honest confidence would show by chance",
     ):
         assert words in page
     assert (tmp_path / "reliability.svg").read_text().startswith("<svg")

@@ -98,13 +98,16 @@ def test_risk_coverage_ends_at_the_plain_accuracy(seed):
     assert accuracy[-1] == pytest.approx(right.mean())
 
 
-def test_coverage_error_is_that_of_the_worst_group():
-    value = np.array([0.0, 0.0, 5.0, 0.0, np.nan])
-    low, high = np.full(5, -1.0), np.full(5, 1.0)
-    assert metrics.coverage(low, high, value) == 0.75
-    groups = np.array([0, 0, 1, 1, 1])
-    assert metrics.coverage_error(low, high, value, 0.8) == pytest.approx(0.05)
-    assert metrics.coverage_error(low, high, value, 0.8, groups) == pytest.approx(0.3)
+def test_the_noise_of_ece_is_what_honest_confidence_shows():
+    rng = np.random.default_rng(7)
+    said = rng.beta(4, 1.2, 600)
+    honest = [metrics.ece(said, rng.random(600) < said) for _ in range(200)]
+    noise = metrics.ece_noise(said)
+    assert noise.value == pytest.approx(np.mean(honest), abs=0.002)
+    assert 0.025 < noise.low < noise.value < noise.high < 0.07
+    assert noise == metrics.ece_noise(said[::-1])
+    assert metrics.ece_noise(np.repeat(said, 12)).value < noise.value / 3
+    assert metrics.ece(said, rng.random(600) < said**2) > noise.high  # law broken: boasting
 
 
 def test_retrieval_precision_counts_real_look_alikes_only():

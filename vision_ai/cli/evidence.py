@@ -23,7 +23,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Only these symbols; repeat it, or separate them by commas."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many charts.")] = 4000,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many charts.")] = 8000,
     seed: Annotated[int, typer.Option(help="Which charts.")] = 0,
     learned_from: Annotated[
         Path | None,

@@ -4,6 +4,7 @@ splits.py     what may be measured on what: symbols apart, time apart, an embarg
 sampling.py   charts of a folder that share no time with what the model has seen
 metrics.py    each figure one function, and block-bootstrap intervals for all of them
 card.py       the figures of the card, of all charts and of every part of them
+coverage.py   how often bands hold, and how far chance alone moves that
 versus.py     a baseline beside the model, on the same draws
 adaptive.py   outcome bands that follow drift, replayed
 baselines.py  what any model must beat, on the same charts under the same purge

@@ -4,7 +4,7 @@ All figures of one set of charts come from the same resampled blocks, so that th
 with each other and with the baselines.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,14 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_ai.domain import HORIZONS, PHASES, READINGS, SETUPS, Bools, Floats, Ints
-from vision_ai.evaluation import metrics
+from vision_ai.evaluation import coverage, metrics
 from vision_ai.evaluation.metrics import Estimate
 
 SETUP_OF = np.array([SETUPS.index(reading.setup) for reading in READINGS])
 """Code of `SETUPS` for each code of `READINGS`."""
-
-LEAST = 30
-"""Fewer known outcomes than this say nothing about a band's coverage."""
 
 DRAWS = 300
 """Resamples of each interval."""
@@ -129,26 +126,22 @@ def abstained(charts: Measured) -> float:
     return mean(charts.abstained)
 
 
+def held(charts: Measured) -> Floats:
+    """Whether each band held, (n, horizons); see `coverage.held`."""
+    return coverage.held(charts.low, charts.high, charts.move)
+
+
 def coverage_error(charts: Measured) -> float:
     """Greatest distance of coverage from its level, over horizons, intervals and terciles."""
-    gaps = [
-        abs(share - float(charts.level[0, column]))
-        for column, _, count, share in cells(charts)
-        if count >= LEAST
-    ]
-    return max(gaps) if gaps else float("nan")
+    return coverage.error(held(charts), charts.cell, charts.level[0]) if len(charts) else np.nan
 
 
-def cells(charts: Measured) -> Iterator[tuple[int, int, int, float]]:
-    """Horizon, cell, known outcomes and coverage of each cell that occurs."""
-    for column in range(len(HORIZONS)):
-        move, low, high = charts.move[:, column], charts.low[:, column], charts.high[:, column]
-        known = np.isfinite(move) & np.isfinite(low)
-        held = known & (low <= move) & (move <= high)
-        count = np.bincount(charts.cell[known], minlength=1)
-        inside = np.bincount(charts.cell[held], minlength=len(count))
-        for cell in np.flatnonzero(count):
-            yield column, int(cell), int(count[cell]), float(inside[cell] / count[cell])
+def noise(charts: Measured) -> dict[str, Estimate]:
+    """What chance alone would make of the figures that are distances from zero."""
+    return {
+        "confidence.ece_noise": metrics.ece_noise(charts.confidence[~charts.abstained]),
+        "bands.coverage_noise": coverage.noise(held(charts), charts.cell, charts.block),
+    }
 
 
 def _at_horizon(column: int) -> dict[str, Figure]:
@@ -159,10 +152,8 @@ def _at_horizon(column: int) -> dict[str, Figure]:
         base = float(rose[known].mean()) if known.any() else float("nan")
         return metrics.brier_skill(charts.up[:, column], rose, base)
 
-    def coverage(charts: Measured) -> float:
-        return metrics.coverage(
-            charts.low[:, column], charts.high[:, column], charts.move[:, column]
-        )
+    def share_held(charts: Measured) -> float:
+        return mean(held(charts)[:, column])
 
     def width(charts: Measured) -> float:
         return mean((charts.high - charts.low)[:, column])
@@ -170,7 +161,7 @@ def _at_horizon(column: int) -> dict[str, Figure]:
     horizon = HORIZONS[column]
     return {
         f"outcome.{horizon}.brier_skill": skill,
-        f"bands.coverage.{horizon}": coverage,
+        f"bands.coverage.{horizon}": share_held,
         f"bands.width.{horizon}": width,
     }
 
@@ -257,7 +248,7 @@ def parts(charts: Measured, groups: Mapping[str, NDArray[np.str_]]) -> dict[str,
 def _part(charts: Measured) -> dict[str, Any]:
     return {
         "n": len(charts),
-        **nested(estimates(charts, MAIN, draws=DRAWS // 2)),
+        **nested(estimates(charts, MAIN, draws=DRAWS // 2) | noise(charts)),
         "classes": classes(charts),
         "curves": curves(charts),
     }
@@ -313,8 +304,13 @@ def nested(found: Mapping[str, Estimate]) -> dict[str, Any]:
         branch = tree
         for part in path:
             branch = branch.setdefault(part, {})
-        branch[last] = {key: rounded(value) for key, value in vars(estimate).items()}
+        branch[last] = written(estimate)
     return tree
+
+
+def written(estimate: Estimate) -> dict[str, float | None]:
+    """A figure and its interval as JSON has them."""
+    return {key: rounded(value) for key, value in vars(estimate).items()}
 
 
 def rounded(value: float, digits: int = 4) -> float | None:

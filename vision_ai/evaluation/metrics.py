@@ -86,6 +86,38 @@ def ece(confidence: Floats, correct: Bools, bins: int = 15) -> float:
     return float(np.average(gaps, weights=table.count)) if len(gaps) else float("nan")
 
 
+def ece_noise(
+    confidence: Floats, bins: int = 15, *, draws: int = 200, level: float = 0.95, seed: int = 0
+) -> Estimate:
+    """The ECE that pure honesty would show on as many charts: its mean and its spread.
+
+    The ECE of few charts is above zero however well calibrated they are, as bins of few are right
+    more or less often than they should. Answers are drawn that are right exactly as often as said,
+    each by itself: charts that are alike make a little more noise than this.
+
+    Args:
+        confidence: (n,), as said.
+        bins: as in `ece`.
+        draws: how many times all answers are drawn.
+        level: share of the draws between `low` and `high`.
+        seed: of the draws.
+    """
+    if not len(confidence):
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    said = np.sort(confidence)
+    parts = [part for part in np.array_split(np.arange(len(said)), bins) if len(part)]
+    starts = np.array([part[0] for part in parts])
+    rng = np.random.default_rng(seed)
+    found = np.array(
+        [
+            np.abs(np.add.reduceat((rng.random(len(said)) < said) - said, starts)).sum() / len(said)
+            for _ in range(draws)
+        ]
+    )
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(float(found.mean()), float(low), float(high))
+
+
 def risk_coverage(confidence: Floats, correct: Bools) -> tuple[Floats, Floats]:
     """Coverage and accuracy (n,) as ever less sure answers are let in.
 
@@ -120,25 +152,6 @@ def brier_skill(probability: Floats, happened: Floats, base: float) -> float:
     score = float(((probability - happened)[known] ** 2).sum())
     reference = float(((base - happened)[known] ** 2).sum())
     return 1 - score / reference if reference > 0 else float("nan")
-
-
-def coverage(low: Floats, high: Floats, value: Floats) -> float:
-    """How often a band holds what happened, both ends included; unknown values do not count."""
-    known = np.isfinite(value) & np.isfinite(low) & np.isfinite(high)
-    held = (low <= value) & (value <= high)
-    return float(held[known].mean()) if known.any() else float("nan")
-
-
-def coverage_error(
-    low: Floats, high: Floats, value: Floats, level: float, groups: Ints | None = None
-) -> float:
-    """Greatest distance of any group's coverage from `level`; without groups, of all charts'."""
-    groups = np.zeros(len(value), np.int64) if groups is None else groups
-    gaps = [
-        abs(coverage(low[groups == g], high[groups == g], value[groups == g]) - level)
-        for g in np.unique(groups)
-    ]
-    return float(np.nanmax(gaps)) if gaps else float("nan")
 
 
 def retrieval_precision(found: Ints, truth: Ints, k: int) -> float:

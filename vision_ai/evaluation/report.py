@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from vision_ai import records
-from vision_ai.evaluation.captions import DRIFT, FIGURES, OUTCOME_PART, PART, PEER_RULES, PEERS
+from vision_ai.evaluation.captions import (
+    AIMS,
+    DRIFT,
+    FIGURES,
+    OUTCOME_PART,
+    PART,
+    PEER_RULES,
+    PEERS,
+)
 
 _WIDTH, _HEIGHT, _MARGIN = 480, 320, 44
 _INK, _FAINT = "#2563eb", "#9ca3af"
@@ -25,8 +33,9 @@ def figure(content: Mapping[str, Any], name: str) -> Any:
 def summary(content: Mapping[str, Any]) -> list[str]:
     """A few lines for a terminal."""
     method = content["method"]
+    wide = max(map(len, FIGURES.values())) + 2
     rows = [
-        f"{label:<46}{shown(figure(content, name))}"
+        f"{label:<{wide}}{shown(figure(content, name))}"
         for name, label in FIGURES.items()
         if figure(content, name) is not None
     ]
@@ -95,12 +104,13 @@ def section(content: Mapping[str, Any], *, plot: str = "") -> str:
     parts = [
         *verdict(content),
         "### Figures",
-        table(["figure", "value (95 % interval)"], _figures(content)),
+        table(["figure", "value (95 % interval)", "aim", "reached"], _figures(content)),
         "### Against the baselines",
         PEER_RULES,
         _budgets(content),
         table(
-            ["baseline", "charts", "setup", "difference", "phase", "difference"], _peers(content)
+            ["baseline", "charts", *(f"{f}{c}" for f in ("setup", "phase") for c in _COLUMNS)],
+            _peers(content),
         ),
         _outcome_peers(content),
         _not_measured(content),
@@ -150,26 +160,35 @@ def shown(found: Any, digits: int = 3) -> str:
 def _figures(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
     for name, label in FIGURES.items():
         if (found := figure(content, name)) is not None:
-            yield label, shown(found)
+            yield label, shown(found), *(aimed(AIMS[name], found) if name in AIMS else ("", ""))
+
+
+def aimed(aim: float, found: Mapping[str, float | None]) -> tuple[str, str]:
+    """What was aimed for and whether it was reached; a negative aim is a bound from above.
+
+    >>> aimed(0.97, {"value": 0.98}), aimed(-0.03, {"value": 0.05})
+    (('at least 0.97', 'yes'), ('at most 0.03', 'no'))
+    """
+    bound = f"at least {aim:g}" if aim > 0 else f"at most {-aim:g}"
+    value = found["value"]
+    if value is None:
+        return bound, "-"
+    return bound, "yes" if (value >= aim if aim > 0 else value <= -aim) else "no"
+
+
+_COLUMNS = ("", ": this model", ": difference")
 
 
 def _peers(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
-    yield (
-        "**this model**",
-        str(content["n"]),
-        shown(figure(content, "setup.macro_f1")),
-        "",
-        shown(figure(content, "phase.macro_f1")),
-        "",
-    )
     for name, label in PEERS.items():
-        if (peer := content["baselines"].get(name)) is not None:
-            facets = ("setup.macro_f1", "phase.macro_f1")
-            told = [
-                (shown(figure(peer, facet)), shown(figure(peer, f"model_minus.{facet}")))
-                for facet in facets
-            ]
-            yield label, str(peer["n"]), *told[0], *told[1]
+        if (peer := content["baselines"].get(name)) is None:
+            continue
+        told = [
+            shown(figure(peer, f"{side}{facet}.macro_f1"))
+            for facet in ("setup", "phase")
+            for side in ("", "model.", "model_minus.")
+        ]
+        yield label, str(peer["n"]), *told
 
 
 def _outcome_peers(content: Mapping[str, Any]) -> str:
@@ -232,15 +251,15 @@ def _bands(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
             row["volatility"],
             str(row["n"]),
             f"{row['meant']:.0%}",
-            _percent(row["held"], 1),
-            _percent(row["width"], 2),
-            _percent(row["held_adaptive"], 1),
-            _percent(row["width_adaptive"], 2),
+            shown(row["held"]),
+            _percent(row["width"]),
+            shown(row["held_adaptive"]),
+            _percent(row["width_adaptive"]),
         )
 
 
-def _percent(share: float | None, digits: int) -> str:
-    return "-" if share is None else f"{share:.{digits}%}"
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.2%}"
 
 
 def method(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:

@@ -12,15 +12,16 @@ from vision_ai.forecast.bands import Bands
 
 
 def against(charts: card.Measured, guess: Guess) -> dict[str, Any]:
-    """A baseline's macro-F1 on charts, and how far the model is above it on the same draws."""
+    """Macro-F1 of a baseline and of the model on the same charts, and the difference, by draws."""
     theirs = replace(charts, said=guess.reading, said_phase=guess.phase)
     facets = {"setup.macro_f1": card.setup_f1, "phase.macro_f1": card.phase_f1}
-    names = [*facets, *(f"model_minus.{name}" for name in facets)]
+    names = [*facets, *(f"{side}.{name}" for side in ("model", "model_minus") for name in facets)]
 
     def measure(rows: Ints) -> list[float]:
         values = [figure(theirs.take(rows)) for figure in facets.values()]
         model = [figure(charts.take(rows)) for figure in facets.values()]
-        return [*values, *(mine - other for mine, other in zip(model, values, strict=True))]
+        less = [mine - other for mine, other in zip(model, values, strict=True)]
+        return [*values, *model, *less]
 
     found = metrics.bootstrap_all(measure, charts.block, draws=card.DRAWS)
     return {"n": len(charts), **card.nested(dict(zip(names, found, strict=True)))}

@@ -23,7 +23,7 @@ from vision_ai.domain import (
     parse_time,
 )
 from vision_ai.errors import KlinesError
-from vision_ai.evaluation import adaptive, card, metrics, report
+from vision_ai.evaluation import adaptive, card, coverage, metrics, report
 from vision_ai.evaluation.card import Measured
 from vision_ai.evaluation.sampling import Market, Sample
 from vision_ai.evaluation.splits import Extent, Rule
@@ -53,7 +53,7 @@ class Wanted:
 
     klines: Path
     symbols: Sequence[str] | None = None
-    limit: int = 4000
+    limit: int = 8000
     seed: int = 0
     learned_from: Path | None = None
     report: Path | None = None
@@ -84,9 +84,9 @@ def evaluate(workspace: Workspace, wanted: Wanted) -> Report:
     asked = peers.Question(reader, sample, vectors, evidence, purge, charts, kept)
     content: dict[str, Any] = {
         "n": len(charts),
-        **card.nested(card.estimates(charts)),
+        **card.nested(card.estimates(charts) | card.noise(charts)),
         "by": card.parts(charts, groups(sample, extents)),
-        "coverage": coverage(charts),
+        "coverage": bands(charts),
         "classes": card.classes(charts),
         "curves": card.curves(charts),
         "baselines": peers.baselines(asked, wanted.learned_from),
@@ -236,31 +236,32 @@ def _regimes(spans: Spans, course: adaptive.Course) -> Ints:
     return codes
 
 
-def coverage(charts: Measured) -> list[dict[str, Any]]:
+def bands(charts: Measured) -> list[dict[str, Any]]:
     """How often the bands held, by horizon, interval and volatility, and how wide they were.
 
     As they were said, and as they would have been had they followed drift. Terciles are of all
     charts (`hindsight`) or of the charts before each (`at the time`).
     """
     rows = []
-    tracked = replace(charts, low=charts.tracked_low, high=charts.tracked_high)
+    followed = replace(charts, low=charts.tracked_low, high=charts.tracked_high)
+    hits, later = card.held(charts), card.held(followed)
     for terciles, column in (("hindsight", charts.cell), ("at the time", charts.regime)):
-        said, followed = replace(charts, cell=column), replace(tracked, cell=column)
-        for before, after in zip(card.cells(said), card.cells(followed), strict=True):
-            horizon, cell, count, share = before
-            here = column == cell
+        shares = coverage.intervals(hits, column, charts.block)
+        tracked = coverage.intervals(later, column, charts.block)
+        for found, share, after in zip(coverage.cells(hits, column), shares, tracked, strict=True):
+            here = column == found.cell
             rows.append(
                 {
                     "terciles": terciles,
-                    "horizon": HORIZONS[horizon].value,
-                    "interval": CHART_INTERVALS[cell // len(TERCILES)].value,
-                    "volatility": TERCILES[cell % len(TERCILES)],
-                    "n": count,
-                    "meant": float(charts.level[0, horizon]),
-                    "held": card.rounded(share),
-                    "width": _median_width(said, here, horizon),
-                    "held_adaptive": card.rounded(after[3]),
-                    "width_adaptive": _median_width(followed, here, horizon),
+                    "horizon": HORIZONS[found.column].value,
+                    "interval": CHART_INTERVALS[found.cell // len(TERCILES)].value,
+                    "volatility": TERCILES[found.cell % len(TERCILES)],
+                    "n": found.count,
+                    "meant": float(charts.level[0, found.column]),
+                    "held": card.written(share),
+                    "width": _median_width(charts, here, found.column),
+                    "held_adaptive": card.written(after),
+                    "width_adaptive": _median_width(followed, here, found.column),
                 }
             )
     return rows

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,16 @@ from vision_ai.pipeline.originals import Originals
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import progress
 from vision_ai.predict_cv_setup import Evidence
-from vision_ai.retrieval.purge import Purge
+from vision_ai.retrieval.purge import Purge, Spans
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 256
-WARPED_CHARTS, WARPED_EXEMPLARS = 400, 2000
-"""Dynamic time warping compares so many charts with so many exemplars; more takes minutes."""
+FEW = 1500
+"""Charts, drawn at random, that the slow baselines answer; the model is measured on them too."""
+
+WARPED_EXEMPLARS = 2000
+"""Exemplars that dynamic time warping compares them with; more takes minutes."""
 
 _OF_CANDLES = (
     "pixel_knn", "returns_knn", "dtw_knn", "untrained_tower_probe", "price_trends_cnn",
@@ -60,6 +63,22 @@ class Question:
     def exemplars(self) -> Embeddings:
         """The charts that may vote."""
         return self.reader.index.rows
+
+
+@dataclass(frozen=True, eq=False)
+class Few:
+    """Some of the charts, for baselines that are slow: candles, times and what the model said."""
+
+    bars: NDArray[np.float64]
+    spans: Spans
+    charts: Measured
+
+    @classmethod
+    def of(cls, asked: Question) -> Self:
+        """`FEW` of them at most, drawn at random."""
+        rows = _some(len(asked.charts), FEW)
+        sample = asked.sample
+        return cls(sample.bars[rows], sample.spans.take(rows), asked.charts.take(rows))
 
 
 def baselines(asked: Question, learned_from: Path | None) -> dict[str, Any]:
@@ -150,7 +169,7 @@ def _from_candles(
         missing.update(dict.fromkeys(_OF_CANDLES, why))
         return
     known, exemplars = originals.bars(rows), asked.exemplars.take(rows)
-    sample, purge = asked.sample, asked.purge
+    sample, purge, few = asked.sample, asked.purge, Few.of(asked)
     logger.info("exemplars with candles found=%d of=%d", len(rows), len(asked.exemplars))
 
     def nearest(features: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, Any]:
@@ -165,9 +184,9 @@ def _from_candles(
     work: dict[str, Callable[[], Any]] = {
         "pixel_knn": lambda: nearest(_pixels(known), _pixels(sample.bars)),
         "returns_knn": lambda: nearest(plain.returns(known), plain.returns(sample.bars)),
-        "dtw_knn": lambda: _warped(asked, known, exemplars),
-        "untrained_tower_probe": lambda: _untrained(asked, known, exemplars),
-        "price_trends_cnn": lambda: _price_trends(asked, tables),
+        "dtw_knn": lambda: _warped(few, asked.purge, known, exemplars),
+        "untrained_tower_probe": lambda: _untrained(asked.reader, few, known, exemplars),
+        "price_trends_cnn": lambda: _price_trends(asked, few, tables),
         "rule_facts": facts,
     }
     for name, call in progress(work.items(), total=len(work), what="Measuring baselines"):
@@ -175,7 +194,7 @@ def _from_candles(
 
 
 def _untrained(
-    asked: Question, known: NDArray[np.float64], exemplars: Embeddings
+    reader: Reader, few: Few, known: NDArray[np.float64], exemplars: Embeddings
 ) -> dict[str, Any]:
     """The linear probe on vectors of the same tower with the weights that training begins with."""
     try:
@@ -184,7 +203,7 @@ def _untrained(
         raise InputError(
             f"{error.name} is not installed.", hint="Run: pip install 'vision-ai[train]'"
         ) from error
-    preset = asked.reader.model.manifest.preset
+    preset = reader.model.manifest.preset
     tower = learner.start(learner.Recipe(preset=preset, seed=0))
 
     def vectors(bars: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -193,15 +212,15 @@ def _untrained(
             [learner.see(tower, raster.render(bars[at : at + CHUNK])) for at in starts]
         )
 
-    weight = _natural_weight(asked.reader, exemplars)
-    guess = learned.probe(vectors(known), exemplars, vectors(asked.sample.bars), weight)
-    return versus.against(asked.charts, guess)
+    weight = _natural_weight(reader, exemplars)
+    guess = learned.probe(vectors(known), exemplars, vectors(few.bars), weight)
+    return versus.against(few.charts, guess)
 
 
-def _price_trends(asked: Question, tables: tuple[Klines, ...]) -> dict[str, Any]:
+def _price_trends(asked: Question, few: Few, tables: tuple[Klines, ...]) -> dict[str, Any]:
     school = trends.School(tables, asked.reader.model.manifest, asked.kept)
-    said = trends.trends(school, asked.sample.bars)
-    return {**versus.both_against(asked.charts, said.guess, said.up), **said.told}
+    said = trends.trends(school, few.bars)
+    return {**versus.both_against(few.charts, said.guess, said.up), **said.told}
 
 
 def _tables(folder: Path) -> Iterator[Klines]:
@@ -221,19 +240,11 @@ def _facts(labels: Labels) -> Floats:
     return np.stack([np.asarray(column, np.float64) for column in labels.facts.values()], axis=1)
 
 
-def _warped(asked: Question, known: Floats, exemplars: Embeddings) -> dict[str, Any]:
-    rng = np.random.default_rng(0)
-    some = _some(rng, len(asked.charts), WARPED_CHARTS)
-    few = _some(rng, len(exemplars), WARPED_EXEMPLARS)
-    guess = learned.warped(
-        known[few],
-        exemplars.take(few),
-        asked.sample.bars[some],
-        asked.sample.spans.take(some),
-        purge=asked.purge,
-    )
-    return versus.against(asked.charts.take(some), guess)
+def _warped(few: Few, purge: Purge, known: Floats, exemplars: Embeddings) -> dict[str, Any]:
+    near = _some(len(exemplars), WARPED_EXEMPLARS)
+    guess = learned.warped(known[near], exemplars.take(near), few.bars, few.spans, purge=purge)
+    return versus.against(few.charts, guess)
 
 
-def _some(rng: np.random.Generator, n: int, most: int) -> Ints:
-    return np.sort(rng.choice(n, min(n, most), replace=False))
+def _some(n: int, most: int) -> Ints:
+    return np.sort(np.random.default_rng(0).choice(n, min(n, most), replace=False))

@@ -72,11 +72,12 @@ def test_what_learned_to_read_is_promoted_and_taken_back(root: Path, monkeypatch
     assert f"parents {parent.version}" in capsys.readouterr().out
     assert run(["models", "diff", parent.version, child.version, "--json"]) == 0
     assert "image.onnx" in json.loads(capsys.readouterr().out)["files"]
-    assert "days of its own outcomes" in tuner.tune(root).outcome
+    assert tuner.tune(root, steps=100_000) == found
+    assert "days of its own outcomes" in tuner.tune(root, later_ms=tuner.DAY_MS).outcome
     assert run(["models", "rollback"]) == 0
     assert reader.Reader.open(workspace).index.version == built.version
     (paths.models / "history.jsonl").unlink()  # as if the promotion had never come
-    again = tuner.tune(root, steps=100_000)
+    again = tuner.tune(root, later_ms=2 * tuner.DAY_MS, steps=100_000)
     assert "cut short earlier" in again.outcome
     assert in_use(root).version == child.version
 

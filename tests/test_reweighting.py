@@ -214,7 +214,8 @@ def test_the_command_promotes_what_proved_better_and_then_waits(
     listing = Listing.from_klines(
         "simulated-gate", [simulate("AAAUSDT", Interval.M5, 300, seed=0, end_ms=AS_OF)]
     )
-    with Replay(listing, Clock(AS_OF, frozen=True)) as replay:
+    clock = Clock(AS_OF, frozen=True)
+    with Replay(listing, clock) as replay:
         monkeypatch.setenv("VISION_AI_BYBIT_URL", replay.url)
         assert run(["feedback", "update", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["proposal"]["attempt"] is None
@@ -230,6 +231,9 @@ def test_the_command_promotes_what_proved_better_and_then_waits(
         reviewed = capsys.readouterr().out
         assert "A hit: the target came before the stop" in reviewed
         assert "groups of fewer" not in reviewed
+        assert run(["feedback", "update", "--rung", "reweight", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["proposal"]["attempt"] == attempt
+        clock.set(AS_OF + H_MS)
         assert run(["feedback", "update", "--rung", "reweight"]) == 0
         assert "Nothing was attempted" in capsys.readouterr().out
         assert run(["models", "rollback"]) == 0

@@ -97,13 +97,15 @@ def settings(**recipe: object):
     return config.model_copy(update={"recipe": changed})
 
 
-def tune(root: Path, **recipe: object):
-    """One turn at the rung `finetune`."""
+def tune(root: Path, *, later_ms: int = 0, **recipe: object):
+    """One turn at the rung `finetune`, some time after the last candle."""
     from vision_ai.pipeline import finetuning
     from vision_ai.pipeline.feedback import Training
 
     workspace = Workspace(Config(model=ModelConfig(threads=1)), Paths(root))
-    return finetuning.update(workspace, now_ms(), Training(device="cpu"), settings(**recipe))
+    return finetuning.update(
+        workspace, now_ms() + later_ms, Training(device="cpu"), settings(**recipe)
+    )
 
 
 def main() -> None:

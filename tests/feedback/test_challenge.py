@@ -194,6 +194,9 @@ def test_a_better_challenger_is_promoted_and_the_attempt_is_kept(tmp_path: Path)
     assert models.current == "m1-r1"
     assert found.attempt == attempts.read(paths)[0].model_copy(update={"line": 0, "check": ""})
     again = feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
+    assert again == found
+    later = now + DAY_MS
+    again = feedback.update_cv_model_weights(paths, later, "reweight", champion=models.champion())
     assert "Nothing was attempted" in again.outcome
     assert len(attempts.read(paths)) == 1
 
@@ -225,7 +228,9 @@ def test_a_promotion_that_was_cut_short_is_finished_later(tmp_path: Path) -> Non
         feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
     assert models.current == "m1"
     models.dies = False
-    feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
+    later = now + DAY_MS
+    found = feedback.update_cv_model_weights(paths, later, "reweight", champion=models.champion())
+    assert "cut short earlier" in found.outcome
     assert models.current == "m1-r1"
     assert len(attempts.read(paths)) == 1
 

@@ -114,6 +114,11 @@ def days_needed(number: int, *, alpha: float = ALPHA, parts: int = len(_PARTS)) 
     return max(ENOUGH_DAYS, 2 * math.ceil(-math.log2(spend(alpha, number) / parts)))
 
 
+def learned_from(predictions: Iterable[Prediction], parted: Fold, horizon: Horizon) -> Proposal:
+    """What the lines to learn from would change; those that judge say nothing."""
+    return propose(predictions, parted.learned, parted.until_ms, horizon=horizon)
+
+
 def challenge(
     predictions: Iterable[Prediction],
     parted: Fold,
@@ -137,7 +142,7 @@ def challenge(
         alpha: error rate over all attempts.
     """
     known = list(predictions)
-    proposal = propose(known, parted.learned, parted.until_ms, horizon=horizon)
+    proposal = learned_from(known, parted, horizon)
     found = {(e.symbol, e.interval, e.as_of): e.factor for e in proposal.exemplars}
     factors = {place: factor for place, factor in found.items() if place in exemplars}
     low, high = STRETCHES

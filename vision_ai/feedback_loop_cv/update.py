@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vision_ai import records
 from vision_ai.config import Paths
-from vision_ai.domain import Horizon
+from vision_ai.domain import Horizon, iso
 from vision_ai.errors import InputError
 from vision_ai.feedback_loop_cv import attempts, journal, tuning
 from vision_ai.feedback_loop_cv.attempts import Attempt, Rung
@@ -16,6 +16,7 @@ from vision_ai.feedback_loop_cv.challenge import (
     challenge,
     days_needed,
     fold,
+    learned_from,
 )
 from vision_ai.feedback_loop_cv.tuning import Stages, Tune, stages
 from vision_ai.feedback_loop_cv.weights import Place, Proposal, propose
@@ -34,6 +35,7 @@ class Champion:
         promote: brings a version into use.
         was_cut_short: whether a version that passed never came into use.
         tune: trains a challenger from its weights; needed on the rung `finetune`.
+        since: ISO time at which it came into use; empty where nobody noted it.
     """
 
     version: str
@@ -42,6 +44,7 @@ class Champion:
     promote: Callable[[str], None]
     was_cut_short: Callable[[str], bool]
     tune: Tune | None = None
+    since: str = ""
 
 
 def update_cv_model_weights(
@@ -60,7 +63,8 @@ def update_cv_model_weights(
     that replaces the champion. On `finetune` the challenger is a model: trained from the
     champion's weights on the earliest resolved charts, mixed with them as the next ones say, and
     judged on the latest. A process killed at any instant leaves the champion in place or the
-    whole new version; the next call finishes a promotion that was cut short.
+    whole new version; the next call finishes a promotion that was cut short. Called again at the
+    same `now_ms` it leaves every file as one undisturbed call would have.
 
     Args:
         paths: where predictions, logs and models are, and where the proposal goes.
@@ -102,9 +106,12 @@ class Turn:
         """Finish what was cut short, wait for more days, or make an attempt."""
         earlier = attempts.read(self.paths)
         proposal = propose(predictions, lines, self.now_ms, horizon=self.horizon)
+        made = self._made_now(earlier)
+        if made is not None:
+            return self._retold(made, proposal, earlier, predictions, lines)
         unfinished = self._unfinished(earlier)
-        if unfinished is not None and unfinished.version:
-            self.champion.promote(unfinished.version)
+        if unfinished is not None:
+            self._bring(unfinished)
             said = f"Model {unfinished.version} is in use: its promotion was cut short earlier."
             return self._with(proposal, said, unfinished)
         number = max((attempt.number for attempt in earlier), default=0) + 1
@@ -116,12 +123,50 @@ class Turn:
     def _whose(self, earlier: list[Attempt]) -> tuple[str, list[Attempt], int]:
         return self.champion.version, earlier, self.now_ms
 
+    def _made_now(self, earlier: list[Attempt]) -> Attempt | None:
+        """The attempt of this very turn, if a run before was stopped once it had noted it.
+
+        Not if its version has come into use and was taken back: then this is another turn.
+        """
+        if not earlier or (earlier[-1].made_at, earlier[-1].rung) != (iso(self.now_ms), self.rung):
+            return None
+        made = earlier[-1]
+        if self.champion.version == made.champion:
+            waits = made.version is None or self.champion.was_cut_short(made.version)
+            return made if waits else None
+        return made if self.champion.version == made.version else None
+
+    def _retold(
+        self,
+        made: Attempt,
+        proposal: Proposal,
+        earlier: list[Attempt],
+        predictions: list[Prediction],
+        lines: list[Feedback],
+    ) -> Proposal:
+        """Finish the turn that made an attempt, and say the same as if nothing had stopped it."""
+        if made.rung == "reweight":
+            before = [one for one in earlier if one.rung == made.rung and one.number < made.number]
+            parted = fold(lines, made.champion, before, self.now_ms)
+            if parted is not None:
+                proposal = learned_from(predictions, parted, self.horizon)
+        unsealed = made.model_copy(update={"line": 0, "check": ""})
+        return self._with(proposal, self._settled(unsealed), unsealed)
+
     def _unfinished(self, earlier: list[Attempt]) -> Attempt | None:
+        """An earlier turn's attempt whose promotion never came, or came in this very turn."""
         for attempt in reversed(earlier):
+            if attempt.version is not None and attempt.version == self.champion.version:
+                return attempt if self.champion.since == iso(self.now_ms) else None
             if attempt.champion == self.champion.version:
                 cut = attempt.version is not None and self.champion.was_cut_short(attempt.version)
                 return attempt if cut else None
         return None
+
+    def _bring(self, attempt: Attempt) -> None:
+        """Bring what passed into use, unless it is."""
+        if attempt.version and attempt.version != self.champion.version:
+            self.champion.promote(attempt.version)
 
     def _reweigh(
         self, proposal: Proposal, predictions: list[Prediction], parted: Fold | None, number: int
@@ -170,14 +215,16 @@ class Turn:
         if attempt.promote:
             attempt = attempt.model_copy(update={"version": publish(attempt)})
         if not attempts.append(self.paths, attempt):
-            said = "Another run made this attempt meanwhile; nothing was changed here."
-        elif attempt.version:
-            self.champion.promote(attempt.version)
-            parts = ", ".join(part.name for part in attempt.parts if part.better)
-            said = f"Model {attempt.version} is in use: better on the later fold ({parts})."
-        else:
-            said = f"Model {self.champion.version} stays: nothing proved better."
-        return said, attempt
+            return "Another run made this attempt meanwhile; nothing was changed here.", attempt
+        return self._settled(attempt), attempt
+
+    def _settled(self, attempt: Attempt) -> str:
+        """Bring what passed into use; what became of an attempt that is noted."""
+        if not attempt.version:
+            return f"Model {self.champion.version} stays: nothing proved better."
+        self._bring(attempt)
+        parts = ", ".join(part.name for part in attempt.parts if part.better)
+        return f"Model {attempt.version} is in use: better on the later fold ({parts})."
 
     def _with(self, proposal: Proposal, said: str, attempt: Attempt | None = None) -> Proposal:
         changes = {"rung": self.rung, "attempt": attempt, "outcome": said}

@@ -26,11 +26,16 @@ class History(LogLine):
 
 
 def note(paths: Paths, line: History) -> None:
-    """Append a line, under a lock, synced.
+    """Append a line, under a lock, synced; not if the last one says the same of the same time.
+
+    Then its switch never came, and this is the same one, done again.
 
     Raises:
         StorageError: nothing was written.
     """
+    lines = read(paths)
+    if lines and lines[-1].model_copy(update={"line": 0, "check": ""}) == line:
+        return
     records.append_once(_path(paths), [line], _place)
 
 

@@ -11,7 +11,7 @@ from vision_ai.domain import Embeddings, Interval, iso
 from vision_ai.errors import ConfigError
 from vision_ai.feedback_loop_cv import Attempt, Challenge, Champion, Place
 from vision_ai.index import Index
-from vision_ai.model import lineage, registry, vectors
+from vision_ai.model import history, lineage, registry, vectors
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline import reader, versions
 from vision_ai.pipeline.workspace import Workspace
@@ -37,6 +37,7 @@ def champion(workspace: Workspace, now_ms: int) -> Champion:
             hint="Remove model.version from vision_ai.toml.",
         )
     model = registry.resolve(workspace.paths)
+    switches = history.read(workspace.paths)
     maker = _Maker(workspace, model, now_ms)
     return Champion(
         version=model.version,
@@ -44,6 +45,7 @@ def champion(workspace: Workspace, now_ms: int) -> Champion:
         publish=maker.publish,
         promote=lambda version: versions.take_over(workspace, version, now_ms),
         was_cut_short=lambda version: lineage.was_cut_short(workspace.paths, version),
+        since=switches[-1].at if switches and switches[-1].to == model.version else "",
     )
 
 

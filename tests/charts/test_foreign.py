@@ -22,7 +22,7 @@ STEP = 0.002
 
 
 @functools.cache
-def screenshot(style, count=104, seed=1, size=(12, 8), volume=True):
+def screenshot(style, count=104, seed=1, size=(12, 8), volume=True, averages=()):
     """What mplfinance draws of seeded candles, as PNG bytes."""
     candles = klines(n=count, seed=seed, step=STEP)
     frame = pd.DataFrame(
@@ -34,7 +34,10 @@ def screenshot(style, count=104, seed=1, size=(12, 8), volume=True):
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        mpf.plot(frame, type="candle", style=style, volume=volume, figsize=size, savefig=buffer)
+        more = {"mav": averages} if averages else {}
+        mpf.plot(
+            frame, type="candle", style=style, volume=volume, figsize=size, savefig=buffer, **more
+        )
     return buffer.getvalue()
 
 
@@ -66,6 +69,31 @@ def test_a_screenshot_without_volume_is_read():
 
 def test_a_compressed_screenshot_is_read():
     check(screen.read_bars(png.read(as_jpeg(screenshot("tradingview")))))
+
+
+def wrong_bodies(read, count=104, seed=1):
+    """How many bodies end more than a fiftieth of the chart's range from where they should."""
+    truth = klines(n=count, seed=seed, step=STEP).bars[-96:, :4]
+    found = np.log(read[0, :, :4])
+    slope, shift = np.polyfit(found[:, 1:3].ravel(), truth[:, 1:3].ravel(), 1)
+    far = [
+        np.abs(end(slope * found[:, [0, 3]] + shift, axis=1) - end(truth[:, [0, 3]], axis=1))
+        for end in (np.max, np.min)
+    ]
+    return int((np.maximum(*far) > 0.02 * (truth.max() - truth.min())).sum())
+
+
+@pytest.mark.parametrize("style", ["yahoo", "nightclouds"])
+def test_a_moving_average_makes_no_body_of_a_wick(style):
+    read = screen.read_bars(png.read(screenshot(style, averages=(10, 30))))
+    check(read)
+    assert wrong_bodies(read) <= 5  # 21 where its rows count
+
+
+def test_bodies_of_two_columns_are_bodies():
+    picture = screenshot("checkers", count=130, size=(8, 5), volume=False)
+    read = screen.read_bars(png.read(picture))
+    assert wrong_bodies(read, count=130) <= 1
 
 
 def test_our_own_picture_without_its_metadata_is_read():

@@ -121,9 +121,8 @@ def _read(mask: InkMask) -> _Reading:
         bars[0, :, VOLUME] = [_volume(slot, base) for slot, _ in last]
     logs = np.log(bars[0, :, :VOLUME])
     leaps = np.abs(logs[1:, OPEN] - logs[:-1, CLOSE]).mean()
-    return _Reading(
-        bars, lattice.pitch, float(leaps / np.abs(logs[:, OPEN] - logs[:, CLOSE]).mean())
-    )
+    strain = leaps / np.abs(logs[:, OPEN] - logs[:, CLOSE]).mean()
+    return _Reading(bars, lattice.pitch, float(strain))
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +224,12 @@ def _prices(mask: InkMask, candles: list[tuple[_Slot, Span]]) -> NDArray[np.floa
 
 
 def _bodies(candles: list[tuple[_Slot, Span]]) -> list[tuple[float, float]]:
-    """Upper and lower edge of each body, in rows: where a stroke is wide."""
+    """Upper and lower edge of each body, in rows: where a stroke is wide.
+
+    A moving average that crosses a wick widens it too: the body is the tallest of the wide parts,
+    less rows of full width at its ends. A body of few columns may fall on the pixels just as wide
+    as the limit: it counts where its wick is narrower.
+    """
     widths = [_widths(slot.ink[top:bottom]) for slot, (top, bottom) in candles]
     wide = _body_width(np.concatenate(widths))
     bodies = []
@@ -233,13 +237,20 @@ def _bodies(candles: list[tuple[_Slot, Span]]) -> list[tuple[float, float]]:
     for width, (slot, (top, bottom)) in zip(widths, candles, strict=True):
         columns = slot.ink.shape[1]
         crossed = (width == columns) & (usual < columns - 1)  # a moving average runs through
-        body = (width > wide) & ~crossed
-        rows = np.flatnonzero(body if body.any() else width > wide)
-        if len(rows):
-            bodies.append((top + rows[0] + 0.5, top + rows[-1] + 0.5))
+        limit = wide if width.max() > wide or width.min() == width.max() else wide - 0.5
+        parts = [_uncrossed(part, crossed) for part in runs(np.asarray(width > limit))]
+        if parts:
+            first, last = max(parts, key=lambda part: part[1] - part[0])
+            bodies.append((top + first + 0.5, top + last - 0.5))
         else:
             bodies.append(((top + bottom) / 2, (top + bottom) / 2))
     return bodies
+
+
+def _uncrossed(part: Span, crossed: Bools) -> Span:
+    """A part of a stroke less crossed rows at its ends; as it is where all are crossed."""
+    rows = part[0] + np.flatnonzero(~crossed[part[0] : part[1]])
+    return (int(rows[0]), int(rows[-1]) + 1) if len(rows) else part
 
 
 def _body_width(widths: NDArray[np.int64]) -> float:

@@ -1,6 +1,4 @@
 import copy
-import itertools
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from vision_ai import trader_decision as trader
 from vision_ai.config import Config, DecisionConfig, DecisionRule, Paths, load
 from vision_ai.domain import Direction, Interval, Klines, Phase, Setup, parse_time
 from vision_ai.errors import ConfigError, ExchangeUnavailableError, InputError, SymbolError
-from vision_ai.trader_decision import CV_RULES, GRADES, WEIGHTS, CvReading, rules
+from vision_ai.trader_decision import WEIGHTS, CvReading
 
 NONE = CvReading(None, "not asked")
 KEYS = {
@@ -351,47 +349,3 @@ def test_a_hostile_symbol_never_becomes_a_path(symbol: str) -> None:
 def test_simulated_candles_are_named() -> None:
     found = decide(context(), said(Setup.BREAKOUT, 0.9, venue="simulated"))
     assert "simulated" in found["decision_reasons"][-1]
-
-
-def tables(name: str) -> list[list[str]]:
-    """Rows of the table under a heading of docs/decision.md."""
-    text = (Path(__file__).parents[2] / "docs" / "decision.md").read_text()
-    part = text.split(f"## {name}\n", 1)[1]
-    lines = itertools.dropwhile(lambda line: not line.startswith("|"), part.splitlines())
-    rows = itertools.takewhile(lambda line: line.startswith("|"), lines)
-    return [[cell.strip().strip("`") for cell in row.strip("|").split("|")] for row in rows][2:]
-
-
-def test_the_documented_weights_are_those_of_the_code() -> None:
-    documented = {row[0]: float(row[1]) for row in tables("Features")}
-    assert documented == WEIGHTS
-    assert sum(WEIGHTS.values()) == pytest.approx(1)
-
-
-def test_the_documented_rules_are_those_of_the_code() -> None:
-    documented = tables("Rules of the model")
-    assert [row[0] for row in documented] == list(CV_RULES)
-    for row, (name, rule) in zip(documented, CV_RULES.items(), strict=True):
-        assert (row[1], float(row[2]), float(row[3]), row[4]) == (
-            rule.setup,
-            rule.min_confidence,
-            rule.delta,
-            rule.reason,
-        )
-        (setup,) = re.findall(r"`?(\w+)` at", row[6])
-        confidence, before, after = (float(number) for number in re.findall(r"\d\.\d+", row[6]))
-        shift = decide(context(before, psych_score=1 - before), said(Setup(setup), confidence))
-        assert shift["score_breakdown"][name] == rule.delta
-        assert shift["final_score"] == pytest.approx(after)
-
-
-def test_the_documented_thresholds_are_those_of_the_code() -> None:
-    assert {row[0]: row[1] for row in tables("Thresholds")} == {
-        f"{rules.JOIN:.2f}": "join",
-        f"{rules.CONSIDER:.2f}": "consider",
-        "below": "avoid",
-    }
-    assert [(row[0], row[1]) for row in tables("Grades")] == [
-        *((f"{lowest:.2f}", name) for lowest, name in GRADES),
-        ("below", "very_poor"),
-    ]

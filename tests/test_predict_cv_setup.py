@@ -104,6 +104,26 @@ def test_bands_of_unseen_charts_cover_what_they_say(fitted, unseen):
     assert np.abs(covered.mean(axis=0) - 0.8).max() < 0.03
 
 
+def test_a_wild_fold_widens_bands_less_where_the_exemplars_speak_too(index, unseen):
+    fold = charts_of(600, 2, START + 5000 * HOUR)
+    wild = with_rows(fold, outcomes=replace(fold.outcomes, move=2 * fold.outcomes.move))
+    asked = gathered(wild, index)
+    alone = fit(asked, wild, index.rows, level=0.8)
+    together = fit(asked, wild, index.rows, level=0.8, earlier=gathered(index.rows, index))
+    rows, evidence = unseen
+
+    def covered(calibration):
+        bands = predict.read(evidence, calibration).bands
+        move = np.expm1(rows.outcomes.move)
+        known = np.isfinite(move)
+        return ((bands.low <= move) & (move <= bands.high))[known].mean()
+
+    assert covered(alone) > 0.9
+    assert abs(covered(together) - 0.8) < 0.07
+    names = set(type(alone).model_fields) - {"bands"}
+    assert all(getattr(alone, name) == getattr(together, name) for name in names)
+
+
 def test_probabilities_sum_to_one_and_name_the_reading_shown(fitted, unseen):
     answers = predict.read(unseen[1], fitted)
     np.testing.assert_allclose(answers.beliefs.reading.sum(axis=1), 1)

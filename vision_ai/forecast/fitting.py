@@ -4,6 +4,7 @@ Each step is a small convex fit or a short grid, in numpy, and takes the same co
 """
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,6 +35,7 @@ def fit(
     *,
     level: float,
     tail: float = TAIL,
+    earlier: Evidence | None = None,
 ) -> Calibration:
     """Fit on a purged fold.
 
@@ -43,6 +45,9 @@ def fit(
         exemplars: the rows of the index that spoke.
         level: nominal coverage of the bands.
         tail: share of known charts that may be called "never seen".
+        earlier: what speaks about the exemplars themselves, under the same purge. Given, the bands
+            are fitted on their outcomes too: a model learns labels and no outcomes, and the one
+            month of a fold may be wild where the exemplars' half year was not.
 
     Raises:
         KlinesError: the fold is too small, or charts and evidence are not the same ones.
@@ -75,7 +80,11 @@ def fit(
         factor = calibration.sharpness_factor(sharpness[interval], part.mean_similarity)
         curve[interval] = _curve(logistic.softmax(logits[rows] * factor[:, None]), truth)
         familiarity[interval] = _familiarity(part, tail)
-        rules[interval] = _rules(fitted, part, charts.take(rows), interval)
+        known = [(part, charts.take(rows))]
+        if earlier is not None:
+            own = np.flatnonzero(exemplars.interval == interval)
+            known.append((earlier.take(own), exemplars.take(own)))
+        rules[interval] = _rules(fitted, known, interval)
     fitted = fitted.model_copy(
         update={
             "sharpness": {**start.sharpness, **sharpness},
@@ -156,17 +165,21 @@ def _familiarity(evidence: Evidence, tail: float) -> Familiarity:
 
 
 def _rules(
-    fitted: Calibration, evidence: Evidence, charts: Embeddings, interval: Interval
+    fitted: Calibration, known: Sequence[tuple[Evidence, Embeddings]], interval: Interval
 ) -> dict[object, bands.BandRule]:
-    truth = bands.normalized(charts.outcomes, charts.interval)
-    strength = votes.strengths(evidence, fitted.reading.beta)
+    """Bands of one interval from charts whose outcomes are known, with what speaks about each."""
+    truth = np.concatenate([bands.normalized(c.outcomes, c.interval) for _, c in known])
+    moves = np.concatenate([evidence.moves for evidence, _ in known])
+    scale = np.concatenate([evidence.scale for evidence, _ in known])
+    beta = fitted.reading.beta
+    strength = np.concatenate([votes.strengths(evidence, beta) for evidence, _ in known])
     return {
         horizon: bands.fit_rule(
             fitted.bands[interval][horizon],
-            evidence.moves[:, :, column],
+            moves[:, :, column],
             strength,
             truth[:, column],
-            evidence.scale,
+            scale,
         )
         for column, horizon in enumerate(HORIZONS)
     }

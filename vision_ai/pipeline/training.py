@@ -80,6 +80,8 @@ def put_in_use(workspace: Workspace, model: ModelFolder) -> dict[str, float]:
 def calibrate(workspace: Workspace, model: ModelFolder) -> dict[str, float]:
     """Fit the calibration on the earlier half of the held-out charts; measure it on the later.
 
+    Bands are fitted on what followed the exemplars as well, each under the purge.
+
     The halves lie far enough apart that no window or outcome reaches from one into the other.
 
     Raises:
@@ -92,7 +94,11 @@ def calibrate(workspace: Workspace, model: ModelFolder) -> dict[str, float]:
     evidence = gather(index, charts, reader.prompts(model), settings.index)
     earlier, later = halves(charts)
     fitted = predict_cv_setup.fit(
-        evidence.take(earlier), charts.take(earlier), index.rows, level=settings.predict.level
+        evidence.take(earlier),
+        charts.take(earlier),
+        index.rows,
+        level=settings.predict.level,
+        earlier=gather(index, index.rows, reader.prompts(model), settings.index),
     )
     records.write_document(model.path / reader.CALIBRATION, fitted)
     return measure(evidence.take(later), charts.take(later), fitted)

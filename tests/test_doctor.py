@@ -42,9 +42,12 @@ def test_damaged_predictions_and_lines_are_named(paths: Paths, server, monkeypat
     paths.prediction("BTCUSDT", AS_OF).write_text("{")
     paths.feedback_logs.mkdir()
     paths.feedback("BTCUSDT", AS_OF).write_text("no line\n")
+    paths.decisions.mkdir()
+    paths.decisions_of("BTCUSDT", AS_OF).write_text("no line\n")
+    (paths.models / "attempts.jsonl").write_text("no line\n")
     assert run(["doctor"]) == 3
     shown = capsys.readouterr()
-    assert "Not well: predictions, feedback" in shown.err
+    assert "Not well: predictions, feedback, decisions, gate" in shown.err
     assert "1 of the newest 1 are damaged" in shown.out
 
 

@@ -174,7 +174,7 @@ def strike(origin: Path, work: Path, case: str, every: int) -> dict[str, object]
 def _cut_short(root: Path) -> None:
     """Kill a turn right after it has noted its attempt."""
     workspace, after = Workspace(Config(), Paths(root)), 1
-    while not attempts.read(workspace.paths):
+    while not attempts.read(workspace.paths)[0]:
         forked(lambda: turn(workspace, AS_OF, "promoted"), after, root)
         after += 1
 

@@ -405,6 +405,9 @@ class BadLine(Record):
     number: int
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.path} line {self.number}: {self.reason}"
+
 
 def read_sealed(
     path: Path, kind: type[Line], key: Callable[[Line], Hashable]

@@ -192,13 +192,13 @@ def test_a_better_challenger_is_promoted_and_the_attempt_is_kept(tmp_path: Path)
     now = START + 50 * DAY_MS
     found = feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
     assert models.current == "m1-r1"
-    assert found.attempt == attempts.read(paths)[0].model_copy(update={"line": 0, "check": ""})
+    assert found.attempt == attempts.read(paths)[0][0].model_copy(update={"line": 0, "check": ""})
     again = feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
     assert again == found
     later = now + DAY_MS
     again = feedback.update_cv_model_weights(paths, later, "reweight", champion=models.champion())
     assert "Nothing was attempted" in again.outcome
-    assert len(attempts.read(paths)) == 1
+    assert len(attempts.read(paths)[0]) == 1
 
 
 def test_without_signal_the_champion_stays_and_the_rate_is_spent(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_without_signal_the_champion_stays_and_the_rate_is_spent(tmp_path: Path)
     found = feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
     assert (models.current, models.made) == ("m1", {})
     assert "nothing proved better" in found.outcome
-    assert [attempt.promote for attempt in attempts.read(paths)] == [False]
+    assert [attempt.promote for attempt in attempts.read(paths)[0]] == [False]
 
 
 def test_too_few_days_spend_nothing(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_too_few_days_spend_nothing(tmp_path: Path) -> None:
     now = START + 10 * DAY_MS
     found = feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
     assert "Nothing was attempted" in found.outcome
-    assert attempts.read(paths) == []
+    assert attempts.read(paths) == ([], [])
 
 
 def test_a_promotion_that_was_cut_short_is_finished_later(tmp_path: Path) -> None:
@@ -232,7 +232,31 @@ def test_a_promotion_that_was_cut_short_is_finished_later(tmp_path: Path) -> Non
     found = feedback.update_cv_model_weights(paths, later, "reweight", champion=models.champion())
     assert "cut short earlier" in found.outcome
     assert models.current == "m1-r1"
-    assert len(attempts.read(paths)) == 1
+    assert len(attempts.read(paths)[0]) == 1
+
+
+def test_an_attempt_that_cannot_be_read_stays_spent(tmp_path: Path, caplog) -> None:
+    """Its share of the error rate is not spent again, and its line is named."""
+    paths, models = Paths(tmp_path), Models()
+    written(paths, 80, signal=True)
+    now = START + 80 * DAY_MS
+    paths.models.mkdir(parents=True)
+    (paths.models / "attempts.jsonl").write_text("cut off\n")
+    found = feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
+    assert found.attempt is not None
+    assert found.attempt.number == 2
+    assert "attempts.jsonl line 1: truncated" in caplog.text
+
+
+def test_lines_that_do_not_count_are_named(tmp_path: Path, caplog) -> None:
+    paths = Paths(tmp_path)
+    written(paths, 2, signal=True)
+    logs = sorted(paths.feedback_logs.iterdir())
+    logs[0].write_text("cut off\n")
+    (paths.predictions / f"{logs[1].stem}.json").write_text("{")
+    feedback.update_cv_model_weights(paths, START + 80 * DAY_MS)
+    assert f"{logs[0]} line 1: truncated" in caplog.text
+    assert f"{logs[1].stem}.json is damaged" in caplog.text
 
 
 def test_reweighting_without_a_model_is_refused(tmp_path: Path) -> None:

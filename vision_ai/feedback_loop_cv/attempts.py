@@ -12,7 +12,7 @@ from pydantic import Field
 from vision_ai import records
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon
-from vision_ai.records import Finite, IsoTime, LogLine, Probability, Record
+from vision_ai.records import BadLine, Finite, IsoTime, LogLine, Probability, Record
 
 PartName = Literal["exemplars", "bands 2h", "bands 6h", "readings"]
 
@@ -57,9 +57,9 @@ class Attempt(LogLine):
     version: str | None = Field(default=None, description="what was made of it, if it passed")
 
 
-def read(paths: Paths) -> list[Attempt]:
-    """Every intact attempt, in order."""
-    return records.read_sealed(_path(paths), Attempt, _number)[0]
+def read(paths: Paths) -> tuple[list[Attempt], list[BadLine]]:
+    """Every intact attempt, in order, and the lines that are damaged: each of them spent too."""
+    return records.read_sealed(_path(paths), Attempt, _number)
 
 
 def append(paths: Paths, attempt: Attempt) -> bool:

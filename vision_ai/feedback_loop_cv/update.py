@@ -1,5 +1,6 @@
 """`update_cv_model_weights`: outcomes to a written proposal, or to a version that proved better."""
 
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from vision_ai.feedback_loop_cv.challenge import (
 from vision_ai.feedback_loop_cv.tuning import Stages, Tune, stages
 from vision_ai.feedback_loop_cv.weights import Place, Proposal, propose
 from vision_ai.records import Feedback, Prediction
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,12 @@ def update_cv_model_weights(
         InputError: a rung that needs a champion has none, or one that cannot be trained.
         StorageError: something could not be written; the champion stands.
     """
-    lines, _ = journal.read_logs(paths)
-    predictions, _ = journal.read_predictions(paths)
+    lines, bad = journal.read_logs(paths)
+    predictions, damaged = journal.read_predictions(paths)
+    for line in bad:
+        logger.warning("Not counted: %s", line)
+    for why in damaged:
+        logger.warning("Not counted: %s", why)
     if rung == "log-only":
         proposal = propose(predictions, lines, now_ms, horizon=horizon)
     elif champion is None:
@@ -104,7 +111,9 @@ class Turn:
 
     def take(self, predictions: list[Prediction], lines: list[Feedback]) -> Proposal:
         """Finish what was cut short, wait for more days, or make an attempt."""
-        earlier = attempts.read(self.paths)
+        earlier, bad = attempts.read(self.paths)
+        for line in bad:
+            logger.warning("Counted as spent, with an unknown verdict: %s", line)
         proposal = propose(predictions, lines, self.now_ms, horizon=self.horizon)
         made = self._made_now(earlier)
         if made is not None:
@@ -114,7 +123,8 @@ class Turn:
             self._bring(unfinished)
             said = f"Model {unfinished.version} is in use: its promotion was cut short earlier."
             return self._with(proposal, said, unfinished)
-        number = max((attempt.number for attempt in earlier), default=0) + 1
+        last = max((attempt.number for attempt in earlier), default=0)
+        number = max(last, len(earlier) + len(bad)) + 1
         own = [attempt for attempt in earlier if attempt.rung == self.rung]
         if self.rung == "finetune":
             return self._tune(proposal, lines, own, number)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from vision_ai import records
 from vision_ai.config import Paths
-from vision_ai.records import IsoTime, LogLine
+from vision_ai.records import BadLine, IsoTime, LogLine
 
 Kind = Literal["promote", "rollback"]
 
@@ -42,6 +42,11 @@ def note(paths: Paths, line: History) -> None:
 def read(paths: Paths) -> list[History]:
     """Every intact line, oldest first; damaged ones do not count."""
     return records.read_sealed(_path(paths), History, _place)[0]
+
+
+def damaged(paths: Paths) -> list[BadLine]:
+    """The lines that do not count, and why."""
+    return records.read_sealed(_path(paths), History, _place)[1]
 
 
 def line_of_descent(lines: Sequence[History], current: str) -> list[str]:

@@ -3,15 +3,19 @@
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vision_ai import __version__, feedback_loop_cv
 from vision_ai.errors import ExchangeUnavailableError, StateError, VisionError, install
+from vision_ai.feedback_loop_cv import attempts
 from vision_ai.market.bybit import Bybit
+from vision_ai.model import history
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
+from vision_ai.records import BadLine
+from vision_ai.trader_decision import journal
 
 _NEWEST = 1000
 """Predictions that are looked at: some seconds' worth."""
@@ -78,6 +82,8 @@ def examine(workspace: Workspace) -> Examination:
     checks.append(_attempt("model", lambda: _model(workspace)))
     checks.append(_attempt("predictions", lambda: _predictions(workspace)))
     checks.append(_attempt("feedback", lambda: _feedback(workspace)))
+    checks.append(_attempt("decisions", lambda: _decisions(workspace)))
+    checks.append(_attempt("gate", lambda: _gate(workspace)))
     checks.append(_attempt("exchange", lambda: _exchange(workspace), may_pass=True))
     return Examination(tuple(checks))
 
@@ -140,13 +146,28 @@ def _predictions(workspace: Workspace) -> str:
 
 def _feedback(workspace: Workspace) -> str:
     lines, bad = feedback_loop_cv.read_logs(workspace.paths)
-    if bad:
-        first = f"{bad[0].path} line {bad[0].number}: {bad[0].reason}"
-        raise StateError(
-            f"{len(bad)} lines are not counted: {first}.",
-            hint="They are worked out again; keep the file, or move it away.",
-        )
+    _refuse(bad, "They are worked out again; keep the file, or move it away.")
     return f"{len(lines)} lines, all whole" if lines else "none yet"
+
+
+def _decisions(workspace: Workspace) -> str:
+    lines, bad = journal.read(workspace.paths)
+    _refuse(bad, "They stay where they are; keep the file, or move it away.")
+    return f"{len(lines)} lines, all whole" if lines else "none yet"
+
+
+def _gate(workspace: Workspace) -> str:
+    asked, bad = attempts.read(workspace.paths)
+    _refuse(
+        [*bad, *history.damaged(workspace.paths)],
+        "Restore it from a backup: it says what the gate has spent and which model was in use.",
+    )
+    return f"{len(asked)} attempts, all whole" if asked else "never asked"
+
+
+def _refuse(bad: Sequence[BadLine], hint: str) -> None:
+    if bad:
+        raise StateError(f"{len(bad)} lines are not counted: {bad[0]}.", hint=hint)
 
 
 def _exchange(workspace: Workspace) -> str:

@@ -38,7 +38,7 @@ def run(workspace: Workspace) -> Report:
 
         done = feedback_loop_cv.run(workspace.paths, candles, workspace.config.feedback, now_ms)
     waiting = collections.Counter(waiting.reason for waiting in done.waiting)
-    damaged = [*done.damaged, *(f"{bad.path} line {bad.number}: {bad.reason}" for bad in done.bad)]
+    damaged = [*done.damaged, *map(str, done.bad)]
     content = {
         "now": iso(now_ms),
         "written": [line.model_dump(mode="json") for line in done.written],
@@ -173,7 +173,7 @@ def _said(found: Review) -> list[str]:
         if coverage.day == "all" and coverage.covered.n:
             name = f"{coverage.horizon:<4}{'band coverage':<16}{f'of {coverage.nominal:.0%}':<26}"
             lines.append(f"  {name}{_rate(coverage.covered)}")
-    lines += [f"  not counted: {bad.path} line {bad.number}: {bad.reason}" for bad in found.bad]
+    lines += [f"  not counted: {bad}" for bad in found.bad]
     return lines
 
 

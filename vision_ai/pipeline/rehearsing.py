@@ -317,7 +317,7 @@ def _told(plan: Plan, root: Path, hours: Sequence[Hour], seconds: float) -> Repo
     paths = Paths(root)
     lines, bad = feedback_loop_cv.read_logs(paths)
     decisions, worse = journal.read(paths)
-    damaged = [f"{b.path} line {b.number}: {b.reason}" for b in [*bad, *worse]]
+    damaged = [str(line) for line in [*bad, *worse]]
     written: dict[str, dict[str, Any]] = {
         kind: {"files": len(files), "sha256": digest(paths, files)}
         for kind, files in logs(paths).items()

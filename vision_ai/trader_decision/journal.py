@@ -36,8 +36,7 @@ def append(paths: Paths, decision: Decision) -> bool:
     Raises:
         StorageError: nothing was written.
     """
-    path = paths.decisions_of(decision.symbol, parse_time(decision.decided_at))
-    return bool(records.append_once(path, [decision], _key))
+    return bool(records.append_once(_log_of(paths, decision), [decision], _key))
 
 
 def read(paths: Paths) -> tuple[list[Decision], list[BadLine]]:
@@ -45,15 +44,26 @@ def read(paths: Paths) -> tuple[list[Decision], list[BadLine]]:
     decisions: list[Decision] = []
     bad: list[BadLine] = []
     for path in sorted(paths.decisions.glob("*.jsonl")):
-        good, worse = read_log(path)
+        good, worse = read_log(paths, path)
         decisions += good
         bad += worse
     return decisions, bad
 
 
-def read_log(path: Path) -> tuple[list[Decision], list[BadLine]]:
+def read_log(paths: Paths, path: Path) -> tuple[list[Decision], list[BadLine]]:
     """Intact decisions of one log, and the lines that are not counted."""
-    return records.read_sealed(path, Decision, _key)
+    lines, bad = records.read_sealed(path, Decision, _key)
+    own = [line for line in lines if _log_of(paths, line).name == path.name]
+    bad += [
+        BadLine(path=str(path), number=line.line, reason=f"belongs to {_log_of(paths, line).name}")
+        for line in lines
+        if _log_of(paths, line).name != path.name
+    ]
+    return own, bad
+
+
+def _log_of(paths: Paths, decision: Decision) -> Path:
+    return paths.decisions_of(decision.symbol, parse_time(decision.decided_at))
 
 
 def _key(decision: Decision) -> tuple[str, str]:

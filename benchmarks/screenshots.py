@@ -5,7 +5,8 @@
 Charts of real candles are drawn by this program, in every style of mplfinance and in
 plotly's six templates (a range slider, grids, legends, moving averages, volume,
 several sizes, JPEG of quality 70 to 85), and read twice: from the picture and from the candles.
-`same` is the share of read pictures with the setup that the candles give; `refused` were not read;
+`same` is the share of read pictures with the setup that the candles give, `of all` that of all
+pictures, refused ones counted as wrong; `refused` were not read;
 `misread` were read as other candles, or a candle beside (steps from candle to candle correlate by
 less than 0.9 with the true ones), which is the one thing that must not happen. plotly needs kaleido
 and a Chrome or Chromium; without them its part is left out. The last line is one JSON object.
@@ -40,6 +41,8 @@ PLOTLY_TEMPLATES = ("ggplot2", "plotly", "plotly_dark", "plotly_white", "seaborn
 SIZES = ((800, 500), (1000, 620), (1200, 700), (1600, 900))
 MISREAD = 0.9
 OWN = ("own PNG", "own JPEG")
+OWN_TIMES = 4
+"""How many more pictures of ours than of each foreign style: they have two styles only."""
 
 
 @dataclass(frozen=True)
@@ -193,12 +196,22 @@ def charts(klines: Path, count: int, seed: int) -> list[Klines]:
     return found
 
 
+def drawings(painters: Mapping[str, tuple[Painter, Sequence[str]]]) -> list[tuple[str, str]]:
+    """Tool and style of each equal share of the pictures."""
+    return [
+        (tool, style)
+        for tool, (_, styles) in painters.items()
+        for style in styles
+        for _ in range(OWN_TIMES if tool in OWN else 1)
+    ]
+
+
 def cases(
     shown: Sequence[Klines], painters: Mapping[str, tuple[Painter, Sequence[str]]], seed: int
 ) -> Iterator[Case]:
     """Draw each chart once, in some style of some tool, and read it back."""
     rng = np.random.default_rng(seed)
-    pairs = [(tool, style) for tool, (_, styles) in painters.items() for style in styles]
+    pairs = drawings(painters)
     share = len(shown) // len(pairs)
     for number in progress(range(share * len(pairs)), total=share * len(pairs), what="Drawing"):
         tool, style = pairs[number // share]
@@ -217,6 +230,9 @@ def read(tool: str, paint: Painter, klines: Klines, look: Look) -> Case:
     except ImageError as error:
         return Case(tool, look, klines, picture, None, str(error))
 
+
+SHARES = ("same_setup", "same_setup_of_all", "same_phase", "refused", "misread")
+"""Figures of each group; only the second and the last two count pictures that were not read."""
 
 LATE_MS = 1_790_000_000_000
 """All exemplars may speak: this is about pictures, not about time."""
@@ -238,12 +254,11 @@ def figures(reader: Reader, found: Sequence[Case], draws: int = 300) -> dict[str
         def measure(drawn: NDArray[np.integer[Any]]) -> list[float]:
             at = rows[drawn]
             good = at[read[at]]
-            parts = (same[good], alike[good], ~read[at], wrong[at])
+            parts = (same[good], same[at], alike[good], ~read[at], wrong[at])
             return [float(part.mean()) if len(part) else float("nan") for part in parts]
 
-        names = ("same_setup", "same_phase", "refused", "misread")
         estimates = metrics.bootstrap_all(measure, chart[rows], draws=draws)
-        return {"n": len(rows), **card.nested(dict(zip(names, estimates, strict=True)))}
+        return {"n": len(rows), **card.nested(dict(zip(SHARES, estimates, strict=True)))}
 
     parts: dict[str, list[int]] = {}
     for row, case in enumerate(found):
@@ -307,7 +322,7 @@ def by_plotly_test() -> None:
 def measure(klines: Path, count: int, seed: int, keep: Path | None = None) -> dict[str, Any]:
     """Everything that is measured, by group."""
     tools = painters()
-    shown = charts(klines, count * sum(len(styles) for _, styles in tools.values()), seed)
+    shown = charts(klines, count * len(drawings(tools)), seed)
     found = list(cases(shown, tools, seed))
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
@@ -333,10 +348,10 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the pictures")
     asked = parser.parse_args()
     found = measure(asked.klines, asked.charts, asked.seed, asked.keep)
-    for name, part in found["groups"].items():
-        if part["n"]:
-            told = [f"{part[k]['value'] or 0:8.3f}" for k in ("same_setup", "refused", "misread")]
-            print(f"{name:<34}{part['n']:>5}{''.join(told)}")
+    print(f"{'':<34}{'n':>5}  {'  '.join(SHARES)}")
+    for group, part in found["groups"].items():
+        told = [f"{part[name]['value'] or 0:{len(name) + 2}.3f}" for name in SHARES]
+        print(f"{group:<34}{part['n']:>5}{''.join(told)}")
     print(json.dumps(found))
 
 

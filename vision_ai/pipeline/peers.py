@@ -1,5 +1,7 @@
 """Every baseline on the very charts that the model was measured on, under the same purge."""
 
+import hashlib
+import io
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai import predict_cv_setup
+from vision_ai import predict_cv_setup, records
 from vision_ai.charts import raster
 from vision_ai.domain import CHART_INTERVALS, READINGS, Embeddings, Floats, Ints, Klines, Labels
 from vision_ai.errors import InputError
@@ -185,7 +187,7 @@ def _from_candles(
         "pixel_knn": lambda: nearest(_pixels(known), _pixels(sample.bars)),
         "returns_knn": lambda: nearest(plain.returns(known), plain.returns(sample.bars)),
         "dtw_knn": lambda: _warped(few, asked.purge, known, exemplars),
-        "untrained_tower_probe": lambda: _untrained(asked.reader, few, known, exemplars),
+        "untrained_tower_probe": lambda: _untrained(asked, few, known, exemplars),
         "price_trends_cnn": lambda: _price_trends(asked, few, tables),
         "rule_facts": facts,
     }
@@ -194,17 +196,21 @@ def _from_candles(
 
 
 def _untrained(
-    reader: Reader, few: Few, known: NDArray[np.float64], exemplars: Embeddings
+    asked: Question, few: Few, known: NDArray[np.float64], exemplars: Embeddings
 ) -> dict[str, Any]:
-    """The linear probe on vectors of the same tower with the weights that training begins with."""
+    """The linear probe on vectors of the same tower with the weights that training begins with.
+
+    Those of the exemplars are kept beside the networks: one folder of candles has them made, and
+    the others read them back.
+    """
     try:
         from vision_ai.model import learner
     except ModuleNotFoundError as error:
         raise InputError(
             f"{error.name} is not installed.", hint="Run: pip install 'vision-ai[train]'"
         ) from error
-    preset = reader.model.manifest.preset
-    tower = learner.start(learner.Recipe(preset=preset, seed=0))
+    model = asked.reader.model
+    tower = learner.start(learner.Recipe(preset=model.manifest.preset, seed=0))
 
     def vectors(bars: NDArray[np.float64]) -> NDArray[np.float32]:
         starts = range(0, len(bars), CHUNK)
@@ -212,9 +218,26 @@ def _untrained(
             [learner.see(tower, raster.render(bars[at : at + CHUNK])) for at in starts]
         )
 
-    weight = _natural_weight(reader, exemplars)
-    guess = learned.probe(vectors(known), exemplars, vectors(few.bars), weight)
+    digest = hashlib.sha256(f"{model.version}|{model.manifest.style}|".encode() + known.tobytes())
+    kept = None if asked.kept is None else asked.kept / f"untrained-{digest.hexdigest()[:16]}.npy"
+    weight = _natural_weight(asked.reader, exemplars)
+    learned_from = _once(kept, lambda: vectors(known))
+    guess = learned.probe(learned_from, exemplars, vectors(few.bars), weight)
     return versus.against(few.charts, guess)
+
+
+def _once(path: Path | None, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """An array that stands in a file, or is made and written there; a damaged file is replaced."""
+    if path is None:
+        return make()
+    try:
+        stands: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError):
+        made, buffer = make(), io.BytesIO()
+        np.save(buffer, made)
+        records.write_bytes(path, buffer.getvalue())
+        return made
+    return stands
 
 
 def _price_trends(asked: Question, few: Few, tables: tuple[Klines, ...]) -> dict[str, Any]:

@@ -139,6 +139,33 @@ def test_readings_that_disagree_are_refused(monkeypatch):
         foreign.read_foreign(png.read(screenshot("yahoo")).pixels)
 
 
+def test_a_frame_that_compression_frayed_is_no_candle(monkeypatch):
+    pixels = png.read(screenshot("yahoo")).pixels
+    strong = foreign._read(foreign.find_ink(pixels, 64))
+    ghost = np.full((1, 1, 5), strong.bars[0, -1, 3])
+    faint = dataclasses.replace(strong, bars=np.concatenate([strong.bars[:, 1:], ghost], axis=1))
+    readings = iter([faint, strong])
+    monkeypatch.setattr(foreign, "_read", lambda mask: next(readings))
+    np.testing.assert_array_equal(foreign.read_foreign(pixels), strong.bars)
+    lost = iter([strong, faint])  # one stroke more in strong ink is no frame
+    monkeypatch.setattr(foreign, "_read", lambda mask: next(lost))
+    with pytest.raises(ImageError, match="read as two charts"):
+        foreign.read_foreign(pixels)
+
+
+def test_marks_too_wide_apart_for_a_chart_hide_no_candles(monkeypatch):
+    find = foreign.find_lattice
+
+    def ticks_show_best(ink, *room: float):
+        found = find(ink, *room)
+        return found if room else dataclasses.replace(found, pitch=40.0)
+
+    monkeypatch.setattr(foreign, "find_lattice", ticks_show_best)
+    check(screen.read_bars(png.read(screenshot("yahoo"))))
+    with pytest.raises(ImageError, match="candles in a row: expected at least 96"):
+        screen.read_bars(png.read(screenshot("yahoo", count=60)))
+
+
 def test_too_few_candles_are_counted():
     with pytest.raises(ImageError, match=r"shows 90 candles in a row: expected at least 96"):
         screen.read_bars(png.read(screenshot("yahoo", count=90)))

@@ -6,16 +6,20 @@ told from ground, the spacing is found, strokes are followed from candle to cand
 body colours are named up and down as fits the path of price best.
 """
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vision_ai.charts.chain import LINE_ROWS, Span, longest_chain, runs, without_line, without_tag
+from vision_ai.charts.direction import directions, leanings
 from vision_ai.charts.inkmask import InkMask, find_ink
 from vision_ai.charts.lattice import Lattice, find_lattice
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, WINDOW, Bools, Bytes
 from vision_ai.errors import ImageError
+
+logger = logging.getLogger(__name__)
 
 _LEAST_SIDE = 120
 _CONTRASTS = (32, 64)
@@ -26,14 +30,12 @@ Where every open is the close before there are none; a spot market of few trades
 """
 _AGREE = 0.9
 """Correlation of steps below which two readings of one picture are different charts."""
+_SAME = 0.97
+"""Correlation of steps above which two readings are of the same candles."""
 _RANGE = 0.05
 """Log range given to a chart whose axis cannot be read: pictures do not depend on it."""
 _ON_BASE = 0.35
 """Share of slots with a stroke that ends on one row, above which that row carries volume."""
-_CLEARLY_APART = 60
-"""Summed difference over three channels that makes two colours of bodies."""
-_COLOUR_WEIGHT = 0.5
-"""What it costs to go against a candle's colour, in heights of a median body."""
 _HINT = (
     "Crop the screenshot to the chart, with at least 96 whole candles and little drawn over them."
 )
@@ -62,6 +64,8 @@ def read_foreign(pixels: Bytes) -> NDArray[np.float64]:
             failures.append(error)
     if not readings:
         raise failures[-1]
+    if len(readings) > 1 and _ends_at_a_frame(*readings):
+        readings[0] = readings[1]
     best = min(readings, key=lambda reading: reading.strain)
     rivals = [reading for reading in readings if reading.strain <= _MOST_STRAIN]
     sure = best.strain <= _LITTLE_STRAIN or len(rivals) > 1
@@ -79,8 +83,17 @@ def read_foreign(pixels: Bytes) -> NDArray[np.float64]:
     return best.bars
 
 
+def _ends_at_a_frame(faint: "_Reading", strong: "_Reading") -> bool:
+    """Whether the fainter ink shows the same candles and one stroke more at the right end.
+
+    Candles are drawn in one ink: what is seen only where faint marks count is the frame, which
+    compression has frayed so that it looks like no line.
+    """
+    return _alike(faint.bars[:, :-1], strong.bars[:, 1:]) >= _SAME
+
+
 def _alike(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Correlation of the steps from candle to candle of two readings (1, 96, 5).
+    """Correlation of the steps from candle to candle of two readings (1, n, 5).
 
     One chart shifted by a candle against the other is no more alike than two charts are.
     """
@@ -100,9 +113,25 @@ class _Reading:
 
 
 def _read(mask: InkMask) -> _Reading:
+    """Read the picture on the spacing that shows best.
+
+    Grids, axis marks and legends repeat as well: where that spacing leaves no room for 96 candles,
+    the best of those that do is tried first.
+    """
     lattice = find_lattice(mask.ink)
     if lattice is None:
         raise ImageError("The picture shows no evenly spaced candles.", hint=_HINT)
+    room = mask.ink.shape[1] / WINDOW
+    finer = find_lattice(mask.ink, room) if lattice.pitch > room else None
+    if finer is not None:
+        try:
+            return _read_at(mask, finer)
+        except ImageError:
+            logger.debug("no candles at pitch=%.2f", finer.pitch)
+    return _read_at(mask, lattice)
+
+
+def _read_at(mask: InkMask, lattice: Lattice) -> _Reading:
     height = mask.ink.shape[0]
     slots = _slots(mask.ink, lattice)
     base = _base_line(slots, height)
@@ -215,8 +244,8 @@ def _prices(mask: InkMask, candles: list[tuple[_Slot, Span]]) -> NDArray[np.floa
         [_fill(mask, slot, body) for (slot, _), body in zip(candles, bodies, strict=True)]
     )
     ends = -np.array(bodies)
-    leaning = _leanings(fills, ends[:, 0] - ends[:, 1])
-    up = min((_directions(ends, sign * leaning) for sign in (1, -1)), key=lambda found: found[1])[0]
+    leaning = leanings(fills, ends[:, 0] - ends[:, 1])
+    up = min((directions(ends, sign * leaning) for sign in (1, -1)), key=lambda found: found[1])[0]
     wicks = -np.array([(top + 0.5, bottom - 0.5) for _, (top, bottom) in candles])
     levels = _ohlc(wicks, ends, up)
     span = max(float(levels[:, HIGH].max() - levels[:, LOW].min()), 1.0)
@@ -278,66 +307,6 @@ def _fill(mask: InkMask, slot: _Slot, body: tuple[float, float]) -> NDArray[np.f
     middle, reach = slot.left + columns // 2, columns // 9
     patch = mask.pixels[top:bottom, middle - reach : middle + reach + 1]
     return np.asarray(np.median(patch.reshape(-1, 3), axis=0))
-
-
-def _leanings(fills: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each body's colour (n, 3) speaks for the second of two kinds: -1 to 1.
-
-    Large bodies show their colour and settle what the kinds are; bodies smaller than their own
-    outline say nothing. All zero where the bodies have one colour only.
-    """
-    clear = fills[heights >= min(5.0, float(np.median(heights)))]
-    seeds = clear[:: max(len(clear) // 12, 1)]
-    pairs = [np.stack([a, b]) for i, a in enumerate(seeds) for b in seeds[i + 1 :]]
-    settled = [_settle(clear, pair) for pair in pairs]
-    if not settled:
-        return np.zeros(len(fills))
-    centres = min(settled, key=lambda found: _misfit(clear, found))
-    apart = float(np.abs(centres[0] - centres[1]).sum())
-    if apart < _CLEARLY_APART:
-        return np.zeros(len(fills))
-    far = np.abs(fills[:, None] - centres).sum(axis=2)
-    leaning = np.clip((far[:, 0] - far[:, 1]) / apart, -1, 1)
-    return np.asarray(leaning * np.clip(heights / 5.0, 0, 1))
-
-
-def _settle(fills: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Move two centres (2, 3) to the medians of the fills nearest to them."""
-    for _ in range(4):
-        nearest = np.abs(fills[:, None] - centres).sum(axis=2).argmin(axis=1)
-        if nearest.all() or not nearest.any():
-            break
-        centres = np.stack([np.median(fills[nearest == kind], axis=0) for kind in (0, 1)])
-    return centres
-
-
-def _misfit(fills: NDArray[np.float64], centres: NDArray[np.float64]) -> float:
-    return float(np.abs(fills[:, None] - centres).sum(axis=2).min(axis=1).sum())
-
-
-def _directions(
-    ends: NDArray[np.float64], leaning: NDArray[np.float64]
-) -> tuple[NDArray[np.bool_], float]:
-    """Which candles closed up, and the cost of saying so.
-
-    Of all ways, the one in which candles open nearest to the close before them while few go
-    against their colour (Viterbi over up and down). `ends` are upper and lower body ends (n, 2).
-    """
-    unit = _COLOUR_WEIGHT * max(float(np.median(ends[:, 0] - ends[:, 1])), 2.0)
-    against = np.stack([unit * (1 + leaning), unit * (1 - leaning)], axis=1)  # if down, if up
-    opens, closes = ends, ends[:, ::-1]  # down opens at its upper end, up at its lower one
-    cost, steps = against[0], []
-    for i in range(1, len(ends)):
-        leap = np.abs(opens[i][:, None] - closes[i - 1][None, :])
-        total = cost[None, :] + leap
-        steps.append(total.argmin(axis=1))
-        cost = total.min(axis=1) + against[i]
-    state = int(cost.argmin())
-    path = [state]
-    for back in reversed(steps):
-        state = int(back[state])
-        path.append(state)
-    return np.array(path[::-1], np.bool_), float(cost.min())
 
 
 def _ohlc(

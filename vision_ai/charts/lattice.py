@@ -27,8 +27,11 @@ class Lattice:
         return np.arange(self.first, width, self.pitch)
 
 
-def find_lattice(ink: Bools) -> Lattice | None:
-    """Find the spacing of candles in ink (h, w), or None where nothing repeats."""
+def find_lattice(ink: Bools, largest: float = _LARGEST) -> Lattice | None:
+    """Find the spacing of candles in ink (h, w), or None where nothing repeats.
+
+    `largest` is the widest spacing looked for, in pixels.
+    """
     waves = [_wave(band) for band in np.array_split(ink, _BANDS)]
     waves = [wave for wave in waves if wave.any()]
     if not waves:
@@ -36,10 +39,10 @@ def find_lattice(ink: Bools) -> Lattice | None:
     spectra = np.fft.rfft(waves, _PAD)
     power = np.abs(spectra).mean(axis=0)
     frequency = np.arange(len(power)) / _PAD
-    power[(frequency < 1 / _LARGEST) | (frequency > 1 / _SMALLEST)] = 0
+    power[(frequency < 1 / largest) | (frequency > 1 / _SMALLEST)] = 0
     wave, spectrum = np.mean(waves, axis=0), spectra.sum(axis=0)
     candidates = [
-        _fit(wave, spectrum, float(frequency[peak]) * factor)
+        _fit(wave, spectrum, float(frequency[peak]) * factor, largest)
         for peak in _peaks(power)
         for factor in (1, 1 / 2, 1 / 3)
     ]
@@ -67,10 +70,13 @@ def _wave(band: Bools) -> NDArray[np.float64]:
 
 
 def _fit(
-    wave: NDArray[np.float64], spectrum: NDArray[np.complex128], frequency: float
+    wave: NDArray[np.float64],
+    spectrum: NDArray[np.complex128],
+    frequency: float,
+    largest: float,
 ) -> Lattice | None:
     """The lattice at the strongest frequency within 1 % of the given one."""
-    if not 1 / _LARGEST <= frequency <= 1 / _SMALLEST:
+    if not 1 / largest <= frequency <= 1 / _SMALLEST:
         return None
     low, high = int(frequency * 0.99 * _PAD), int(frequency * 1.01 * _PAD) + 1
     best = low + int(np.abs(spectrum[low : high + 1]).argmax())

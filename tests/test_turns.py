@@ -45,4 +45,4 @@ def test_a_killed_turn_that_is_taken_again_leaves_the_same_files(
 def test_a_turn_may_be_killed_at_every_touch_of_the_disk(
     desks: dict[str, Path], tmp_path: Path, case: str
 ) -> None:
-    assert struck(desks, tmp_path, case, 1) > 10
+    assert struck(desks, tmp_path, case, 1) >= 10

@@ -209,7 +209,7 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
     )  # fmt: skip
     source = Batches(
         parts.train, artist(run.wording), size=recipe.batch, seed=recipe.seed,
-        balance=recipe.balance,
+        balance=recipe.balance, shown=student.shown,
     )  # fmt: skip
     charts = charts_of(sampled(parts.held_out, config.validation, recipe.seed))
     course = fit(student, source, run.folder, watching(student, charts), quiet=quiet)
@@ -394,7 +394,7 @@ def _outcomes(corpus: Corpus) -> Outcomes:
     return Outcomes(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-STYLED = 0.25
+STYLED = 0.5
 """Share of training charts drawn in a random style; the rest as they are drawn when read."""
 
 

@@ -45,10 +45,20 @@ def test_a_named_setup_holds_somewhere_on_its_own_side(bars):
 
 def test_rules_of_boxes_and_of_floors_keep_to_their_stretches(bars):
     stretches, turns = places(bars)
-    assert stretches.shape[1:] == (2, len(STRETCHES) + len(FLOORS), 7)
+    assert stretches.shape[1:] == (2, len(STRETCHES) + len(FLOORS), 8)
     assert not stretches[:, :, : len(STRETCHES), 6].any()
     assert not stretches[:, :, len(STRETCHES) :, :6].any()
     assert turns.sum(axis=2).max() == 1  # a leg ends once
+
+
+def test_whatever_holds_holds_where_there_is_a_box_or_a_floor(bars):
+    stretches, _ = places(bars)
+    held, stands = stretches[..., :7].any(axis=-1), stretches[..., 7]
+    assert held.any()
+    assert not (held & ~stands).any()
+    assert held.sum() < 0.8 * stands.sum()  # to be a box is not yet to mean anything
+    boxes = stands[:, :, : len(STRETCHES)]
+    assert (boxes[:, 0] == boxes[:, 1]).all()  # a box is one in the mirror too
 
 
 def test_the_mirrored_chart_has_the_same_places_on_the_other_side(bars):

@@ -49,10 +49,11 @@ def measure(labels):
 def locate(bars):
     """One place on a rising chart, its mirror on a falling one."""
     rises = rules(bars).reading == 0
-    stretches = np.zeros((len(bars), 2, len(anchors.STRETCHES), anchors.STRETCH_MARKS), np.bool_)
+    stretches = np.zeros((len(bars), 2, len(anchors.STRETCHES), anchors.STANDS + 1), np.bool_)
     turns = np.zeros((len(bars), 2, anchors.RECENT, anchors.TURN_MARKS), np.bool_)
     stretches[:, 0, 3, 1] = turns[:, 0, 5, 0] = rises
     stretches[:, 1, 3, 1] = turns[:, 1, 5, 0] = ~rises
+    stretches[:, :, 3, anchors.STANDS] = True
     return stretches, turns
 
 

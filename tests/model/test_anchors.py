@@ -63,7 +63,8 @@ def test_judgements_of_the_mirrored_chart_change_sides(seed):
     turned = values[..., list(anchors.EXCHANGED)]
     stretches, turns = anchors.Stretches(8, 3), anchors.Turns(8)
     for look in (
-        lambda x: stretches(x, tower.highest_since(x))[1],
+        lambda x: stretches(x, tower.highest_since(x)).proposed,
+        lambda x: stretches(x, tower.highest_since(x)).marks,
         lambda x: turns(x, tower.highest_since(x), tower.highest_so_far(x))[1],
     ):
         assert torch.allclose(look(values).flip(0), look(turned), atol=1e-4)
@@ -80,6 +81,51 @@ def test_rolling_and_ordered_equal_plain_loops(seed, width):
         assert torch.equal(rolled[:, start], values[:, start : start + width].amax(1))
     cells = values[:, :36].view(2, 9, 4, 3)
     assert torch.equal(anchors.ordered(cells), cells.sort(dim=2, descending=True).values)
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS)
+def test_leading_quarters_equal_plain_loops(seed):
+    cells = torch.randn(3, 5, 4, 2, generator=torch.Generator().manual_seed(seed))
+    highest, second, apart = anchors.leading(cells)
+    for chart, place, channel in np.ndindex(3, 5, 2):
+        quarters = cells[chart, place, :, channel].tolist()
+        ranked = sorted(quarters, reverse=True)
+        pairs = [(0, 2), (0, 3), (1, 3)]
+        reached = max(min(quarters[one], quarters[other]) for one, other in pairs)
+        found = [part[chart, place, channel].item() for part in (highest, second, apart)]
+        assert found == [ranked[0], ranked[1], reached]
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS)
+def test_a_rebound_is_counted_from_the_fresh_extreme(seed):
+    values = numbers(windows(seed))
+    found = anchors.rebound(values, tower.highest_since(values))
+    for row, chart in enumerate(values[:, -anchors.FRESH :]):
+        for side, (extreme, close) in enumerate(
+            ((anchors.LOW, anchors.CLOSE), (anchors.HIGH, anchors.FALL))
+        ):
+            at = int((chart[:, extreme] == chart[:, extreme].max()).nonzero()[-1])
+            back = chart[at:, close].max() + chart[at, extreme]
+            assert found[row, side].item() == pytest.approx(back.item(), abs=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS)
+def test_ways_are_counted_from_where_the_rule_book_sees_a_leg_begin(seed):
+    bars = windows(seed)
+    charts = Charts.of(bars)
+    found = anchors.Turns(8).ways(numbers(bars)).numpy()
+    steps = np.abs(np.diff(charts.c, axis=1)) / charts.unit[:, None]
+    sides = ((charts.soft_l, np.argmin), (charts.soft_h, np.argmax))
+    for side, (values, pick) in enumerate(sides):
+        for row, bar in np.ndindex(len(bars), anchors.RECENT):
+            end = WINDOW - anchors.RECENT + bar
+            first = max(end - anchors.LEG, 0)
+            begun = first + int(pick(values[row, first : end + 1]))
+            way = steps[row, begun:end].sum()
+            assert found[row, bar, side] == pytest.approx(way, rel=0.05, abs=0.3)
 
 
 @settings(max_examples=20, deadline=None)

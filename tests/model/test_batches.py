@@ -37,6 +37,18 @@ def test_a_batch_holds_every_column():
     assert len(batch.noise) == 1
 
 
+def test_charts_that_are_told_come_first_and_are_not_drawn():
+    whole = source()
+    part = Batches(making.corpus(), making.ARTIST, size=6, seed=0, balance=0.5, shown=1 / 3)
+    one, all_shown = part.at(2), whole.at(2)
+    assert (one.told, all_shown.told) == (4, 0)
+    assert len(one) == 6
+    assert np.array_equal(one.pictures, all_shown.pictures[4:])
+    assert len(one.captions) == 2
+    assert np.array_equal(one.digits, all_shown.digits)
+    assert len(one.noise) == 1
+
+
 def test_noise_is_the_pixels_of_a_chart_elsewhere():
     picture = source().at(3).pictures[:1]
     for seed in range(6):

@@ -71,9 +71,8 @@ def retest_of_break(scene: Scene, t: Thresholds) -> Form:
 
 def retest_of_floor(scene: Scene, t: Thresholds) -> Form:
     """Back down to a level that had stopped price at least twice, touched and held."""
-    unit, lows = scene.unit[:, None], scene.floor_lows
-    floor = -second(-lows)
-    touched = np.abs(lows - floor[:, :, None]) <= t.floor_touch_atr * unit[:, :, None]
+    unit = scene.unit[:, None]
+    floor, touched, back = floors(scene, t)
     fresh = int(t.retest_bars)
     low = scene.low_since[:, fresh : fresh + 1]
     rows = np.arange(len(unit))
@@ -81,9 +80,7 @@ def retest_of_floor(scene: Scene, t: Thresholds) -> Form:
     turned = scene.close_high_since[rows, age][:, None]
     far = scene.high_since[:, REACH : REACH + 1] - floor
     holds = (
-        apart(touched)
-        & (lows.min(2) >= floor - t.floor_touch_atr * unit)
-        & (np.abs(low - floor) <= t.floor_touch_atr * unit)
+        back
         & (scene.close_low_since[:, fresh : fresh + 1] >= floor - t.slack_atr * unit)
         & (turned - low >= t.retest_turn_atr * unit)
         & (-floor <= t.retest_leave_atr * unit)
@@ -96,6 +93,21 @@ def retest_of_floor(scene: Scene, t: Thresholds) -> Form:
         "touches_bottom": touched.sum(2)[rows, pick],
     }
     return Form(np.asarray(holds.any(axis=1)), age, facts, holds)
+
+
+def floors(scene: Scene, t: Thresholds) -> tuple[Array, Mask, Mask]:
+    """Levels under price: where (n, k), which quarters touched (n, k, 4), is price back (n, k)."""
+    unit, lows = scene.unit[:, None], scene.floor_lows
+    floor = -second(-lows)
+    touched = np.abs(lows - floor[:, :, None]) <= t.floor_touch_atr * unit[:, :, None]
+    fresh = int(t.retest_bars)
+    low = scene.low_since[:, fresh : fresh + 1]
+    back = (
+        apart(touched)
+        & (lows.min(2) >= floor - t.floor_touch_atr * unit)
+        & (np.abs(low - floor) <= t.floor_touch_atr * unit)
+    )
+    return floor, touched, np.asarray(back)
 
 
 def fakeout(scene: Scene, t: Thresholds) -> Form:

@@ -27,21 +27,24 @@ def places(bars: Array) -> tuple[Mask, Mask]:
         bars: raw candles, float64 (n, WINDOW, 5).
 
     Returns:
-        Stretches (n, 2, len(STRETCHES) + len(FLOORS), 7), upright and mirrored: the six rules
-        of boxes, then the held floor. Ends of legs (n, 2, RECENT_BARS, 3), oldest bar first.
+        Stretches (n, 2, len(STRETCHES) + len(FLOORS), 8), upright and mirrored: the six rules
+        of boxes, the held floor, and whether there is a box at all, or a floor
+        with price back at it. Ends of legs (n, 2, RECENT_BARS, 3), oldest bar first.
     """
     base = Thresholds()
     upright = Scene.of(Charts.of(bars), base)
     boxes = upright.boxes
     anchor = np.searchsorted(-np.array(LENGTHS), -boxes.bars) * (REACH + 1) + boxes.ended
     count = len(bars)
-    stretches = np.zeros((count, 2, len(STRETCHES) + len(FLOORS), len(BOX_RULES) + 1), np.bool_)
+    stretches = np.zeros((count, 2, len(STRETCHES) + len(FLOORS), len(BOX_RULES) + 2), np.bool_)
     turns = np.zeros((count, 2, RECENT_BARS, len(LEG_RULES)), np.bool_)
     for side, scene in enumerate((upright, upright.mirrored)):
         for column, rule in enumerate(BOX_RULES):
             held = rule(scene, base).places
             stretches[boxes.row, side, anchor, column] = held
-        stretches[:, side, len(STRETCHES) :, -1] = box_forms.retest_of_floor(scene, base).places
+        stretches[boxes.row, side, anchor, -1] = True
+        stretches[:, side, len(STRETCHES) :, -2] = box_forms.retest_of_floor(scene, base).places
+        stretches[:, side, len(STRETCHES) :, -1] = box_forms.floors(scene, base)[2]
         for column, rule in enumerate(LEG_RULES):
             form = rule(scene, base)
             rows = np.flatnonzero(form.holds)

@@ -31,6 +31,8 @@ STRETCHES = BOXES + FLOORS
 
 AFTER = 24
 """Bars after a stretch that it can see."""
+FRESH = 7
+"""Bars in which a touch of a level is fresh."""
 RECENT = 48
 """Bars that can be the end of a leg."""
 LEG = 40
@@ -41,6 +43,8 @@ VISIBLE = 1 / 40
 
 STRETCH_MARKS = 7
 """What is asked of a stretch, upright: is it a live box, five fates of a box, a held floor."""
+STANDS = STRETCH_MARKS
+"""Column after them in what training tells: whether the stretch is worth a look."""
 TURN_MARKS = 3
 """What is asked of a bar, upright: did a pullback, an exhaustion, a reversal start here."""
 
@@ -48,11 +52,25 @@ TURN_MARKS = 3
 CROSSED = (CLOSE, FALL, HIGH, LOW)
 """Channels whose first crossing of a level is looked for."""
 
+CHOSEN = 56
+"""Stretches that are looked at closely; the median chart has two boxes, one in thirty more than 56."""
+PROPOSING = 48
+"""Width of the small network that chooses them."""
+
 NEAR, FAR = 2.0, 3.0
 """ATR within which distances are told plainly; rules compare small distances with constants."""
 
 CLEAR_LEG = 6.0
 """ATR about which a leg begins to count."""
+
+WAYS = 2
+"""Ways in which one thing can happen: a level is left by a close or by a longer wick."""
+
+SHARP = 3.0
+"""How fast a crossing gets certain at first: logits in each ATR beyond its level."""
+
+MANY = 4.0
+"""Parts of a stretch's mean volume within which volume is told."""
 
 NEVER = -99.0
 """Extreme of bars that are not there."""
@@ -101,36 +119,52 @@ class Stretches(nn.Module):
         self.sizes = sorted({bars // 4 for bars, _ in STRETCHES})
         for name, table in _tables(self.sizes).items():
             self.register_buffer(name, table, persistent=False)
+        self.pairs = pairs
+        self.propose = Proposals(PROPOSING)
         self.place = nn.Parameter(torch.zeros(len(STRETCHES), width))
         nn.init.normal_(self.place, std=0.2)
-        self.look = nn.Linear(2 * (9 * CHANNELS + 4) + 3 + 4, width)
-        self.level = nn.Linear(width, pairs)
-        self.cross = nn.Parameter(torch.randn(pairs, len(CROSSED)) * 0.5)
-        self.sharp = nn.Parameter(torch.full((pairs, 1), 2.0))
-        self.meet = nn.Linear(pairs * (4 * CHANNELS + 2), width)
+        self.look = nn.Linear(2 * (11 * CHANNELS + 6) + 7 + 3, width)
+        self.level = nn.Linear(width, pairs * WAYS)
+        self.cross = nn.Parameter(torch.empty(pairs * WAYS, len(CROSSED)))
+        self.sharper = nn.Parameter(torch.zeros(pairs * WAYS, 1))
+        self.start(pairs)
+        self.meet = nn.Linear(pairs * (4 * CHANNELS + 3), width)
         self.judge = nn.Linear(width, width)
         self.again = nn.Linear(width, width)
         self.marks = nn.Linear(width, STRETCH_MARKS)
         nn.init.constant_(self.marks.bias, RARE)
 
-    def forward(self, numbers: Tensor, since: Tensor) -> tuple[Tensor, Tensor]:
-        """Judge all stretches.
+    def forward(self, numbers: Tensor, since: Tensor) -> "Judged":
+        """Judge the stretches of both sides that are worth it.
 
         Args:
             numbers: (n, 96, 8), of `Numbers`.
             since: the same shape, the running maxima from each bar to the last.
-
-        Returns:
-            Judgements (2, n, stretches, width) and logits of marks (2, n, stretches, 7), the
-            upright chart first.
         """
         rolled = torch.cat([rolling(numbers, size) for size in self.sizes], dim=1)
         cells = rolled[:, self.quarter].view(-1, len(STRETCHES), 4, CHANNELS)
-        pooled = Pooled(cells, ordered(cells), self._means(numbers), since[:, self.after])
+        fresh = torch.stack([since[:, -FRESH], since[:, -AFTER - 1]], dim=1)
+        pooled = Pooled(
+            cells, self._means(numbers), since[:, self.after], fresh, rebound(numbers, since)
+        )
         late = torch.cat([numbers, since], dim=-1)[:, -AFTER:]
-        sides = [self._judge(pooled, late), self._judge(pooled.mirrored(), exchanged(late))]
-        judged = torch.stack(sides)
-        return judged, self.marks(judged)
+        sides = [self._side(pooled, late), self._side(pooled.mirrored(), exchanged(late))]
+        return Judged(*(torch.stack(parts) for parts in zip(*sides, strict=True)))
+
+    def _side(self, pooled: "Pooled", late: Tensor) -> "Judged":
+        proposed = self.propose(pooled)
+        chosen = proposed.detach().topk(CHOSEN, dim=1).indices
+        judged = self._judge(pooled.take(chosen), chosen, late)
+        return Judged(proposed, chosen, judged, self.marks(judged))
+
+    @torch.no_grad()
+    def start(self, pairs: int) -> None:
+        """Begin with what a chartist would look for: a close, or a longer wick, past an edge."""
+        nn.init.normal_(self.cross, std=0.05)
+        for way, (channels, near, far) in enumerate((((0, 1), 0.0, 0.8), ((2, 3), 0.3, 1.2))):
+            for pair in range(pairs):
+                self.cross[way * pairs + pair, channels[pair % 2]] += 1
+            nn.init.uniform_(self.level.bias[way * pairs : (way + 1) * pairs], -far, -near)
 
     def _means(self, numbers: Tensor) -> Tensor:
         """Mean close and volume of the halves of each stretch (n, stretches, 2, 2)."""
@@ -139,20 +173,61 @@ class Stretches(nn.Module):
         sums = sums.view(-1, len(STRETCHES), 3, 2)
         return (sums[:, :, 1:] - sums[:, :, :-1]) / self.halves[:, :, None]
 
-    def _judge(self, pooled: "Pooled", late: Tensor) -> Tensor:
-        first = functional.relu(self.look(pooled.told()) + self.place)
-        levels = pooled.levels()[..., list(CROSSED)]
+    def _judge(self, pooled: "Pooled", chosen: Tensor, late: Tensor) -> Tensor:
+        first = functional.relu(self.look(pooled.told()) + self.place[chosen])
+        levels = pooled.levels()
         bars = late[..., list(CROSSED)].transpose(1, 2)[:, None]
-        beyond = (bars - levels[..., None]).clamp(-FAR, FAR)
-        hazard = (self.cross @ beyond + self.level(first)[..., None]) * self.sharp
-        weight = passage(hazard, self.open, self.earlier)
+        beyond = (bars - levels[..., list(CROSSED)][..., None]).clamp(-FAR, FAR)
+        hazard = self.cross @ beyond + self.level(first)[..., None]
+        hazard = hazard * (SHARP * (4 * self.sharper).exp())
+        hazard = torch.maximum(*hazard.chunk(WAYS, dim=2))
+        weight = passage(hazard, self.open[chosen], self.earlier)
         age = torch.linspace(-1, 1, AFTER, device=late.device)[None, :, None]
         age = age.expand(late.shape[0], -1, -1)
-        state = torch.cat([late.clamp(-NEAR, NEAR), late / 8, age, torch.ones_like(age)], dim=-1)
-        found = (weight.flatten(1, 2) @ state).view(late.shape[0], len(STRETCHES), -1)
-        judged = functional.relu(first + self.meet(found))
+        state = torch.cat([late, torch.ones_like(age), age], dim=-1)
+        found = (weight.flatten(1, 2) @ state).view(-1, CHOSEN, self.pairs, state.shape[-1])
+        judged = functional.relu(first + self.meet(pooled.against(found).flatten(2)))
         judged = judged + functional.relu(self.judge(judged))
         return judged + functional.relu(self.again(judged))
+
+
+class Judged(NamedTuple):
+    """What was made of stretches; sides, upright first, come before all when stacked.
+
+    Attributes:
+        proposed: (n, stretches), logits that a stretch is worth a look.
+        chosen: int64 (n, c), which were looked at, the most promising first.
+        judged: (n, c, width), judgements of those.
+        marks: (n, c, 7), logits of what holds there.
+    """
+
+    proposed: Tensor
+    chosen: Tensor
+    judged: Tensor
+    marks: Tensor
+
+
+class Proposals(nn.Module):
+    """How promising each stretch is: a small network looks at all, a larger one at the best.
+
+    As in Faster R-CNN. Nine of ten stretches are no box, and it takes little to see that.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(len(STRETCHES), width))
+        nn.init.normal_(self.place, std=0.2)
+        self.look = nn.Linear(20, width)
+        self.judge = nn.Linear(width, width)
+        self.score = nn.Linear(width, 1)
+        nn.init.constant_(self.score.bias, RARE)
+
+    def forward(self, pooled: "Pooled") -> Tensor:
+        """Logits (n, stretches)."""
+        judged = functional.relu(self.look(pooled.outline()) + self.place)
+        judged = judged + functional.relu(self.judge(judged))
+        score: Tensor = self.score(judged)[..., 0]
+        return score
 
 
 class Pooled(NamedTuple):
@@ -160,27 +235,64 @@ class Pooled(NamedTuple):
 
     Attributes:
         cells: (n, k, 4, 8), extremes of each quarter.
-        ranked: the same from the highest to the lowest.
         means: (n, k, 2, 2), close and volume of both halves.
         beyond: (n, k, 8), extremes since.
+        fresh: (n, 2, 8), extremes of the last few bars and of all bars that can be seen after.
+        turned: (n, 2), how far closes came back from the fresh low, and from the fresh high.
     """
 
     cells: Tensor
-    ranked: Tensor
     means: Tensor
     beyond: Tensor
+    fresh: Tensor
+    turned: Tensor
 
     def mirrored(self) -> "Pooled":
         """The same of the mirrored chart."""
         sign = torch.tensor([-1.0, 1.0], device=self.means.device)
         return Pooled(
-            exchanged(self.cells), exchanged(self.ranked), self.means * sign,
-            exchanged(self.beyond),
+            exchanged(self.cells), self.means * sign, exchanged(self.beyond),
+            exchanged(self.fresh), self.turned.flip(-1),
+        )  # fmt: skip
+
+    def take(self, chosen: Tensor) -> "Pooled":
+        """Only the chosen stretches (n, c)."""
+        parts = [self.cells, self.means, self.beyond]
+        flat = torch.cat([part.flatten(2) for part in parts], dim=-1)
+        taken = flat.gather(1, chosen[..., None].expand(-1, -1, flat.shape[-1]))
+        sizes = [part[0, 0].numel() for part in parts]
+        cells, means, beyond = (
+            x.reshape(-1, CHOSEN, *part.shape[2:])
+            for x, part in zip(taken.split(sizes, dim=-1), parts, strict=True)
+        )
+        return self._replace(cells=cells, means=means, beyond=beyond)
+
+    def outline(self) -> Tensor:
+        """What tells a box or a floor from anything else: (n, k, 20)."""
+        high, second, apart = leading(self.cells[..., :2])
+        (top, bottom), height = second.unbind(dim=-1), second.sum(dim=-1, keepdim=True)
+        part = height.clamp(min=1.0)
+        spike, twice = high - second, apart - second
+        close = self.means[..., 0]
+        lean = close.mean(dim=-1) - (top - bottom) / 2
+        away = torch.stack([lean, close[..., 1] - close[..., 0]], dim=-1).abs()
+        now = torch.stack([self.fresh[:, 0, LOW, None], self.fresh[:, 0, FALL, None]], dim=-1)
+        turned = torch.cat([self.turned[:, :1], self.fresh[:, 1, :1] / 4], dim=-1)
+        return torch.cat(
+            [
+                torch.cat([spike, twice, away], dim=-1).div(part).clamp(-0.5, 0.5) * 4,
+                (now - bottom[..., None]).clamp(-NEAR, NEAR),
+                torch.stack([spike[..., LOW], twice[..., LOW]], dim=-1).clamp(-NEAR, NEAR),
+                height / 4, self.beyond[..., :4] / 8, bottom[..., None] / 4,
+                turned[:, None].expand(-1, height.shape[1], -1).clamp(max=NEAR),
+                height.clamp(max=8.0) / 2, height.clamp(max=4.0),
+            ], dim=-1,
         )  # fmt: skip
 
     def edges(self) -> tuple[Tensor, Tensor]:
         """Second highest high, and second lowest low negated: (n, k) each."""
-        return self.ranked[:, :, 1, HIGH], self.ranked[:, :, 1, LOW]
+        second = leading(self.cells[..., :2])[1]
+        return second[..., HIGH], second[..., LOW]
 
     def levels(self) -> Tensor:
         """The edge that each channel is measured from (n, k, 8)."""
@@ -197,17 +309,58 @@ class Pooled(NamedTuple):
         apart = torch.cat(
             [
                 (self.cells - levels[:, :, None]).flatten(2),
-                (self.ranked - levels[:, :, None]).flatten(2),
+                (ordered(self.cells) - levels[:, :, None]).flatten(2),
                 (self.means - middle[:, :, None]).flatten(2),
                 self.beyond - levels,
+                (self.fresh[:, None] - levels[:, :, None]).flatten(2),
+                leading(self.cells[..., :2])[2] - levels[..., :2],
             ], dim=-1,
         )  # fmt: skip
+        turned = self.turned[:, None].expand(-1, levels.shape[1], -1)
+        busy = self.beyond[..., VOLUME, None] / self._usual()
         return torch.cat(
             [
                 apart.clamp(-NEAR, NEAR), apart / height, edges.clamp(-NEAR, NEAR),
-                edges / height, height / 4, edges / 8,
+                edges / height, height / 4, edges / 8, turned.clamp(max=NEAR),
+                busy.clamp(max=MANY),
             ], dim=-1,
         )  # fmt: skip
+
+    def against(self, found: Tensor) -> Tensor:
+        """States at first crossings, as distances from the edges.
+
+        Args:
+            found: (n, k, pairs, 2 * 8 + 2), numbers, extremes since, chance and age, each already
+                times the chance that the crossing happened there.
+
+        Returns:
+            (n, k, pairs, 35), plainly near the edges, in parts of the height, and volume in
+            parts of the stretch's own.
+        """
+        top, bottom = self.edges()
+        height = (top + bottom)[..., None, None].clamp(min=1.0)
+        values, chance = found[..., : 2 * CHANNELS], found[..., 2 * CHANNELS :]
+        levels = self.levels()[:, :, None].repeat(1, 1, 1, 2)
+        apart = values - levels * chance[..., :1]
+        volume = values[..., CHANNELS + VOLUME, None] / self._usual()[:, :, None]
+        return torch.cat(
+            [apart.clamp(-NEAR, NEAR), apart / height, chance, volume.clamp(max=MANY)], dim=-1
+        )
+
+    def _usual(self) -> Tensor:
+        """Mean volume of the stretch (n, k, 1)."""
+        return self.means[..., 1].mean(dim=2)[..., None].abs().clamp(min=0.1)
+
+
+def rebound(numbers: Tensor, since: Tensor) -> Tensor:
+    """How far closes came back from the fresh low, and from the fresh high: (n, 2)."""
+    last, best = numbers[:, -FRESH:], since[:, -FRESH:]
+    sides = []
+    for extreme, close in ((LOW, CLOSE), (HIGH, FALL)):
+        top = last[..., extreme].amax(dim=1, keepdim=True)
+        here = torch.where(last[..., extreme] == top, best[..., close], -NEVER)
+        sides.append(here.amin(dim=1) + top[:, 0])  # of equal extremes the latest counts
+    return torch.stack(sides, dim=-1)
 
 
 def _tables(sizes: list[int]) -> dict[str, Tensor]:
@@ -240,11 +393,15 @@ class Turns(nn.Module):
     are told plainly where they are small, and in parts of the leg that ends at the bar.
     """
 
+    legs: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__()
+        bar = torch.arange(WINDOW - RECENT, WINDOW)[:, None] + torch.arange(LEG + 1)
+        self.register_buffer("legs", bar.flatten(), persistent=False)
         self.place = nn.Parameter(torch.zeros(RECENT, width))
         nn.init.normal_(self.place, std=0.2)
-        self.look = nn.Linear(17 * CHANNELS + 18, width)
+        self.look = nn.Linear(17 * CHANNELS + 18 + 24, width)
         self.judge = nn.Linear(width, width)
         self.marks = nn.Linear(width, TURN_MARKS)
         nn.init.constant_(self.marks.bias, RARE)
@@ -266,12 +423,33 @@ class Turns(nn.Module):
         parts = [leg[:, -RECENT:], since[:, -RECENT:]]
         parts += [part.expand(-1, RECENT, -1) for part in (recent, whole)]
         seen = torch.stack([numbers[:, -RECENT:], *parts, so_far[:, -RECENT:]], dim=1)
-        steps = _way(numbers[..., CLOSE])
-        judged = torch.stack([self._judge(seen, steps), self._judge(exchanged(seen), steps)])
+        steps, ways = _way(numbers[..., CLOSE]), self.ways(numbers)
+        fresh = since[:, -FRESH, None].expand(-1, RECENT, -1)
+        judged = torch.stack(
+            [
+                self._judge(seen, steps, ways, fresh),
+                self._judge(exchanged(seen), steps, ways.flip(-1), exchanged(fresh)),
+            ]
+        )
         return judged, self.marks(judged)
 
-    def _judge(self, seen: Tensor, steps: Tensor) -> Tensor:
-        here, leg = seen[:, 0], seen[:, 1]
+    def ways(self, numbers: Tensor) -> Tensor:
+        """How far closes went since a leg up to each bar began, and since a leg down: (n, 48, 2).
+
+        It began at the lowest, or highest, middle of low and close of the bars before.
+        """
+        close = numbers[..., CLOSE]
+        way = functional.pad((close[:, 1:] - close[:, :-1]).abs().cumsum(dim=1), (1, 0))
+        sides = []
+        for extreme in (SOFT_LOW, SOFT_HIGH):
+            before = functional.pad(numbers[..., extreme], (LEG, 0), value=NEVER)[:, self.legs]
+            begun = before.view(-1, RECENT, LEG + 1).argmax(dim=2)
+            past = functional.pad(way, (LEG, 0))[:, self.legs].view(-1, RECENT, LEG + 1)
+            sides.append(way[:, -RECENT:] - past.gather(2, begun[..., None])[..., 0])
+        return torch.stack(sides, dim=-1)
+
+    def _judge(self, seen: Tensor, steps: Tensor, ways: Tensor, fresh: Tensor) -> Tensor:
+        here, leg, since = seen[:, 0], seen[:, 1], seen[:, 2]
         high, low = here[..., SOFT_HIGH], here[..., SOFT_LOW]
         none = torch.zeros_like(high)
         own = torch.stack([high, low, high, low, high, low, none, none], dim=-1)
@@ -279,12 +457,23 @@ class Turns(nn.Module):
         down = (low + leg[..., SOFT_HIGH]).clamp(min=0.5)[..., None]
         apart = torch.cat([part - own for part in seen[:, 1:].unbind(dim=1)], dim=-1)
         edges, sizes = torch.stack([high, low], dim=-1), torch.cat([up, down], dim=-1)
+        hard = (leg[..., [LOW, HIGH]] + here[..., [HIGH, LOW]]).clamp(min=0.5)
+        back = torch.stack(
+            [
+                since[..., CLOSE] + here[..., LOW], since[..., FALL] + here[..., HIGH],
+                since[..., CLOSE] + low, since[..., FALL] + high,
+            ], dim=-1,
+        )  # fmt: skip
         told = torch.cat(
             [
                 here.clamp(-NEAR, NEAR), here / 8, apart.clamp(-NEAR, NEAR), apart / up,
                 apart / down, edges / up, edges / down, sizes / 8,
                 (sizes - CLEAR_LEG).clamp(-NEAR, NEAR), steps, sizes / (1 + 10 * steps),
                 edges.clamp(-NEAR, NEAR), edges / 8, steps - sizes / 10,
+                back.clamp(-NEAR, NEAR), back / up, back / down, sizes / ways.clamp(min=1),
+                hard / 8, (hard - CLEAR_LEG - 1).clamp(-NEAR, NEAR),
+                fresh[..., [VOLUME, SPAN]].clamp(max=MANY), here[..., :2] / hard,
+                (here[..., :2] / hard.flip(-1)),
             ], dim=-1,
         )  # fmt: skip
         judged = functional.relu(self.look(told) + self.place)
@@ -328,6 +517,20 @@ def rolling(values: Tensor, width: int) -> Tensor:
         values = torch.maximum(values[:, :-step], values[:, step:])
         done += step
     return values
+
+
+def leading(cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of four quarters: the highest, the second, and what two that do not adjoin both reach.
+
+    (n, k, 4, c) to three times (n, k, c). A level that was tested twice, well apart, is one that
+    two quarters reached which are not neighbours.
+    """
+    a, b, c, d = cells.unbind(dim=2)
+    highs, lows = torch.maximum(a, b), torch.minimum(a, b)
+    later, lower = torch.maximum(c, d), torch.minimum(c, d)
+    second = torch.maximum(torch.minimum(highs, later), torch.maximum(lows, lower))
+    apart = torch.maximum(torch.minimum(a, later), torch.minimum(b, d))
+    return torch.maximum(highs, later), second, apart
 
 
 def ordered(cells: Tensor) -> Tensor:

@@ -159,16 +159,16 @@ def scrambled(pictures: Bytes, rng: np.random.Generator) -> Bytes:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one step learns from.
+    """What one step learns from: n charts, of which the last m are shown, the others told.
 
     Attributes:
-        pictures: uint8 (n, 192, 96, 3).
+        pictures: uint8 (m, 192, 96, 3).
         reading, phase: int64 (n,), codes.
-        captions: a description of each chart.
+        captions: a description of each chart that is shown.
         digits: float32 (n, 96, 5), what the columns say.
         facts: float32 (n, f), what the rule book measured, of order 1; NaN where nothing.
         stretches, turns: bool (n, 2, k, marks), where rules hold, upright and mirrored.
-        noise: uint8 (m, 192, 96, 3), what is no chart.
+        noise: uint8 (k, 192, 96, 3), what is no chart.
     """
 
     pictures: Bytes
@@ -183,6 +183,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.reading)
+
+    @property
+    def told(self) -> int:
+        """How many charts are not shown; they come first."""
+        return len(self) - len(self.pictures)
 
 
 @dataclass(frozen=True)
@@ -205,15 +210,21 @@ class Artist:
 
 
 class Batches:
-    """Batches of a corpus: number `step` is always the same."""
+    """Batches of a corpus: number `step` is always the same.
 
-    def __init__(
-        self, corpus: Corpus, artist: Artist, *, size: int, seed: int, balance: float
-    ) -> None:
+    `shown` is the share of charts that are drawn; a tower that reads candles is told the others'
+    numbers, which costs a fraction of drawing and of looking.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a batch depends on
+        self, corpus: Corpus, artist: Artist, *, size: int, seed: int, balance: float,
+        shown: float = 1.0,
+    ) -> None:  # fmt: skip
         self.corpus = corpus
         self.artist = artist
         self.size = size
         self.seed = seed
+        self.told = size - max(round(shown * size), 1)
         self._chance = balanced(corpus.reading.astype(np.int64), balance)
 
     def at(self, step: int) -> Batch:
@@ -225,12 +236,12 @@ class Batches:
         bars[flip] = mirrored(bars[flip])
         labels = self.artist.label(bars)
         stretches, turns = self.artist.locate(bars)
-        pictures = self.artist.draw(bars, rng)
+        pictures = self.artist.draw(bars[self.told :], rng)
         return Batch(
             pictures=pictures,
             reading=labels.reading.astype(np.int64),
             phase=labels.phase.astype(np.int64),
-            captions=self.artist.describe(bars, labels, rng),
+            captions=self.artist.describe(bars, labels, rng)[self.told :],
             digits=digits(bars),
             facts=self.artist.measure(labels),
             stretches=stretches,

@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from vision_ai.config import Section
 from vision_ai.domain import PHASES, READINGS, Bytes
 from vision_ai.errors import ConfigError
-from vision_ai.model import loss, presets, vocabulary
+from vision_ai.model import anchors, loss, presets, vocabulary
 from vision_ai.model.batches import Batch
 from vision_ai.model.presets import ChartReader
 from vision_ai.model.tower import Insight
@@ -35,9 +35,9 @@ class Recipe(Section):
     """How to train: the defaults are the recipe of the shipped model."""
 
     preset: str = "chart-clip"
-    steps: int = Field(default=3600, ge=1)
+    steps: int = Field(default=7500, ge=1)
     batch: int = Field(default=128, ge=2, le=4096)
-    rate: float = Field(default=3e-3, gt=0, description="peak learning rate")
+    rate: float = Field(default=4e-3, gt=0, description="peak learning rate")
     decay: float = Field(default=0.05, ge=0, description="weight decay")
     warmup: int = Field(default=150, ge=0, description="steps until the peak rate")
     average: float = Field(default=0.999, ge=0, lt=1, description="decay of the weights' average")
@@ -47,13 +47,14 @@ class Recipe(Section):
     head_weight: float = Field(default=0.5, ge=0)
     fact_weight: float = Field(default=0.5, ge=0)
     digit_weight: float = Field(default=2.0, ge=0)
-    place_weight: float = Field(default=0.5, ge=0)
+    place_weight: float = Field(default=1.0, ge=0)
     noise_weight: float = Field(default=0.2, ge=0)
+    shown: float = Field(default=0.25, gt=0, le=1, description="share of charts that are drawn")
     balance: float = Field(default=0.5, ge=0, le=1, description="0 natural shares, 1 equal")
     seed: int = Field(default=0, ge=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    check_every: int = Field(default=400, ge=1, description="steps between validations")
-    save_every: int = Field(default=200, ge=1, description="steps between checkpoints")
+    check_every: int = Field(default=500, ge=1, description="steps between validations")
+    save_every: int = Field(default=250, ge=1, description="steps between checkpoints")
     patience: int = Field(default=5, ge=1, description="validations without a better one")
 
 
@@ -155,6 +156,11 @@ class Learner:
             weight_decay=recipe.decay,
         )
 
+    @property
+    def shown(self) -> float:
+        """Share of charts that have to be drawn for it."""
+        return self.recipe.shown if self.reader.reads_candles else 1.0
+
     def rate(self, step: int) -> float:
         """Learning rate of a step: a linear rise, then half a cosine down to a hundredth."""
         recipe = self.recipe
@@ -186,8 +192,9 @@ class Learner:
         sentences = self.words.prompts(rng) + batch.captions
         tokens = torch.from_numpy(self.words.tokens(sentences)).to(self.device)
         with self._precision(), sdpa_kernel(_attention(self.device)):
-            shown = np.concatenate([batch.pictures, batch.noise])
-            everything = self.reader.see(torch.from_numpy(shown).to(self.device))
+            shown = torch.from_numpy(np.concatenate([batch.pictures, batch.noise]))
+            told = torch.from_numpy(batch.digits[: batch.told]).to(self.device)
+            everything = self.reader.see(shown.to(self.device), told if batch.told else None)
             sight, noise = everything.part(slice(len(batch))), everything.vectors[len(batch) :]
             texts = self.reader.texts(tokens)
             logits = self.heads(sight.features)
@@ -201,7 +208,7 @@ class Learner:
             strange = strange + loss.undecided(noise, texts[first:second], scale)
             total = total + recipe.noise_weight * strange
         total = total + recipe.caption_weight * loss.contrastive(
-            sight.vectors, texts[second:], loss.same(both, both), scale
+            sight.vectors, texts[second:], loss.same(both, both[batch.told :]), scale
         )
         total = total + recipe.head_weight * (
             loss.classified(logits[:, :first], reading, recipe.smoothing)
@@ -210,17 +217,21 @@ class Learner:
         facts = torch.from_numpy(batch.facts).to(self.device)
         total = total + recipe.fact_weight * loss.measured(logits[:, second:], facts)
         if sight.insight is not None:
-            truth = torch.from_numpy(batch.digits).to(self.device)
-            total = total + recipe.digit_weight * loss.read_back(sight.insight.digits, truth)
+            truth = torch.from_numpy(batch.digits[batch.told :]).to(self.device)
+            seen = sight.insight.digits[batch.told :]
+            total = total + recipe.digit_weight * loss.read_back(seen, truth)
             total = total + recipe.place_weight * self._places(sight.insight, batch)
         return total
 
     def _places(self, insight: Insight, batch: Batch) -> Tensor:
-        stretches = torch.from_numpy(batch.stretches).to(self.device).transpose(0, 1)
+        told = torch.from_numpy(batch.stretches).to(self.device).transpose(0, 1)
         turns = torch.from_numpy(batch.turns).to(self.device).transpose(0, 1)
-        anywhere = loss.detected(insight.stretches.amax(2), stretches.any(2))
+        held, stands = told[..., : anchors.STANDS], told[..., anchors.STANDS]
+        chosen = insight.chosen[..., None].expand(-1, -1, -1, anchors.STRETCH_MARKS)
+        anywhere = loss.detected(insight.stretches.amax(2), held.any(2))
         anywhere = anywhere + loss.detected(insight.turns.amax(2), turns.any(2))
-        stretch = loss.detected(insight.stretches, stretches)
+        stretch = loss.detected(insight.stretches, held.gather(2, chosen))
+        stretch = stretch + loss.detected(insight.proposed, stands)
         return anywhere + stretch + loss.detected(insight.turns, turns)
 
     def _precision(self) -> torch.autocast:

@@ -129,14 +129,24 @@ class ChartReader(nn.Module):
         pixels = functional.interpolate(pixels, size, mode="bilinear", align_corners=False)
         return (pixels - self.mean) / self.std
 
-    def see(self, pictures: Tensor) -> Sight:
-        """Vectors, and what training needs beside them."""
+    @property
+    def reads_candles(self) -> bool:
+        """Whether its tower can be told a chart's numbers instead of being shown it."""
+        return isinstance(getattr(self.clip.visual, "trunk", None), ChartTower)
+
+    def see(self, pictures: Tensor, told: Tensor | None = None) -> Sight:
+        """Vectors, and what training needs beside them.
+
+        Args:
+            pictures: uint8 (m, 192, 96, 3).
+            told: float (n - m, 96, 5), digits of charts that are not shown but come first; only
+                for a model that `reads_candles`.
+        """
         visual = self.clip.visual
-        trunk = getattr(visual, "trunk", None)
-        if not isinstance(trunk, ChartTower):
+        if not self.reads_candles:
             features = visual(self.pixels(pictures))
             return Sight(functional.normalize(features.float(), dim=-1), features, None)
-        insight = trunk.look(self.pixels(pictures))
+        insight = visual.trunk.look(self.pixels(pictures), told)
         vectors = functional.normalize(visual.head(insight.features).float(), dim=-1)
         return Sight(vectors, insight.features, insight)
 

@@ -43,7 +43,7 @@ DIGITS = 5
 
 
 class Stem(nn.Module):
-    """Pixels (n, 3, 192, 96), 0 to 1, to one vector and five numbers per candle.
+    """Pixels (n, 3, 192, 96), 0 to 1, to the five numbers of each candle.
 
     Two short vertical convolutions find ends of bodies, wicks and volume bars. Each feature then
     tells how much of it a column holds and where its centre of mass lies, which is exact to a
@@ -53,18 +53,15 @@ class Stem(nn.Module):
 
     rulers: Tensor
 
-    def __init__(self, width: int, features: int = 10) -> None:
+    def __init__(self, width: int, features: int = 16) -> None:
         super().__init__()
         self.first = nn.Conv2d(3, features, (3, 1), padding=(1, 0))
         self.second = nn.Conv2d(features, features, (3, 1), padding=(1, 0))
         self.register_buffer("rulers", _rulers(), persistent=False)
-        self.column = nn.Linear(features * len(self.rulers), 2 * width)
-        self.token = nn.Linear(2 * width, width)
-        self.deduced = nn.Linear(2 * width, DIGITS)
-        nn.init.zeros_(self.deduced.weight)
+        self.column = nn.Linear(features * len(self.rulers), width)
+        self.deduced = nn.Linear(width, DIGITS)
+        nn.init.normal_(self.deduced.weight, std=1e-3)
         self.exact = nn.Linear(4 * features, 3 * DIGITS)
-        self.position = nn.Parameter(torch.empty(WINDOW, width))
-        nn.init.normal_(self.position, std=0.02)
         self.start(features)
 
     @torch.no_grad()
@@ -108,8 +105,8 @@ class Stem(nn.Module):
             bias[swing][end] = sign * row / 2
             mass[gate][end, 6], mass[gate][end, 5] = COLOUR, -COLOUR
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (n, 96, width) and digits (n, 96, 5)."""
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Digits (n, 96, 5): open, high, low, close and volume, each 0 to 1 of its panel."""
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         found = functional.relu(self.second(functional.relu(self.first(pixels))))
         n, features, rows, columns = found.shape
@@ -125,11 +122,10 @@ class Stem(nn.Module):
                 ], dim=-1,
             )  # fmt: skip
         hidden = functional.relu(self.column(torch.cat([exact, *coarse], dim=-1)))
-        tokens: Tensor = self.token(hidden) + self.position
-        deduced = self.deduced(hidden).float()
+        deduced: Tensor = self.deduced(hidden).float()
         with torch.autocast(pixels.device.type, enabled=False):
             plain, swing, gate = self.exact(exact).chunk(3, dim=-1)
-            return tokens, deduced + plain + swing * gate.tanh()
+            return deduced + plain + swing * gate.tanh()
 
 
 def _rulers() -> Tensor:
@@ -234,25 +230,28 @@ class Readout(nn.Module):
 
 
 class Insight(NamedTuple):
-    """What the tower makes of n charts.
+    """What the tower makes of n charts; of sides, the upright one comes first.
 
     Attributes:
         features: (n, num_features).
         digits: (n, 96, 5), the candles read from single columns.
-        stretches: (2, n, stretches, 7), logits of the marks of each stretch, upright and mirrored.
+        proposed: (2, n, stretches), logits that a stretch is worth a look.
+        chosen: int64 (2, n, c), which stretches were looked at.
+        stretches: (2, n, c, 7), logits of the marks of each chosen stretch.
         turns: (2, n, 48, 3), logits of the marks of each recent bar.
     """
 
     features: Tensor
     digits: Tensor
+    proposed: Tensor
+    chosen: Tensor
     stretches: Tensor
     turns: Tensor
 
     def part(self, rows: slice) -> "Insight":
         """The same of some of the charts."""
-        return Insight(
-            self.features[rows], self.digits[rows], self.stretches[:, rows], self.turns[:, rows]
-        )
+        sides = (part[:, rows] for part in self[2:])
+        return Insight(self.features[rows], self.digits[rows], *sides)
 
 
 class Gather(nn.Module):
@@ -290,13 +289,15 @@ class ChartTower(nn.Module):
         expansion: int = 3,
         kernel: int = 7,
         extremes: int = 32,
-        places: int = 96,
+        places: int = 128,
         pairs: int = 8,
     ) -> None:
         super().__init__()
         self.stem = Stem(width)
         self.numbers = anchors.Numbers()
-        self.told = nn.Linear(anchors.CHANNELS, width)
+        self.told = nn.Linear(2 * anchors.CHANNELS, width)
+        self.position = nn.Parameter(torch.empty(WINDOW, width))
+        nn.init.normal_(self.position, std=0.02)
         self.blocks = nn.ModuleList(
             Block(width, heads, expansion, kernel, extremes if level % 2 else 0)
             for level in range(depth)
@@ -316,24 +317,36 @@ class ChartTower(nn.Module):
     def reset_classifier(self, num_classes: int, global_pool: str = "") -> None:
         """There is no classifier to take off; open_clip adds its own projection."""
 
-    def look(self, pixels: Tensor) -> Insight:
-        """Features, and all that is read on the way to them."""
-        tokens, digits = self.stem(pixels)
+    def look(self, pixels: Tensor, told: Tensor | None = None) -> Insight:
+        """Features, and all that is read on the way to them.
+
+        Args:
+            pixels: (m, 3, 192, 96), 0 to 1.
+            told: digits (n - m, 96, 5) of charts that need not be looked at; they come first.
+        """
+        digits = self.stem(pixels)
+        return self.read(digits if told is None else torch.cat([told, digits]))
+
+    def read(self, digits: Tensor) -> Insight:
+        """What candles mean, given the digits (n, 96, 5) that the stem would read."""
         # half floats would blur the last candles' distances, on which setups hang
-        with torch.autocast(pixels.device.type, enabled=False):
+        with torch.autocast(digits.device.type, enabled=False):
             numbers = self.numbers(digits.detach().float())
             since, so_far = highest_since(numbers), highest_so_far(numbers)
-            stretched, stretch_marks = self.stretches(numbers, since)
+            stretches = self.stretches(numbers, since)
             turned, turn_marks = self.turns(numbers, since, so_far)
-        tokens = tokens + self.told(numbers / 4)
+            tokens = self.told(torch.cat([numbers / 4, numbers.clamp(-2, 2)], dim=-1))
+        tokens = tokens + self.position
         for block in self.blocks:
             tokens = block(tokens)
-        marks = torch.cat([stretch_marks.amax(dim=2), turn_marks.amax(dim=2)], dim=-1)
-        read = [self.readout(tokens), self.stretch(stretched), self.turn(turned)]
+        marks = torch.cat([stretches.marks.amax(dim=2), turn_marks.amax(dim=2)], dim=-1)
+        read = [self.readout(tokens), self.stretch(stretches.judged), self.turn(turned)]
         read += [marks[0] / 4, marks[1] / 4]
         features = functional.relu(self.hidden(torch.cat(read, dim=-1)))
         features = features + functional.relu(self.weigh(features))
-        return Insight(features, digits, stretch_marks, turn_marks)
+        return Insight(
+            features, digits, stretches.proposed, stretches.chosen, stretches.marks, turn_marks
+        )
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Features of each chart."""

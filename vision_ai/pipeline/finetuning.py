@@ -136,6 +136,7 @@ class Tuner:
             size=recipe.batch,
             seed=recipe.seed,
             balance=recipe.balance,
+            shown=student.shown,
         )
         charts = train_cv_model.charts_of(
             curriculum.some(found.choosing, self.config.tried_on, recipe.seed)

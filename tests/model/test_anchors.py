@@ -11,6 +11,8 @@ from vision_ai.domain import WINDOW
 from vision_ai.labels import box, leg_forms
 from vision_ai.labels.measure import Charts
 from vision_ai.model import anchors, batches, tower
+from vision_ai.model.stretches import Stretches
+from vision_ai.model.turns import Turns
 
 pytestmark = pytest.mark.train
 
@@ -61,7 +63,7 @@ def test_a_mirrored_chart_is_the_same_numbers_exchanged(seed):
 def test_judgements_of_the_mirrored_chart_change_sides(seed):
     values = numbers(windows(seed))
     turned = values[..., list(anchors.EXCHANGED)]
-    stretches, turns = anchors.Stretches(8, 3), anchors.Turns(8)
+    stretches, turns = Stretches(8, 3), Turns(8)
     for look in (
         lambda x: stretches(x, tower.highest_since(x)).proposed,
         lambda x: stretches(x, tower.highest_since(x)).marks,
@@ -116,7 +118,7 @@ def test_a_rebound_is_counted_from_the_fresh_extreme(seed):
 def test_ways_are_counted_from_where_the_rule_book_sees_a_leg_begin(seed):
     bars = windows(seed)
     charts = Charts.of(bars)
-    found = anchors.Turns(8).ways(numbers(bars)).numpy()
+    found = Turns(8).ways(numbers(bars)).numpy()
     steps = np.abs(np.diff(charts.c, axis=1)) / charts.unit[:, None]
     sides = ((charts.soft_l, np.argmin), (charts.soft_h, np.argmax))
     for side, (values, pick) in enumerate(sides):

@@ -8,6 +8,7 @@ from tests.model import making
 from vision_ai.charts import raster
 from vision_ai.domain import WINDOW
 from vision_ai.model import anchors, batches, tower
+from vision_ai.model.stretches import CHOSEN
 
 pytestmark = pytest.mark.train
 
@@ -40,8 +41,8 @@ def test_a_tower_gives_features_numbers_and_marks():
     assert seen.features.shape == (2, model.num_features)
     assert seen.digits.shape == (2, WINDOW, tower.DIGITS)
     assert seen.proposed.shape == (2, 2, len(anchors.STRETCHES))
-    assert seen.chosen.shape == (2, 2, anchors.CHOSEN)
-    assert seen.stretches.shape == (2, 2, anchors.CHOSEN, anchors.STRETCH_MARKS)
+    assert seen.chosen.shape == (2, 2, CHOSEN)
+    assert seen.stretches.shape == (2, 2, CHOSEN, anchors.STRETCH_MARKS)
     assert seen.turns.shape == (2, 2, anchors.RECENT, anchors.TURN_MARKS)
     first = seen.part(slice(1))
     assert torch.equal(first.turns, seen.turns[:, :1])
@@ -76,9 +77,10 @@ def test_a_tower_starts_as_the_inverse_of_the_canonical_drawing(seed):
     table = making.klines(seed=seed)
     bars = table.windows(table.window_ends()[::60])
     pictures = torch.from_numpy(np.ascontiguousarray(raster.render(bars)))
+    torch.manual_seed(seed)
     digits = tower.chart_tower().look(pictures.permute(0, 3, 1, 2).float() / 255).digits
     prices = digits.detach().numpy()[..., :4]
-    assert np.abs(prices - batches.digits(bars)[..., :4]).mean() < 0.06
+    assert np.abs(prices - batches.digits(bars)[..., :4]).mean() < 0.08
     # law broken: another chart's numbers
     assert np.abs(prices - batches.digits(bars[::-1])[..., :4]).mean() > 0.1
 

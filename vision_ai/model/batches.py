@@ -216,7 +216,7 @@ class Batches:
     numbers, which costs a fraction of drawing and of looking.
     """
 
-    def __init__(  # noqa: PLR0913 - what a batch depends on
+    def __init__(
         self, corpus: Corpus, artist: Artist, *, size: int, seed: int, balance: float,
         shown: float = 1.0,
     ) -> None:  # fmt: skip

@@ -19,6 +19,8 @@ from torch.nn import functional
 
 from vision_ai.domain import WINDOW
 from vision_ai.model import anchors
+from vision_ai.model.stretches import Stretches
+from vision_ai.model.turns import Turns
 
 ROWS = 192
 """Pixel rows of the model view."""
@@ -125,7 +127,8 @@ class Stem(nn.Module):
         deduced: Tensor = self.deduced(hidden).float()
         with torch.autocast(pixels.device.type, enabled=False):
             plain, swing, gate = self.exact(exact).chunk(3, dim=-1)
-            return deduced + plain + swing * gate.tanh()
+            digits: Tensor = deduced + plain + swing * gate.tanh()
+            return digits
 
 
 def _rulers() -> Tensor:
@@ -303,8 +306,8 @@ class ChartTower(nn.Module):
             for level in range(depth)
         )
         self.readout = Readout(width)
-        self.stretches = anchors.Stretches(places, pairs)
-        self.turns = anchors.Turns(places)
+        self.stretches = Stretches(places, pairs)
+        self.turns = Turns(places)
         self.stretch = Gather(places)
         self.turn = Gather(places)
         marks = 2 * (anchors.STRETCH_MARKS + anchors.TURN_MARKS)

@@ -112,13 +112,13 @@ def silent_share(reader: Reader, charts: Charts, change: Callable) -> float:
 
 
 def test_shuffled_pixels_are_given_no_setup(reader, charts) -> None:
-    assert silent_share(reader, charts, shuffled) > 0.9
+    assert silent_share(reader, charts, shuffled) > 0.95
     assert silent_share(reader, charts, lambda pictures: pictures) < 0.6  # law broken: unshuffled
 
 
 def test_shuffled_pixels_make_the_model_abstain(reader, charts) -> None:
     pictures = np.ascontiguousarray(raster.render(charts.bars))
-    assert read(reader, charts, shuffled(pictures)).abstained.mean() > 0.9
+    assert read(reader, charts, shuffled(pictures)).abstained.mean() > 0.95
     assert read(reader, charts, pictures).abstained.mean() < 0.2  # law broken: unshuffled
 
 
@@ -133,8 +133,8 @@ def test_a_picture_of_shuffled_pixels_is_refused_at_the_door() -> None:
 def test_a_mirrored_chart_gets_the_mirrored_label(reader, charts) -> None:
     upright = read(reader, charts)
     turned = read(reader, replace(charts, bars=mirrored(charts.bars)))
-    assert (turned.code == MIRROR[upright.code]).mean() > 0.85
-    assert (turned.phase == PHASE_MIRROR[upright.phase]).mean() > 0.92
+    assert (turned.code == MIRROR[upright.code]).mean() > 0.88
+    assert (turned.phase == PHASE_MIRROR[upright.phase]).mean() > 0.94
     # law broken: the chart is not turned over
     assert (upright.code == MIRROR[upright.code]).mean() < 0.6
     assert (upright.phase == PHASE_MIRROR[upright.phase]).mean() < 0.7
@@ -191,9 +191,9 @@ def test_a_break_changes_the_answer_and_taking_it_out_changes_it_back(reader) ->
     before, during, after = (
         read(reader, Charts(bars, interval)).code for bars in (quiet, broken, healed)
     )
-    assert (during != before).mean() > 0.9
-    assert (during == BREAKOUT).mean() > 0.85
-    assert (after == before).mean() > 0.75
+    assert (during != before).mean() > 0.95
+    assert (during == BREAKOUT).mean() > 0.92
+    assert (after == before).mean() > 0.85
     blind = broken.copy()  # law broken: the last two candles are not seen
     blind[:, -2:] = healed[:, -2:]
     unmoved = read(reader, Charts(blind, interval)).code
@@ -238,8 +238,10 @@ def test_outcome_claims_vanish_on_a_martingale(reader) -> None:
             lambda rows, up=up, rose=rose: metrics.brier_skill(up[rows], rose[rows], 0.5), block
         )
         assert skill.low <= 0
-        held = metrics.coverage(bands.low[:, column], bands.high[:, column], followed[:, column])
-        assert abs(held - 0.8) < 0.1
+        move = followed[:, column]
+        assert np.isfinite(move).all()
+        held = (bands.low[:, column] <= move) & (move <= bands.high[:, column])
+        assert abs(held.mean() - 0.8) < 0.1
     assert np.abs(bands.up - 0.5).max() < 0.08
     believing = predict_cv_setup.read(evidence, leaning(reader.calibration)).bands
     assert np.abs(believing.up - 0.5).max() > 0.2  # law broken: claims where nothing is to claim

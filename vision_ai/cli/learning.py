@@ -123,7 +123,7 @@ def _models() -> typer.Typer:
     ) -> None:
         """Make a version the current one; killed at any instant, one whole version is current.
 
-        Example: `vision-ai models promote chart-clip-62ac8a637d`
+        Example: `vision-ai models promote chart-clip-b5419d1f28`
         """
         from vision_ai.pipeline import versions
         from vision_ai.pipeline.workspace import Workspace
@@ -152,7 +152,7 @@ def _models() -> typer.Typer:
     ) -> None:
         """Show in what two versions differ: files, figures, exemplar weights, bands.
 
-        Example: `vision-ai models diff chart-clip-62ac8a637d current`
+        Example: `vision-ai models diff chart-clip-b5419d1f28 current`
         """
         from vision_ai.pipeline import versions
         from vision_ai.pipeline.workspace import Workspace

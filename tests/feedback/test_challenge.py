@@ -238,8 +238,8 @@ def test_a_promotion_that_was_cut_short_is_finished_later(tmp_path: Path) -> Non
 def test_an_attempt_that_cannot_be_read_stays_spent(tmp_path: Path, caplog) -> None:
     """Its share of the error rate is not spent again, and its line is named."""
     paths, models = Paths(tmp_path), Models()
-    written(paths, 80, signal=True)
-    now = START + 80 * DAY_MS
+    written(paths, 50, signal=True)
+    now = START + 50 * DAY_MS
     paths.models.mkdir(parents=True)
     (paths.models / "attempts.jsonl").write_text("cut off\n")
     found = feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())

@@ -58,6 +58,9 @@ class TuneConfig(Section):
     mixes: tuple[float, ...] = Field(
         default=(0.2, 0.4, 0.6, 0.8, 1.0), description="shares of the trained weights to try"
     )
+    least_gain: float = Field(
+        default=0.002, ge=0, description="mean score that a mix must gain to be worth an attempt"
+    )
     tried_on: int = Field(default=1000, ge=LEAST, description="charts that a mix is tried on")
     tried_with: int = Field(default=2000, ge=LEAST, description="charts that vote meanwhile")
 

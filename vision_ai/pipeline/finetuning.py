@@ -104,6 +104,9 @@ class Tuner:
         trained = self._trained(found, words)
         scores = self._sweep(found, start, trained, words)
         mix = max(scores, key=lambda tried: (scores[tried], -tried))
+        # a hair's breadth in the weights turns a choice here and there: that is no gain
+        if scores[mix] < scores[0.0] + self.config.least_gain:
+            mix = 0.0
         logger.info("mixes tried %s chosen=%.2f", scores, mix)
         if not mix:
             return Tuned(0.0, np.empty(0), np.empty(0), np.empty(0, np.int64), {}, lambda _: "")

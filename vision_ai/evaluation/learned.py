@@ -40,12 +40,14 @@ def probe(known: Floats, exemplars: Embeddings, asked: Floats, weight: Floats) -
     try:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
     except ModuleNotFoundError as error:
         raise _missing(error) from error
 
     def fit(features: Floats, codes: Ints, weights: Floats) -> Callable[[Floats], Floats]:
         model = LogisticRegression(C=30.0, max_iter=PROBE_STEPS)
-        with warnings.catch_warnings():
+        # sums in another order stop the solver elsewhere
+        with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose
             model.fit(features, codes, sample_weight=weights)
         return lambda rows: _spread(model.predict_proba(rows), model.classes_)

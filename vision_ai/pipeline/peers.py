@@ -204,19 +204,22 @@ def _untrained(
     the others read them back.
     """
     try:
+        from threadpoolctl import threadpool_limits
+
         from vision_ai.model import learner
     except ModuleNotFoundError as error:
         raise InputError(
-            f"{error.name} is not installed.", hint="Run: pip install 'vision-ai[train]'"
+            f"{error.name} is not installed.", hint="Run: pip install 'vision-ai[train,evaluate]'"
         ) from error
     model = asked.reader.model
     tower = learner.start(learner.Recipe(preset=model.manifest.preset, seed=0))
 
     def vectors(bars: NDArray[np.float64]) -> NDArray[np.float32]:
         starts = range(0, len(bars), CHUNK)
-        return np.concatenate(
-            [learner.see(tower, raster.render(bars[at : at + CHUNK])) for at in starts]
-        )
+        with threadpool_limits(1):  # the probe turns the last bit of a vector into a figure
+            return np.concatenate(
+                [learner.see(tower, raster.render(bars[at : at + CHUNK])) for at in starts]
+            )
 
     digest = hashlib.sha256(f"{model.version}|{model.manifest.style}|".encode() + known.tobytes())
     kept = None if asked.kept is None else asked.kept / f"untrained-{digest.hexdigest()[:16]}.npy"

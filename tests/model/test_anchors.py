@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from tests.model import making
 from vision_ai.domain import WINDOW
-from vision_ai.labels import box, leg_forms
+from vision_ai.labels import box, leg_forms, measure
 from vision_ai.labels.measure import Charts
-from vision_ai.model import anchors, batches, tower
+from vision_ai.labels.thresholds import Thresholds
+from vision_ai.model import anchors, batches, tower, turns
 from vision_ai.model.stretches import Stretches
 from vision_ai.model.turns import Turns
 
@@ -34,6 +35,8 @@ def test_the_model_looks_where_the_rule_book_looks():
     assert anchors.RECENT == leg_forms.RECENT_BARS
     assert anchors.AFTER == box.REACH
     assert anchors.LEG == leg_forms.LEG_BARS
+    assert anchors.VISIBLE == measure.VISIBLE
+    assert int(Thresholds().retest_bars) + 1 == anchors.FRESH
 
 
 @settings(max_examples=20, deadline=None)
@@ -118,7 +121,8 @@ def test_a_rebound_is_counted_from_the_fresh_extreme(seed):
 def test_ways_are_counted_from_where_the_rule_book_sees_a_leg_begin(seed):
     bars = windows(seed)
     charts = Charts.of(bars)
-    found = Turns(8).ways(numbers(bars)).numpy()
+    values = numbers(bars)
+    found = Turns(8).ways(values, turns.way_of(values)).numpy()
     steps = np.abs(np.diff(charts.c, axis=1)) / charts.unit[:, None]
     sides = ((charts.soft_l, np.argmin), (charts.soft_h, np.argmax))
     for side, (values, pick) in enumerate(sides):

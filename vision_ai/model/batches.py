@@ -168,7 +168,7 @@ class Batch:
         digits: float32 (n, 96, 5), what the columns say.
         facts: float32 (n, f), what the rule book measured, of order 1; NaN where nothing.
         stretches, turns: bool (n, 2, k, marks), where rules hold, upright and mirrored.
-        noise: uint8 (k, 192, 96, 3), what is no chart.
+        noise: uint8 (q, 192, 96, 3), what is no chart.
     """
 
     pictures: Bytes

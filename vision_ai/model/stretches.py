@@ -5,6 +5,8 @@ proposed. A stretch is pooled in quarters (RoI pooling: Girshick, Fast R-CNN, 20
 bar at which price first crossed a level, by a learned hazard.
 """
 
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -54,7 +56,7 @@ FAR = 3.0
 
 
 class Stretches(nn.Module):
-    """Numbers (n, 96, 8) to a judgement of every stretch, of the chart and of its mirror.
+    """Numbers (n, 96, 8) to judgements of the best stretches, of the chart and of its mirror.
 
     Of each stretch it sees the extremes of the four quarters, as they come and in order; means of
     both halves; extremes since; and the state of the chart at the first bar that crosses each of
@@ -130,7 +132,7 @@ class Stretches(nn.Module):
 
     def _judge(self, pooled: "Pooled", chosen: Tensor, late: Tensor) -> Tensor:
         first = functional.relu(self.look(pooled.told()) + self.place[chosen])
-        levels = pooled.levels()
+        levels = pooled.levels
         bars = late[..., list(CROSSED)].transpose(1, 2)[:, None]
         beyond = (bars - levels[..., list(CROSSED)][..., None]).clamp(-FAR, FAR)
         hazard = self.cross @ beyond + self.level(first)[..., None]
@@ -185,7 +187,8 @@ class Proposals(nn.Module):
         return score
 
 
-class Pooled(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Pooled:
     """What was pooled from each stretch, in one orientation; k stretches.
 
     Attributes:
@@ -220,11 +223,11 @@ class Pooled(NamedTuple):
             x.reshape(-1, CHOSEN, *part.shape[2:])
             for x, part in zip(torch.split(taken, sizes, dim=-1), parts, strict=True)
         )
-        return self._replace(cells=cells, means=means, beyond=beyond)
+        return replace(self, cells=cells, means=means, beyond=beyond)
 
     def outline(self) -> Tensor:
         """What tells a box or a floor from anything else: (n, k, 20)."""
-        high, second, apart = leading(self.cells[..., :2])
+        high, second, apart = self.leading
         (top, bottom), height = second.unbind(dim=-1), second.sum(dim=-1, keepdim=True)
         part = height.clamp(min=1.0)
         spike, twice = high - second, apart - second
@@ -244,20 +247,27 @@ class Pooled(NamedTuple):
             ], dim=-1,
         )  # fmt: skip
 
+    @cached_property
+    def leading(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Highest, second and twice reached of highs and of lows negated: (n, k, 2) each."""
+        return leading(self.cells[..., :2])
+
+    @cached_property
     def edges(self) -> tuple[Tensor, Tensor]:
         """Second highest high, and second lowest low negated: (n, k) each."""
-        second = leading(self.cells[..., :2])[1]
+        second = self.leading[1]
         return second[..., HIGH], second[..., LOW]
 
+    @cached_property
     def levels(self) -> Tensor:
         """The edge that each channel is measured from (n, k, 8)."""
-        top, bottom = self.edges()
+        top, bottom = self.edges
         none = torch.zeros_like(top)
         return torch.stack([top, bottom, top, bottom, top, bottom, none, none], dim=-1)
 
     def told(self) -> Tensor:
         """Everything as distances from the edges: (n, k, features)."""
-        (top, bottom), levels = self.edges(), self.levels()
+        (top, bottom), levels = self.edges, self.levels
         height = (top + bottom)[..., None].clamp(min=1.0)
         edges = torch.stack([top, bottom], dim=-1)
         middle = torch.stack([(top - bottom) / 2, torch.zeros_like(top)], dim=-1)
@@ -268,7 +278,7 @@ class Pooled(NamedTuple):
                 (self.means - middle[:, :, None]).flatten(2),
                 self.beyond - levels,
                 (self.fresh[:, None] - levels[:, :, None]).flatten(2),
-                leading(self.cells[..., :2])[2] - levels[..., :2],
+                self.leading[2] - levels[..., :2],
             ], dim=-1,
         )  # fmt: skip
         turned = self.turned[:, None].expand(-1, levels.shape[1], -1)
@@ -292,10 +302,10 @@ class Pooled(NamedTuple):
             (n, k, pairs, 35), plainly near the edges, in parts of the height, and volume in
             parts of the stretch's own.
         """
-        top, bottom = self.edges()
+        top, bottom = self.edges
         height = (top + bottom)[..., None, None].clamp(min=1.0)
         values, chance = found[..., : 2 * CHANNELS], found[..., 2 * CHANNELS :]
-        levels = self.levels()[:, :, None].repeat(1, 1, 1, 2)
+        levels = self.levels[:, :, None].repeat(1, 1, 1, 2)
         apart = values - levels * chance[..., :1]
         volume = values[..., CHANNELS + VOLUME, None] / self._usual()[:, :, None]
         return torch.cat(

@@ -1,11 +1,11 @@
 """The image tower of `chart-clip`: a chart is read candle by candle, then by its places.
 
 A picture of the model view holds one candle per pixel column. The stem finds the ends of bodies,
-wicks and volume bars in each column and turns them into one vector and the candle's five numbers.
-`anchors` judges places by the numbers: stretches that price left or tested, bars where a leg
-ended. Beside that the vectors pass through blocks in which a candle sees its neighbours (a
-convolution along time), extremes, and all candles (attention). The read-out joins the last
-candles, learned summaries of all, and the places that were chosen.
+wicks and volume bars in each column and reads the candle's five numbers from them, and nothing
+else goes on. Places are judged by the numbers: `stretches` that price left or tested, `turns`
+where a leg ended. Beside that the candles pass as tokens through blocks in which one sees its
+neighbours (a convolution along time), extremes, and all candles (attention). The read-out joins
+the last candles, learned summaries of all, and the places that were chosen.
 
 The tower is registered with timm, so that `open_clip.create_model` can make and load it.
 """
@@ -41,7 +41,7 @@ BIN = 16
 """Rows in which a token sees ink coarsely."""
 
 DIGITS = 5
-"""Numbers read back from each column while training: open, high, low, close, volume."""
+"""Numbers read from each column: open, high, low, close, volume."""
 
 
 class Stem(nn.Module):

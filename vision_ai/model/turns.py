@@ -68,7 +68,8 @@ class Turns(nn.Module):
         parts = [leg[:, -RECENT:], since[:, -RECENT:]]
         parts += [part.expand(-1, RECENT, -1) for part in (recent, whole)]
         seen = torch.stack([numbers[:, -RECENT:], *parts, so_far[:, -RECENT:]], dim=1)
-        steps, ways = _way(numbers[..., CLOSE]), self.ways(numbers)
+        way = way_of(numbers)
+        steps, ways = _steps(way), self.ways(numbers, way)
         fresh = since[:, -FRESH, None].expand(-1, RECENT, -1)
         judged = torch.stack(
             [
@@ -78,18 +79,17 @@ class Turns(nn.Module):
         )
         return judged, self.marks(judged)
 
-    def ways(self, numbers: Tensor) -> Tensor:
+    def ways(self, numbers: Tensor, way: Tensor) -> Tensor:
         """How far closes went since a leg up to each bar began, and since a leg down: (n, 48, 2).
 
-        It began at the lowest, or highest, middle of low and close of the bars before.
+        It began at the lowest, or highest, middle of low and close of the bars before. `way` is
+        what `way_of` gives.
         """
-        close = numbers[..., CLOSE]
-        way = functional.pad((close[:, 1:] - close[:, :-1]).abs().cumsum(dim=1), (1, 0))
+        past = functional.pad(way, (LEG, 0))[:, self.legs].view(-1, RECENT, LEG + 1)
         sides = []
         for extreme in (SOFT_LOW, SOFT_HIGH):
             before = functional.pad(numbers[..., extreme], (LEG, 0), value=NEVER)[:, self.legs]
             begun = before.view(-1, RECENT, LEG + 1).argmax(dim=2)
-            past = functional.pad(way, (LEG, 0))[:, self.legs].view(-1, RECENT, LEG + 1)
             sides.append(way[:, -RECENT:] - past.gather(2, begun[..., None])[..., 0])
         return torch.stack(sides, dim=-1)
 
@@ -118,15 +118,20 @@ class Turns(nn.Module):
                 back.clamp(-NEAR, NEAR), back / up, back / down, sizes / ways.clamp(min=1),
                 hard / 8, (hard - CLEAR_LEG - 1).clamp(-NEAR, NEAR),
                 fresh[..., [VOLUME, SPAN]].clamp(max=MANY), here[..., :2] / hard,
-                (here[..., :2] / hard.flip(-1)),
+                here[..., :2] / hard.flip(-1),
             ], dim=-1,
         )  # fmt: skip
         judged = functional.relu(self.look(told) + self.place)
         return judged + functional.relu(self.judge(judged))
 
 
-def _way(close: Tensor) -> Tensor:
+def way_of(numbers: Tensor) -> Tensor:
+    """How far closes went up to each bar, summed from the first: (n, 96, 8) to (n, 96)."""
+    close = numbers[..., CLOSE]
+    return functional.pad((close[:, 1:] - close[:, :-1]).abs().cumsum(dim=1), (1, 0))
+
+
+def _steps(way: Tensor) -> Tensor:
     """How far closes went within a leg's bars, and since, in tens: (n, 96) to (n, 48, 2)."""
-    way = functional.pad((close[:, 1:] - close[:, :-1]).abs().cumsum(dim=1), (1, 0))
     before = functional.pad(way, (LEG, 0))[:, :WINDOW]
     return torch.stack([way - before, way[:, -1:] - way], dim=-1)[:, -RECENT:] / 10

@@ -410,17 +410,28 @@ class BadLine(Record):
 
 
 def read_sealed(
-    path: Path, kind: type[Line], key: Callable[[Line], Hashable]
+    path: Path,
+    kind: type[Line],
+    key: Callable[[Line], Hashable],
+    stray: Callable[[Line], str | None] = lambda _: None,
 ) -> tuple[list[Line], list[BadLine]]:
-    """Read a log of sealed lines: truncated, edited, moved and repeated ones are named.
+    """Read a log of sealed lines: truncated, edited, moved, repeated and stray ones are named.
 
-    They stay in the file and are never counted. A missing file holds no lines.
+    They stay in the file and are never counted. A missing file holds no lines. `stray` says of a
+    whole line which other log it is of, if it is.
     """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return [], []
-    return _check_lines(path, content, kind, key)
+    lines, bad = _check_lines(path, content, kind, key)
+    own = []
+    for line in lines:
+        if (home := stray(line)) is None:
+            own.append(line)
+        else:
+            bad.append(BadLine(path=str(path), number=line.line, reason=f"belongs to {home}"))
+    return own, bad
 
 
 def _check_lines(

@@ -46,14 +46,12 @@ def append(paths: Paths, lines: Sequence[Feedback]) -> list[Feedback]:
 
 def read_log(path: Path) -> tuple[list[Feedback], list[BadLine]]:
     """Intact lines of one log, and the lines that are not counted."""
-    lines, bad = records.read_sealed(path, Feedback, key)
-    own = [line for line in lines if _stem(line.symbol, line.as_of) == path.stem]
-    strange = (line for line in lines if _stem(line.symbol, line.as_of) != path.stem)
-    bad += [
-        BadLine(path=str(path), number=line.line, reason=f"belongs to {line.symbol} {line.as_of}")
-        for line in strange
-    ]
-    return own, bad
+
+    def stray(line: Feedback) -> str | None:
+        at_home = _stem(line.symbol, line.as_of) == path.stem
+        return None if at_home else f"{line.symbol} {line.as_of}"
+
+    return records.read_sealed(path, Feedback, key, stray)
 
 
 def read_logs(paths: Paths) -> tuple[list[Feedback], list[BadLine]]:

@@ -43,7 +43,7 @@ def read(paths: Paths) -> tuple[list[Decision], list[BadLine]]:
     """Intact decisions of all logs by file name, and the lines that are not counted."""
     decisions: list[Decision] = []
     bad: list[BadLine] = []
-    for path in sorted(paths.decisions.glob("*.jsonl")):
+    for path in records.listed(paths.decisions, "*.jsonl"):
         good, worse = read_log(paths, path)
         decisions += good
         bad += worse
@@ -52,14 +52,12 @@ def read(paths: Paths) -> tuple[list[Decision], list[BadLine]]:
 
 def read_log(paths: Paths, path: Path) -> tuple[list[Decision], list[BadLine]]:
     """Intact decisions of one log, and the lines that are not counted."""
-    lines, bad = records.read_sealed(path, Decision, _key)
-    own = [line for line in lines if _log_of(paths, line).name == path.name]
-    bad += [
-        BadLine(path=str(path), number=line.line, reason=f"belongs to {_log_of(paths, line).name}")
-        for line in lines
-        if _log_of(paths, line).name != path.name
-    ]
-    return own, bad
+
+    def stray(line: Decision) -> str | None:
+        home = _log_of(paths, line).name
+        return None if home == path.name else home
+
+    return records.read_sealed(path, Decision, _key, stray)
 
 
 def _log_of(paths: Paths, decision: Decision) -> Path:

@@ -38,9 +38,8 @@ def test_bands_that_follow_drift_cover_within_two_points_in_every_regime(factor)
     late = slice(3000, None)
     assert abs(covered(bands, course, late) - LEVEL) > 0.12  # law broken: bands that stand still
     found = adaptive.adapted(bands, course)
-    regimes = adaptive.regimes(course)
-    for regime in np.unique(regimes):
-        assert abs(covered(found, course, regimes == regime) - LEVEL) < 0.02
+    for regime in np.unique(course.regime):
+        assert abs(covered(found, course, course.regime == regime) - LEVEL) < 0.02
 
 
 @given(seed=st.integers(0, 200), cut=st.integers(100, 290))

@@ -8,6 +8,7 @@ tracker had become from outcomes that were complete when the chart was seen, and
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Course:
         complete_ms: int64 (n, horizons), when each outcome was known.
         move: float (n, horizons), simple return that followed, NaN where unknown.
         scale: float (n,), volatility of the chart.
-        market: int (n,), interval; charts of one are tracked together.
+        market: int (n,), code of the interval; charts of one are tracked together.
     """
 
     as_of_ms: Ints
@@ -42,11 +43,30 @@ class Course:
     scale: Floats
     market: Ints
 
+    @cached_property
+    def regime(self) -> Ints:
+        """Market and volatility tercile of each chart among those seen before it: int64 (n,).
+
+        Three codes a market. Terciles are those of the latest charts of the market, so nothing
+        later decides them.
+        """
+        group = np.empty(len(self.as_of_ms), np.int64)
+        for market in np.unique(self.market):
+            rows = np.flatnonzero(self.market == market)
+            rows = rows[np.argsort(self.as_of_ms[rows], kind="stable")]
+            scale = self.scale[rows]
+            for place, row in enumerate(rows.tolist()):
+                before = scale[max(place - RECENT, 0) : place]
+                enough = len(before) >= _FEWEST
+                edges = np.quantile(before, [1 / 3, 2 / 3]) if enough else [np.inf] * 2
+                group[row] = 3 * market + int(np.searchsorted(edges, scale[place]))
+        return group
+
 
 def adapted(bands: Bands, course: Course) -> Bands:
     """The same bands, stretched about their medians as outcomes came in."""
     low, high = bands.low.copy(), bands.high.copy()
-    group = regimes(course)
+    group = course.regime
     for column in range(low.shape[1]):
         needed = scores(bands, course.move, column)
         for code in np.unique(group):
@@ -74,23 +94,6 @@ def scores(bands: Bands, move: Floats, column: int) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         needed: Floats = np.minimum(np.abs(distance) / half, MOST)
     return needed
-
-
-def regimes(course: Course) -> Ints:
-    """Market and volatility tercile of each chart among those seen before it: int64 (n,).
-
-    Terciles are those of the latest charts of the market, so nothing later decides them.
-    """
-    group = np.empty(len(course.as_of_ms), np.int64)
-    for number, market in enumerate(np.unique(course.market)):
-        rows = np.flatnonzero(course.market == market)
-        rows = rows[np.argsort(course.as_of_ms[rows], kind="stable")]
-        scale = course.scale[rows]
-        for place, row in enumerate(rows.tolist()):
-            before = scale[max(place - RECENT, 0) : place]
-            edges = np.quantile(before, [1 / 3, 2 / 3]) if len(before) >= _FEWEST else [np.inf] * 2
-            group[row] = 3 * number + int(np.searchsorted(edges, scale[place]))
-    return group
 
 
 def _factors(needed: Floats, complete_ms: Ints, as_of_ms: Ints, level: float) -> Floats:

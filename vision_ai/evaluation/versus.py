@@ -1,5 +1,6 @@
 """A baseline's figures beside the model's: the same charts and the same draws for both."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,16 +16,7 @@ def against(charts: card.Measured, guess: Guess) -> dict[str, Any]:
     """Macro-F1 of a baseline and of the model on the same charts, and the difference, by draws."""
     theirs = replace(charts, said=guess.reading, said_phase=guess.phase)
     facets = {"setup.macro_f1": card.setup_f1, "phase.macro_f1": card.phase_f1}
-    names = [*facets, *(f"{side}.{name}" for side in ("model", "model_minus") for name in facets)]
-
-    def measure(rows: Ints) -> list[float]:
-        values = [figure(theirs.take(rows)) for figure in facets.values()]
-        model = [figure(charts.take(rows)) for figure in facets.values()]
-        less = [mine - other for mine, other in zip(model, values, strict=True)]
-        return [*values, *model, *less]
-
-    found = metrics.bootstrap_all(measure, charts.block, draws=card.DRAWS)
-    return {"n": len(charts), **card.nested(dict(zip(names, found, strict=True)))}
+    return _beside(charts, theirs, facets, model=True)
 
 
 def outcomes_against(charts: card.Measured, bands: Bands) -> dict[str, Any]:
@@ -35,18 +27,7 @@ def outcomes_against(charts: card.Measured, bands: Bands) -> dict[str, Any]:
         for name, figure in card.MAIN.items()
         if name.startswith(("outcome.", "bands.")) and ".adaptive." not in name
     }
-    skills = {name: figure for name, figure in figures.items() if name.endswith("brier_skill")}
-    names = [*figures, *(f"model_minus.{name}" for name in skills)]
-
-    def measure(rows: Ints) -> list[float]:
-        mine, other = charts.take(rows), theirs.take(rows)
-        values = [figure(other) for figure in figures.values()]
-        return [*values, *(figure(mine) - figure(other) for figure in skills.values())]
-
-    found = metrics.bootstrap_all(
-        measure, charts.block, draws=card.DRAWS, distances=card.distances(names)
-    )
-    return {"n": len(charts), **card.nested(dict(zip(names, found, strict=True)))}
+    return _beside(charts, theirs, figures, [name for name in figures if name.endswith(_SKILL)])
 
 
 def chances_against(charts: card.Measured, up: Floats) -> dict[str, Any]:
@@ -54,21 +35,47 @@ def chances_against(charts: card.Measured, up: Floats) -> dict[str, Any]:
 
     And how often the likelier side was right.
     """
-    theirs = replace(charts, up=up)
-    figures = {
-        name: figure for name, figure in card.MAIN.items() if name.endswith("brier_skill")
-    } | {
+    figures = {name: figure for name, figure in card.MAIN.items() if name.endswith(_SKILL)} | {
         f"outcome.{horizon}.side_accuracy": _side(column) for column, horizon in enumerate(HORIZONS)
     }
-    names = [*figures, *(f"model_minus.{name}" for name in figures)]
+    return _beside(charts, replace(charts, up=up), figures)
+
+
+_SKILL = "brier_skill"
+
+
+def _beside(
+    charts: card.Measured,
+    theirs: card.Measured,
+    figures: Mapping[str, card.Figure],
+    compared: Collection[str] | None = None,
+    *,
+    model: bool = False,
+) -> dict[str, Any]:
+    """Figures of a baseline's answers, and the model's less theirs, all from the same draws.
+
+    Args:
+        charts: the model's answers.
+        theirs: the baseline's on the same charts.
+        figures: what is measured.
+        compared: of which the difference is told; None says all.
+        model: whether the model's own are told as well.
+    """
+    shared = [name for name in figures if compared is None or name in compared]
+    names = [*figures, *(f"model.{name}" for name in shared if model)]
+    names += [f"model_minus.{name}" for name in shared]
 
     def measure(rows: Ints) -> list[float]:
         mine, other = charts.take(rows), theirs.take(rows)
-        values = [figure(other) for figure in figures.values()]
-        return [*values, *(figure(mine) - figure(other) for figure in figures.values())]
+        values = {name: figure(other) for name, figure in figures.items()}
+        own = {name: figures[name](mine) for name in shared}
+        told = list(own.values()) if model else []
+        return [*values.values(), *told, *(own[name] - values[name] for name in shared)]
 
-    found = metrics.bootstrap_all(measure, charts.block, draws=card.DRAWS)
-    return card.nested(dict(zip(names, found, strict=True)))
+    found = metrics.bootstrap_all(
+        measure, charts.block, draws=card.DRAWS, distances=card.distances(names)
+    )
+    return {"n": len(charts), **card.nested(dict(zip(names, found, strict=True)))}
 
 
 def both_against(charts: card.Measured, guess: Guess, up: Floats) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def measured(sample: Sample, evidence: Evidence, answers: Answers) -> Measured:
         sample.outcomes.complete_ms,
         move,
         sample.outcomes.scale,
-        np.unique(sample.spans.interval, return_inverse=True)[1],
+        _market(sample.spans),
     )
     tracked = adaptive.adapted(bands, course)
     return Measured(
@@ -191,8 +191,8 @@ def measured(sample: Sample, evidence: Evidence, answers: Answers) -> Measured:
         low=bands.low,
         high=bands.high,
         level=bands.level,
-        cell=_cells(sample.spans, sample.outcomes.scale),
-        regime=_regimes(sample.spans, course),
+        cell=_cells(course.market, sample.outcomes.scale),
+        regime=course.regime,
         tracked_low=tracked.low,
         tracked_high=tracked.high,
     )
@@ -217,23 +217,21 @@ def groups(sample: Sample, extents: Sequence[Extent]) -> dict[str, NDArray[np.st
 TERCILES = ("calm", "usual", "wild")
 
 
-def _cells(spans: Spans, scale: Floats) -> Ints:
-    cell = np.zeros(len(spans), np.int64)
-    for number, interval in enumerate(CHART_INTERVALS):
-        here = np.flatnonzero(spans.interval == interval)
-        if len(here):
-            edges = np.quantile(scale[here], [1 / 3, 2 / 3])
-            cell[here] = number * len(TERCILES) + np.searchsorted(edges, scale[here])
-    return cell
-
-
-def _regimes(spans: Spans, course: adaptive.Course) -> Ints:
-    """Interval and tercile at the time, numbered as `_cells` numbers them."""
-    names = np.unique(spans.interval)
-    place = np.array([[i.value for i in CHART_INTERVALS].index(str(name)) for name in names])
-    found = adaptive.regimes(course)
-    codes: Ints = place[found // len(TERCILES)] * len(TERCILES) + found % len(TERCILES)
+def _market(spans: Spans) -> Ints:
+    """Place of each chart's interval among those that are charted."""
+    names = [interval.value for interval in CHART_INTERVALS]
+    codes: Ints = (spans.interval[:, None] == np.array(names)).argmax(axis=1)
     return codes
+
+
+def _cells(market: Ints, scale: Floats) -> Ints:
+    """Interval and volatility tercile among all charts of it, three codes an interval."""
+    cell = np.zeros(len(market), np.int64)
+    for number in np.unique(market):
+        here = np.flatnonzero(market == number)
+        edges = np.quantile(scale[here], [1 / 3, 2 / 3])
+        cell[here] = number * len(TERCILES) + np.searchsorted(edges, scale[here])
+    return cell
 
 
 def bands(charts: Measured) -> list[dict[str, Any]]:

@@ -152,7 +152,7 @@ def resolve(paths: Paths, version: str = CURRENT) -> ModelFolder:
         known = ", ".join(sorted(_folders(paths))) or "none"
         raise MissingModelError(
             f"Model version {name[:80]!r} is not here; known: {known}.",
-            hint="Pick one with vision-ai models, or make one with vision-ai train.",
+            hint="Pick one with vision-ai models list, or make one with vision-ai train.",
         )
     return open_folder(folder)
 

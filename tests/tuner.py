@@ -91,7 +91,7 @@ def settings(**recipe: object):
     config = curriculum.TuneConfig(
         replay=300, exemplars=400, tried_on=150, tried_with=150, mixes=(0.5, 1.0)
     )
-    tiny = {"steps": 30, "batch": 24, "rate": 5e-3, "warmup": 5, "check_every": 20}
+    tiny = {"steps": 60, "batch": 24, "rate": 5e-3, "warmup": 5, "check_every": 20}
     tiny |= {"save_every": 4, "precision": "fp32", "average": 0.9}
     changed = config.recipe.model_validate(config.recipe.model_dump() | tiny | recipe)
     return config.model_copy(update={"recipe": changed})

@@ -60,6 +60,7 @@ from vision_ai.model.batches import Artist, Batches, Corpus
 from vision_ai.model.embed import Embedder
 from vision_ai.model.fit import Course, Validate, fit
 from vision_ai.model.learner import Device, Learner, Recipe, Words
+from vision_ai.model.practice import Practice, balanced
 from vision_ai.model.presets import ChartReader
 from vision_ai.model.registry import Data, Manifest, ModelFolder
 from vision_ai.model.split import Split, SplitConfig
@@ -207,10 +208,8 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
         "training version=%s device=%s bf16=%s train=%d held_out=%d",
         run.version, where, student.bf16, len(parts.train), len(parts.held_out),
     )  # fmt: skip
-    source = Batches(
-        parts.train, artist(run.wording), size=recipe.batch, seed=recipe.seed,
-        balance=recipe.balance, shown=student.shown,
-    )  # fmt: skip
+    practice = practice_of(parts.train, recipe)
+    source = Batches(parts.train, artist(run.wording), practice, shown=student.shown)
     charts = charts_of(sampled(parts.held_out, config.validation, recipe.seed))
     course = fit(student, source, run.folder, watching(student, charts), quiet=quiet)
     average = student.average.cpu()
@@ -224,6 +223,14 @@ def student_of(reader: ChartReader, words: Words, recipe: Recipe, where: Device)
     """A model about to be trained on what `artist` draws and measures."""
     bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and learner.bf16_pays(where))
     return Learner(reader, words, recipe, where, facts=FACTS, bf16=bf16)
+
+
+def practice_of(corpus: Corpus, recipe: Recipe) -> Practice:
+    """Which charts of a corpus come when, as a recipe has it."""
+    return Practice(
+        corpus.reading, size=recipe.batch, seed=recipe.seed, balance=recipe.balance,
+        hard=recipe.hard,
+    )  # fmt: skip
 
 
 def watching(student: Learner, charts: report.Charts) -> Validate:
@@ -349,8 +356,8 @@ def heeded(corpus: Corpus, words: Sequence[Correction], times: int) -> Corpus:
 def sampled(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Corpus:
     """Up to `count` rows, each at most once, in their order."""
     rng = np.random.default_rng([seed, count])
-    chance = np.diff(batches.balanced(corpus.reading.astype(np.int64), balance), prepend=0.0)
-    rows = rng.choice(len(corpus), min(count, len(corpus)), replace=False, p=chance)
+    chance = balanced(corpus.reading.astype(np.int64), balance)
+    rows = rng.choice(len(corpus), min(count, len(corpus)), replace=False, p=chance / chance.sum())
     return corpus.take(np.sort(rows))
 
 

@@ -7,10 +7,13 @@ from vision_ai.domain import HIGH, LOW, WINDOW
 from vision_ai.labels import rules
 from vision_ai.model import batches
 from vision_ai.model.batches import Batches
+from vision_ai.model.practice import Practice
 
 
-def source(seed=0, size=6):
-    return Batches(making.corpus(), making.ARTIST, size=size, seed=seed, balance=0.5)
+def source(seed=0, size=6, shown=1.0):
+    corpus = making.corpus()
+    practice = Practice(corpus.reading, size=size, seed=seed, balance=0.5)
+    return Batches(corpus, making.ARTIST, practice, shown=shown)
 
 
 def same(left, right):
@@ -39,7 +42,7 @@ def test_a_batch_holds_every_column():
 
 def test_charts_that_are_told_come_first_and_are_not_drawn():
     whole = source()
-    part = Batches(making.corpus(), making.ARTIST, size=6, seed=0, balance=0.5, shown=1 / 3)
+    part = source(shown=1 / 3)
     one, all_shown = part.at(2), whole.at(2)
     assert (one.told, all_shown.told) == (4, 0)
     assert len(one) == 6
@@ -93,16 +96,6 @@ def test_digits_span_the_window():
     assert np.allclose(digits[..., LOW].min(axis=1), 0)
     assert np.allclose(digits[..., HIGH].max(axis=1), 1)
     assert np.allclose(digits[..., 4].max(axis=1), 1)
-
-
-def test_balance_moves_rare_classes_towards_equal_shares():
-    codes = np.array([0] * 81 + [1] * 9)
-    natural = np.diff(batches.balanced(codes, 0.0), prepend=0)
-    rooted = np.diff(batches.balanced(codes, 0.5), prepend=0)
-    equal = np.diff(batches.balanced(codes, 1.0), prepend=0)
-    assert np.isclose(natural[codes == 1].sum(), 0.1)
-    assert np.isclose(rooted[codes == 1].sum(), 0.25)
-    assert np.isclose(equal[codes == 1].sum(), 0.5)
 
 
 def test_a_corpus_gathers_windows_in_the_order_asked():

@@ -18,10 +18,14 @@ class Unplugged:
     def __init__(self, source, last):
         self.source, self.last = source, last
 
-    def at(self, step):
+    @property
+    def practice(self):
+        return self.source.practice
+
+    def draw(self, step, rows):
         if step >= self.last:
             raise PulledPlugError
-        return self.source.at(step)
+        return self.source.draw(step, rows)
 
 
 def rising(average):

@@ -49,7 +49,8 @@ def test_prompted_equals_brute_force():
     found = loss.prompted(
         torch.tensor(images), torch.tensor(prompts), torch.tensor(codes), torch.tensor(9.0)
     )
-    assert float(found) == pytest.approx(expected, rel=1e-5)
+    assert float(found.mean()) == pytest.approx(expected, rel=1e-5)
+    assert found.shape == (7,)
 
 
 def test_all_charts_in_one_point_is_no_optimum():

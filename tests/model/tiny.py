@@ -7,6 +7,7 @@ from vision_ai.domain import PHASES, READINGS
 from vision_ai.model import presets
 from vision_ai.model.batches import Batches
 from vision_ai.model.learner import Learner, Recipe, Words
+from vision_ai.model.practice import Practice
 
 torch.set_num_threads(1)  # a tiny net gains nothing from more, and sums stay in one order
 
@@ -38,4 +39,6 @@ def learner(**changes: object):
 
 
 def batches(size=8):
-    return Batches(making.corpus(), making.ARTIST, size=size, seed=0, balance=0.5)
+    corpus = making.corpus()
+    practice = Practice(corpus.reading, size=size, seed=0, balance=0.5, hard=0.95)
+    return Batches(corpus, making.ARTIST, practice)

@@ -28,21 +28,27 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's own.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=1e-9, max=1, help="Peak learning rate, likewise.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model on labelled charts, export it to ONNX, embed and calibrate it.
 
-    The defaults are the recipe of the shipped model. A run that was stopped goes on where its
-    last checkpoint stands. The new model becomes the current one.
+    A run that was stopped goes on where its last checkpoint stands. The new model becomes the
+    current one. The shipped weights took two runs, the second on the weights of the first.
 
     Needs `pip install 'vision-ai[train]'`.
 
-    Example: `vision-ai train --klines candles/train`
+    Examples: `vision-ai train --klines candles/train`,
+    `vision-ai train --klines candles/train --weights model.safetensors --steps 12000 --rate 3e-3`
     """
     from vision_ai.pipeline import training
     from vision_ai.pipeline.workspace import Workspace
 
-    wanted = training.Wanted(preset=preset, weights=weights, device=device, seed=seed, steps=steps)
+    wanted = training.Wanted(
+        preset=preset, weights=weights, device=device, seed=seed, steps=steps, rate=rate
+    )
     report = training.train(Workspace.open(), klines, wanted)
     emit(report.payload(), report.text(), as_json=as_json)
 

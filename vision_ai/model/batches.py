@@ -1,8 +1,8 @@
 """Labelled windows to training batches, drawn on the fly and replayable.
 
-A batch is a pure function of the seed and the step, so that a run that was killed continues
-with the very batch it lost. Drawing, labelling and wording are handed in as functions: this
-stage knows neither charts nor labels.
+A batch is a pure function of the seed, the step and its rows, so that a run that was killed
+continues with the very batch it lost. Drawing, labelling and wording are handed in as functions:
+this stage knows neither charts nor labels.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,7 @@ from vision_ai.domain import (
     Klines,
     Labels,
 )
+from vision_ai.model.practice import Practice
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,20 +100,6 @@ class Corpus:
         return self.last_ms + self.interval_ms
 
 
-def balanced(codes: Ints, power: float) -> NDArray[np.float64]:
-    """Cumulative chance of drawing each row: a class of share p is drawn as if it had p^(1-power).
-
-    Args:
-        codes: (n,), class of each row.
-        power: 0 keeps the natural shares, 1 makes all classes equal.
-    """
-    counts = np.bincount(codes, minlength=1).astype(np.float64)
-    weight = np.maximum(counts, 1) ** -power
-    chance = np.cumsum(weight[codes])
-    result: NDArray[np.float64] = chance / chance[-1]
-    return result
-
-
 def mirrored(bars: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same candles with log price negated: highs become lows.
 
@@ -162,6 +149,7 @@ class Batch:
     """What one step learns from: n charts, of which the last m are shown, the others told.
 
     Attributes:
+        rows: int64 (n,), where in the corpus each chart stands.
         pictures: uint8 (m, 192, 96, 3).
         reading, phase: int64 (n,), codes.
         captions: a description of each chart that is shown.
@@ -171,6 +159,7 @@ class Batch:
         noise: uint8 (q, 192, 96, 3), what is no chart.
     """
 
+    rows: NDArray[np.int64]
     pictures: Bytes
     reading: NDArray[np.int64]
     phase: NDArray[np.int64]
@@ -210,34 +199,35 @@ class Artist:
 
 
 class Batches:
-    """Batches of a corpus: number `step` is always the same.
+    """Batches of a corpus: number `step`, of the same rows, is always the same.
 
     `shown` is the share of charts that are drawn; a tower that reads candles is told the others'
-    numbers, which costs a fraction of drawing and of looking.
+    numbers, which costs a fraction of drawing and of looking. `practice` says which rows come.
     """
 
     def __init__(
-        self, corpus: Corpus, artist: Artist, *, size: int, seed: int, balance: float,
-        shown: float = 1.0,
-    ) -> None:  # fmt: skip
+        self, corpus: Corpus, artist: Artist, practice: Practice, *, shown: float = 1.0
+    ) -> None:
         self.corpus = corpus
         self.artist = artist
-        self.size = size
-        self.seed = seed
-        self.told = size - max(round(shown * size), 1)
-        self._chance = balanced(corpus.reading.astype(np.int64), balance)
+        self.practice = practice
+        self.told = practice.size - max(round(shown * practice.size), 1)
 
     def at(self, step: int) -> Batch:
+        """The batch that `practice` chooses for a step."""
+        return self.draw(step, self.practice.rows(step))
+
+    def draw(self, step: int, rows: NDArray[np.int64]) -> Batch:
         """Draw the batch of one step: half of the windows are mirrored, with their labels."""
-        rng = np.random.default_rng([self.seed, step])
-        rows = np.searchsorted(self._chance, rng.random(self.size), side="right")
+        rng = np.random.default_rng([self.practice.seed, step])
         bars = self.corpus.bars(rows)
-        flip = rng.random(self.size) < 0.5
+        flip = rng.random(len(rows)) < 0.5
         bars[flip] = mirrored(bars[flip])
         labels = self.artist.label(bars)
         stretches, turns = self.artist.locate(bars)
         pictures = self.artist.draw(bars[self.told :], rng)
         return Batch(
+            rows=rows,
             pictures=pictures,
             reading=labels.reading.astype(np.int64),
             phase=labels.phase.astype(np.int64),

@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,18 +75,20 @@ def fit(
         StorageError: the disk is full or read-only; earlier checkpoints stand.
     """
     recipe = learner.recipe
-    course = _resume(learner, folder)
+    course = _resume(learner, source, folder)
     with _board(recipe.steps, quiet=quiet) as show:
         for step, batch in _ahead(source, course.step, recipe.steps):
             started = time.monotonic()
-            course.losses.append(learner.learn(batch, step))
+            lesson = learner.learn(batch, step)
+            source.practice.heed(batch.rows, lesson.missed)
+            course.losses.append(lesson.loss)
             course.step = step + 1
             last = course.step == recipe.steps
             if last or course.step % recipe.check_every == 0:
                 _check(learner, course, validate)
                 last = last or course.is_stale(recipe.patience)
             if last or course.step % recipe.save_every == 0:
-                _save(learner, course, folder)
+                _save(learner, source, course, folder)
             show(course, len(batch) / (time.monotonic() - started))
             if last:
                 break
@@ -96,14 +98,21 @@ def fit(
 
 
 def _ahead(source: Batches, start: int, stop: int) -> Iterator[tuple[int, Batch]]:
-    """Steps with their batches; the next batch is drawn while one is learned from."""
+    """Steps with their batches; the next batch is drawn while one is learned from.
+
+    Its rows are chosen before that, so that they never hang on which of the two is faster.
+    """
     with ThreadPoolExecutor(max_workers=1) as pool:
-        coming = pool.submit(source.at, start) if start < stop else None
+
+        def ask(step: int) -> Future[Batch]:
+            return pool.submit(source.draw, step, source.practice.rows(step))
+
+        coming = ask(start) if start < stop else None
         for step in range(start, stop):
             assert coming is not None
             batch = coming.result()
             if step + 1 < stop:
-                coming = pool.submit(source.at, step + 1)
+                coming = ask(step + 1)
             yield step, batch
 
 
@@ -116,21 +125,23 @@ def _check(learner: Learner, course: Course, validate: Validate) -> None:
     logger.info("validation step=%d loss=%.4f %s", course.step, course.losses[-1], told)
 
 
-def _save(learner: Learner, course: Course, folder: Path) -> None:
+def _save(learner: Learner, source: Batches, course: Course, folder: Path) -> None:
     best = {f"best/{name}": tensor.cpu() for name, tensor in course.best.items()}
     notes: dict[str, Any] = {
         "losses": course.losses,
         "checks": course.checks,
         "bf16": learner.bf16,
     }
-    checkpoint.save(folder, Checkpoint(course.step, learner.state() | best, notes))
+    tensors = learner.state() | source.practice.state() | best
+    checkpoint.save(folder, Checkpoint(course.step, tensors, notes))
 
 
-def _resume(learner: Learner, folder: Path) -> Course:
+def _resume(learner: Learner, source: Batches, folder: Path) -> Course:
     saved = checkpoint.load(folder)
     if saved is None:
         return Course()
     learner.restore(saved.tensors)
+    source.practice.restore(saved.tensors)
     learner.bf16 = bool(saved.notes["bf16"])
     best = {k.removeprefix("best/"): v for k, v in saved.tensors.items() if k.startswith("best/")}
     logger.info("resumed step=%d folder=%s", saved.step, folder)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -51,6 +51,9 @@ class Recipe(Section):
     noise_weight: float = Field(default=0.2, ge=0)
     shown: float = Field(default=0.25, gt=0, le=1, description="share of charts that are drawn")
     balance: float = Field(default=0.5, ge=0, le=1, description="0 natural shares, 1 equal")
+    hard: float = Field(
+        default=0.95, ge=0, lt=1, description="how much charts read wrong are drawn more often"
+    )
     seed: int = Field(default=0, ge=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     check_every: int = Field(default=500, ge=1, description="steps between validations")
@@ -120,6 +123,18 @@ def start(recipe: Recipe, weights: Path | None = None) -> ChartReader:
     return presets.create(presets.resolve(recipe.preset), weights)
 
 
+class Lesson(NamedTuple):
+    """What a step showed before it changed anything.
+
+    Attributes:
+        loss: of the whole batch.
+        missed: float32 (n,), 1 less the chance that each chart's own setup got by its words.
+    """
+
+    loss: float
+    missed: NDArray[np.float32]
+
+
 class Learner:
     """A model in training."""
 
@@ -170,21 +185,24 @@ class Learner:
         done = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
         return peak * (0.01 + 0.99 * (1 + math.cos(math.pi * min(done, 1.0))) / 2)
 
-    def learn(self, batch: Batch, step: int) -> float:
-        """Take one step and return the loss before it."""
+    def learn(self, batch: Batch, step: int) -> Lesson:
+        """Take one step; what it showed is of before it."""
         self.reader.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(step)
-        total = self.loss(batch, step)
+        total, missed = self.loss(batch, step)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
         nn.utils.clip_grad_norm_(self._learned.parameters(), self.recipe.clip)
         self.optimizer.step()
         self._follow(step)
-        return float(total.detach())
+        return Lesson(float(total.detach()), missed.numpy(force=True))
 
-    def loss(self, batch: Batch, step: int) -> Tensor:
-        """The whole loss of a batch; the texts it is contrasted with depend on the step."""
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
+        """The whole loss of a batch, and how wrong each of its charts was read, 0 to 1.
+
+        The texts that it is contrasted with depend on the step.
+        """
         recipe = self.recipe
         reading = torch.from_numpy(batch.reading).to(self.device)
         phase = torch.from_numpy(batch.phase).to(self.device)
@@ -201,8 +219,8 @@ class Learner:
         first, second = len(READINGS), len(READINGS) + len(PHASES)
         scale = self.reader.scale
         both = reading * len(PHASES) + phase
-        total = loss.prompted(sight.vectors, texts[:first], reading, scale)
-        total = total + loss.prompted(sight.vectors, texts[first:second], phase, scale)
+        each = loss.prompted(sight.vectors, texts[:first], reading, scale)
+        total = each.mean() + loss.prompted(sight.vectors, texts[first:second], phase, scale).mean()
         if len(noise):
             strange = loss.undecided(noise, texts[:first], scale)
             strange = strange + loss.undecided(noise, texts[first:second], scale)
@@ -221,7 +239,7 @@ class Learner:
             seen = sight.insight.digits[batch.told :]
             total = total + recipe.digit_weight * loss.read_back(seen, truth)
             total = total + recipe.place_weight * self._places(sight.insight, batch)
-        return total
+        return total, 1 - each.detach().neg().exp()
 
     def _places(self, insight: Insight, batch: Batch) -> Tensor:
         told = torch.from_numpy(batch.stretches).to(self.device).transpose(0, 1)

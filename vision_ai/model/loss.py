@@ -2,7 +2,7 @@
 
 `-similarity` alone is least when everything maps to one point, so negatives are required.
 Descriptions repeat within a batch, so every chart and text of one label are positives of each
-other. All functions are pure and return the mean over the batch as a scalar.
+other. All functions are pure; all but `prompted` return the mean over the batch as a scalar.
 """
 
 import math
@@ -50,7 +50,7 @@ def contrastive(images: Tensor, texts: Tensor, positive: Tensor, scale: Tensor) 
 
 
 def prompted(images: Tensor, prompts: Tensor, codes: Tensor, scale: Tensor) -> Tensor:
-    """Contrast each chart with one prompt a class: the loss behind reading by words.
+    """Contrast each chart with one prompt a class: the loss behind reading by words, (n,).
 
     Args:
         images: (n, d), unit length.
@@ -59,7 +59,7 @@ def prompted(images: Tensor, prompts: Tensor, codes: Tensor, scale: Tensor) -> T
         scale: the inverse temperature.
     """
     logits = scale * images.float() @ prompts.float().T
-    return functional.cross_entropy(logits, codes)
+    return functional.cross_entropy(logits, codes, reduction="none")
 
 
 def undecided(images: Tensor, prompts: Tensor, scale: Tensor) -> Tensor:

@@ -46,6 +46,7 @@ class TuneConfig(Section):
         average=0.98,
         head_weight=0,  # heads are not kept with a model, and new ones would shake its trunk
         fact_weight=0,
+        hard=0,  # what people and markets say may be noise, and then it stays hard
         check_every=50,
         save_every=25,
         patience=3,

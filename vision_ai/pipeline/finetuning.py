@@ -133,14 +133,9 @@ class Tuner:
         torch.manual_seed(recipe.seed)
         where = learner.pick_device(self.wanted.device)
         student = train_cv_model.student_of(self._champion()[0], words, recipe, where)
-        source = Batches(
-            found.lessons,
-            train_cv_model.artist(found.wording),
-            size=recipe.batch,
-            seed=recipe.seed,
-            balance=recipe.balance,
-            shown=student.shown,
-        )
+        practice = train_cv_model.practice_of(found.lessons, recipe)
+        artist = train_cv_model.artist(found.wording)
+        source = Batches(found.lessons, artist, practice, shown=student.shown)
         charts = train_cv_model.charts_of(
             curriculum.some(found.choosing, self.config.tried_on, recipe.seed)
         )

@@ -31,6 +31,7 @@ class Wanted:
     device: str | None
     seed: int
     steps: int | None
+    rate: float | None = None
 
 
 def train(workspace: Workspace, klines: Path, wanted: Wanted) -> Report:
@@ -49,6 +50,8 @@ def train(workspace: Workspace, klines: Path, wanted: Wanted) -> Report:
     chosen: dict[str, object] = {"preset": wanted.preset, "seed": wanted.seed}
     if wanted.steps is not None:
         chosen["steps"] = wanted.steps
+    if wanted.rate is not None:
+        chosen["rate"] = wanted.rate
     recipe = type(settings.recipe).model_validate({**dict(settings.recipe), **chosen})
     model = train_cv_model.train(
         settings.model_copy(update={"recipe": recipe}),

@@ -21,8 +21,9 @@ from vision_ai.evaluation.baselines import Guess
 from vision_ai.evaluation.trend_net import UNKNOWN, Budget
 from vision_ai.forecast import logistic
 from vision_ai.labels import outcomes, rules
-from vision_ai.model import batches, split
+from vision_ai.model import split
 from vision_ai.model.batches import Corpus
+from vision_ai.model.practice import balanced
 from vision_ai.model.registry import Manifest
 from vision_ai.model.split import SplitConfig
 
@@ -133,7 +134,8 @@ def _net_of_labels(school: School) -> Any:
     labels = [rules.label(bars) for bars in _chunks(windows)]
     reading = np.concatenate([part.reading for part in labels]).astype(np.int64)
     phase = np.concatenate([part.phase for part in labels]).astype(np.int64)
-    chance = batches.balanced(reading, BALANCE)
+    weight = balanced(reading, BALANCE)
+    chance = np.cumsum(weight / weight.sum())
 
     def draw(rng: np.random.Generator, count: int) -> tuple[Any, Ints]:
         rows = np.searchsorted(chance, rng.random(count))
@@ -142,8 +144,8 @@ def _net_of_labels(school: School) -> Any:
 
     net = trend_net.taught(draw, classes, school.budget)
     natural = np.bincount(reading, minlength=len(READINGS)) + 0.5
-    drawn = np.bincount(reading, np.diff(chance, prepend=0.0), minlength=len(READINGS))
-    drawn = np.maximum(drawn * len(reading), 0.5)
+    drawn = np.bincount(reading, weight / weight.mean(), minlength=len(READINGS))
+    drawn = np.maximum(drawn, 0.5)
     trend_net.bend(net, 0, 1.0, np.log(natural / drawn))  # drawn more often: said less readily
     return _kept(school, "labels", net)
 

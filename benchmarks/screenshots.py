@@ -1,15 +1,16 @@
-"""How often a picture of a chart is read as its candles are: our own PNGs, mplfinance, plotly.
+"""How often a picture of a chart is read as its candles are: ours, other tools', terminals'.
 
     python benchmarks/screenshots.py --klines ../shared/klines/bench-bybit [--charts 10]
 
-Charts of real candles are drawn by this program, in every style of mplfinance and in
-plotly's six templates (a range slider, grids, legends, moving averages, volume,
-several sizes, JPEG of quality 70 to 85), and read twice: from the picture and from the candles.
-`same` is the share of read pictures with the setup that the candles give, `of all` that of all
-pictures, refused ones counted as wrong; `refused` were not read;
-`misread` were read as other candles, or a candle beside (steps from candle to candle correlate by
-less than 0.9 with the true ones), which is the one thing that must not happen. plotly needs kaleido
-and a Chrome or Chromium; without them its part is left out. The last line is one JSON object.
+Charts of real candles are drawn by this program, in every style of mplfinance, in plotly's six
+templates and by TradingView's Lightweight Charts in three themes (a range slider, grids, legends,
+moving averages, volume, price tags, several sizes, JPEG of quality 70 to 85), and read twice: from
+the picture and from the candles. `same` is the share of read pictures with the setup that the
+candles give, `of all` that of all pictures, refused ones counted as wrong; `refused` were not
+read; `misread` were read as other candles, or a candle beside (steps from candle to candle
+correlate by less than 0.9 with the true ones), which is the one thing that must not happen.
+plotly and Lightweight Charts need a Chrome or Chromium; without one their part is left out. The
+last line is one JSON object.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import terminals
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -128,6 +130,11 @@ def by_plotly(klines: Klines, look: Look) -> bytes:
     figure.update_layout(template=look.style, title=f"{klines.symbol} {klines.interval}")
     figure.update_xaxes(rangeslider_visible=look.slider and not look.volume)
     return drawn(figure, look.size)
+
+
+def by_terminal(klines: Klines, look: Look) -> bytes:
+    """What TradingView's Lightweight Charts draws."""
+    return terminals.draw(klines, look.style, look.size, look.averages, volume=look.volume)
 
 
 def drawn(figure: Any, size: tuple[int, int]) -> bytes:
@@ -309,6 +316,12 @@ def painters() -> dict[str, tuple[Painter, Sequence[str]]]:
         print(f"plotly is left out: {str(error)[:200]}", file=sys.stderr)
     else:
         tools["plotly"] = (by_plotly, PLOTLY_TEMPLATES)
+    try:
+        terminals.check()
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        print(f"Lightweight Charts is left out: {error}", file=sys.stderr)
+    else:
+        tools["lightweight-charts"] = (by_terminal, tuple(terminals.THEMES))
     return tools
 
 

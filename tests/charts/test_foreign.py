@@ -10,13 +10,19 @@ import mplfinance as mpf
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tests.charts.candles import klines
 from vision_ai.charts import chain, foreign, mpl, png, raster, screen
 from vision_ai.config import ChartConfig
 from vision_ai.errors import ImageError
 
+DESKS = {
+    "light": ((255, 255, 255), (240, 243, 250), (19, 23, 34), (38, 166, 154), (239, 83, 80)),
+    "dark": ((19, 23, 34), (30, 34, 45), (209, 212, 220), (38, 166, 154), (239, 83, 80)),
+    "black": ((16, 16, 20), (28, 28, 33), (173, 177, 184), (32, 178, 108), (239, 69, 74)),
+}
+"""Ground, grid, text, up and down of trading terminals in the browser."""
 STYLES = ("binance", "classic", "default", "nightclouds", "tradingview", "yahoo")
 STEP = 0.002
 
@@ -38,6 +44,50 @@ def screenshot(style, count=104, seed=1, size=(12, 8), volume=True, averages=())
         mpf.plot(
             frame, type="candle", style=style, volume=volume, figsize=size, savefig=buffer, **more
         )
+    return buffer.getvalue()
+
+
+def terminal(theme, count=118, seed=1, size=(1280, 720), volume=True):
+    """A chart as trading terminals draw it, as PNG bytes.
+
+    Volume stands behind the candles, a dotted line of the last price runs over all of them to a tag
+    that touches the last candle, and the only texts are those of the axes.
+    """
+    ground, grid, text, *colours = DESKS[theme]
+    bars = klines(n=count, seed=seed, step=STEP).bars
+    image = Image.new("RGB", size, ground)
+    pen = ImageDraw.Draw(image)
+    right, floor = size[0] - 66, size[1] - 28
+    pitch = right / count
+    low, high = bars[:, 2].min(), bars[:, 1].max()
+
+    def row(price):
+        return round(floor * (0.1 + (0.62 if volume else 0.8) * (high - price) / (high - low)))
+
+    for i in range(0, count, 12):
+        x = round((i + 0.5) * pitch)
+        pen.line((x, 0, x, floor), fill=grid)
+        pen.text((x - 14, floor + 8), f"{i // 4 % 24:02}:00", fill=text)
+    for price in np.linspace(low, high, 9):
+        pen.line((0, row(price), right, row(price)), fill=grid)
+        pen.text((right + 9, row(price) - 5), f"{price:.2f}", fill=text)
+    half = max(int(pitch * 0.4), 1)
+    for i, (opened, top, bottom, closed, busy) in enumerate(bars.tolist()):
+        x, colour = round((i + 0.5) * pitch), colours[closed < opened]
+        if volume:
+            pale = tuple((a + b) // 2 for a, b in zip(colour, ground, strict=True))
+            tall = round(0.2 * floor * busy / bars[:, 4].max())
+            pen.rectangle((x - half, floor - tall, x + half, floor - 1), fill=pale)
+        pen.line((x, row(top), x, row(bottom)), fill=colour)
+        ends = sorted((row(opened), row(closed)))
+        pen.rectangle((x - half, ends[0], x + half, ends[1]), fill=colour)
+    last, colour = row(bars[-1, 3]), colours[int(bars[-1, 3] < bars[-1, 0])]
+    for x in range(0, right, 3):
+        pen.point((x, last), fill=colour)
+    pen.rectangle((right, last - 10, size[0] - 6, last + 10), fill=colour)
+    pen.text((right + 9, last - 5), f"{bars[-1, 3]:.2f}", fill=(255, 255, 255))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -69,6 +119,21 @@ def test_a_screenshot_without_volume_is_read():
 
 def test_a_compressed_screenshot_is_read():
     check(screen.read_bars(png.read(as_jpeg(screenshot("tradingview")))))
+
+
+@pytest.mark.parametrize("theme", DESKS)
+@pytest.mark.parametrize(
+    ("size", "count"), [((1000, 620), 96), ((1280, 720), 118), ((1920, 1000), 140)]
+)
+def test_a_trading_terminal_is_read(theme, size, count):
+    picture = terminal(theme, count=count, size=size)
+    check(screen.read_bars(png.read(picture)), count=count)
+    check(screen.read_bars(png.read(as_jpeg(picture))), count=count)
+
+
+def test_letters_of_a_time_axis_are_no_volume():
+    read = screen.read_bars(png.read(terminal("light", volume=False)))
+    check(read, count=118, volume=False)
 
 
 def wrong_bodies(read, count=104, seed=1):
@@ -120,13 +185,29 @@ def tagged(tag):
     return candles, candles + line + [(97 + i, span) for i, span in enumerate(tag)]
 
 
+def apart(slot, span):
+    """Candles with gaps between them."""
+    return 0.0
+
+
 def test_a_price_tag_is_no_candle_and_level_candles_are_no_tag():
     candles, path = tagged([(101, 121), (101, 122), (101, 121), (100, 121)])
-    assert chain.without_tag(path) == candles
+    assert chain.without_tag(path, apart) == candles
     uneven = tagged([(101, 121), (90, 125), (101, 121), (100, 121)])[1]
-    assert chain.without_tag(uneven) == uneven
+    assert chain.without_tag(uneven, apart) == uneven
     flat = [(i, (100, 120)) for i in range(96)]
-    assert chain.without_tag(flat) == flat  # no line leads to them
+    assert chain.without_tag(flat, apart) == flat  # no line leads to them
+    assert chain.without_tag(flat, lambda slot, span: 1.0) == flat  # all bodies touch
+    assert chain.without_tag([], apart) == []
+
+
+def test_a_tag_that_touches_the_last_candle_is_known_by_what_fills_its_gaps():
+    candles = [(i, (100 + 3 * (i % 5), 120 + 3 * (i % 4))) for i in range(96)]
+    path = candles + [(96 + i, span) for i, span in enumerate([(104, 121), (101, 121), (101, 122)])]
+    assert chain.without_tag(path, lambda slot, span: float(slot >= 96)) == candles
+    assert chain.without_tag(path, apart) == path
+    line = candles + [(96 + i, (110, 112)) for i in range(3)]
+    assert chain.without_tag(line, lambda slot, span: float(slot >= 96)) == line  # no tag so thin
 
 
 def test_readings_that_disagree_are_refused(monkeypatch):

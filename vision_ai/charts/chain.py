@@ -1,5 +1,6 @@
 """Price followed from candle to candle over a screenshot's strokes, past titles and price tags."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,12 @@ Span = tuple[int, int]
 
 _TAG_SLOTS, _TAG_ROWS, LINE_ROWS = 3, 6, 3
 """A price tag is so wide and so tall at least, and the line that leads to it so thin at most."""
+
+_FILLED, _FREE = 0.4, 0.2
+"""Share of a stroke's rows that holds ink between two slots: in a tag, and between candles."""
+
+_TAG_SHARED = 0.6
+"""Part of the rows of two neighbouring strokes of a tag, together, that both of them cover."""
 
 _LINE_SLOTS = 0.1
 """Share of slots in which a dotted line shows between candles."""
@@ -108,16 +115,28 @@ def _split(path: list[Span], leap: float) -> list[list[tuple[int, Span]]]:
     return pieces
 
 
-def without_tag(chain: list[tuple[int, Span]]) -> list[tuple[int, Span]]:
-    """Cut off a price tag, which a thin line joins to the last candle.
+def without_tag(
+    chain: list[tuple[int, Span]], joined: Callable[[int, Span], float]
+) -> list[tuple[int, Span]]:
+    """Cut off a price tag, which a thin line joins to the last candle or which touches it.
 
     A tag shows as neighbouring strokes between the same two rows, right of a stroke that is
-    nothing but the line.
+    nothing but the line. One that touches the last candle is told from candles by what lies
+    between its slots: candles leave a gap there, a tag is filled.
+
+    Args:
+        chain: slots and strokes, from left to right.
+        joined: how much of a stroke's rows holds ink between a slot and the next one.
     """
+    if not chain:
+        return chain
+    touching = _touching(chain, [joined(*entry) for entry in chain[:-1]])
+    if touching is not None:
+        return chain[:touching]
     place = len(chain) - 1
     while place > 0 and _level(chain[place - 1][1], chain[place][1]):
         place -= 1
-    top, bottom = chain[place][1] if chain else (0, 0)
+    top, bottom = chain[place][1]
     tall, many = bottom - top >= _TAG_ROWS, len(chain) - place >= _TAG_SLOTS
     if place == 0 or not (tall and many):
         return chain
@@ -125,6 +144,25 @@ def without_tag(chain: list[tuple[int, Span]]) -> list[tuple[int, Span]]:
     while line > 0 and chain[line - 1][1][1] - chain[line - 1][1][0] <= LINE_ROWS:
         line -= 1
     return chain[:line] if line < place else chain
+
+
+def _touching(chain: list[tuple[int, Span]], gaps: list[float]) -> int | None:
+    """Where a tag begins that touches the last candle; None where there is none."""
+    end = len(gaps)
+    while end > 0 and chain[end][1][1] - chain[end][1][0] <= LINE_ROWS:
+        end -= 1  # the frayed edge of a compressed tag
+    start = end
+    while start > 0 and gaps[start - 1] > _FILLED:
+        if _shared(chain[start - 1][1], chain[start][1]) < _TAG_SHARED:
+            break
+        start -= 1
+    tall = max(bottom - top for _, (top, bottom) in chain[start : end + 1]) >= _TAG_ROWS
+    return start if start < end and tall and np.median(gaps) < _FREE else None
+
+
+def _shared(one: Span, other: Span) -> float:
+    both = min(one[1], other[1]) - max(one[0], other[0])
+    return max(both, 0) / (max(one[1], other[1]) - min(one[0], other[0]))
 
 
 def _level(one: Span, other: Span) -> bool:

@@ -36,6 +36,8 @@ _RANGE = 0.05
 """Log range given to a chart whose axis cannot be read: pictures do not depend on it."""
 _ON_BASE = 0.35
 """Share of slots with a stroke that ends on one row, above which that row carries volume."""
+_LETTERS = 1.5
+"""Times the height of low volume bars that high ones have at least: letters have one height."""
 _HINT = (
     "Crop the screenshot to the chart, with at least 96 whole candles and little drawn over them."
 )
@@ -137,7 +139,12 @@ def _read_at(mask: InkMask, lattice: Lattice) -> _Reading:
     base = _base_line(slots, height)
     strokes = without_line([_above(slot, base) for slot in slots])
     chain = longest_chain(strokes, height)
-    chain = _trim(without_tag(chain), slots, base)
+
+    def joined(slot: int, span: Span) -> float:
+        edge = min(round(lattice.first + (slot + 0.5) * lattice.pitch), mask.ink.shape[1])
+        return float(mask.ink[span[0] : span[1], edge - 2 : edge + 1].mean(axis=0).min())
+
+    chain = _trim(without_tag(chain, joined), slots, base)
     if len(chain) < WINDOW:
         raise ImageError(
             f"The picture shows {len(chain)} candles in a row: expected at least {WINDOW}.",
@@ -147,7 +154,8 @@ def _read_at(mask: InkMask, lattice: Lattice) -> _Reading:
     bars = np.zeros((1, WINDOW, 5))
     bars[0, :, :VOLUME] = _prices(mask, last)
     if base is not None:
-        bars[0, :, VOLUME] = [_volume(slot, base) for slot, _ in last]
+        volume = np.array([_volume(slot, base) for slot, _ in last])
+        bars[0, :, VOLUME] = 0 if _are_letters(volume) else volume
     logs = np.log(bars[0, :, :VOLUME])
     leaps = np.abs(logs[1:, OPEN] - logs[:-1, CLOSE]).mean()
     strain = leaps / np.abs(logs[:, OPEN] - logs[:, CLOSE]).mean()
@@ -235,6 +243,12 @@ def _volume(slot: _Slot, base: int) -> float:
     """Height of the bar that stands on the base line; a tick mark may hang below it."""
     heights = [base - top for top, bottom in slot.spans if top < base <= bottom + 1]
     return float(max(heights, default=0))
+
+
+def _are_letters(volume: NDArray[np.float64]) -> bool:
+    """Whether what stands on the base line is the text of a time axis: all of one height."""
+    tall = volume[volume > 0]
+    return not len(tall) or bool(np.quantile(tall, 0.95) < _LETTERS * np.quantile(tall, 0.25))
 
 
 def _prices(mask: InkMask, candles: list[tuple[_Slot, Span]]) -> NDArray[np.float64]:

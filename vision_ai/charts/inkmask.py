@@ -14,6 +14,12 @@ _LINE_TINT = 48
 _LINE_SHARE = 0.25
 """Share of a row or column that a line covers beyond what its neighbours hold."""
 
+_LINE_BARE, _LINE_REACH = 0.15, 0.4
+"""Share of a row or column that a line covers bare, and from its first to its last bare pixel.
+
+A long wick, with a body, an average and volume in the same columns, has less.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class InkMask:
@@ -66,15 +72,31 @@ def _without_lines(
     above = np.pad(share, (thickness, 0))[:size]
     below = np.pad(share, (0, thickness))[thickness:]
     lines = np.flatnonzero(share - np.maximum(above, below) > _LINE_SHARE)
+    thin = ink & ~_thick(ink, thickness)
     clean = ink.copy()
     for row in lines.tolist():
         over = ink[max(row - thickness, 0)] if row >= thickness else np.zeros_like(ink[row])
         under = ink[row + thickness] if row + thickness < size else np.zeros_like(ink[row])
-        bare = ink[row] & ~over & ~under
-        if not bare.any():
+        bare = thin[row] & ~over & ~under
+        places = np.flatnonzero(bare)
+        if len(places) < _LINE_BARE * len(bare):
+            continue
+        if places[-1] - places[0] < _LINE_REACH * len(bare):
             continue
         clean[row] &= ~(bare & _blends(pixels[row], np.median(pixels[row][bare], axis=0), ground))
     return clean
+
+
+def _thick(ink: Bools, rows: int) -> Bools:
+    """Ink that goes on for so many rows, up and down together: a line has fewer."""
+    height = len(ink) - rows + 1
+    thick = np.zeros_like(ink)
+    if height < 1:
+        return thick
+    whole = np.logical_and.reduce([ink[start : start + height] for start in range(rows)])
+    for start in range(rows):
+        thick[start : start + height] |= whole
+    return thick
 
 
 def _blends(

@@ -35,6 +35,16 @@ def test_a_level_outside_the_picture_is_left_out():
     assert contact_sheet(RISING[None], [""], [[(500.0, 0.0, 96.0)]]) == plain
 
 
+def test_a_dotted_line_parts_what_was_known_from_what_followed():
+    plain = opened(contact_sheet(RISING[None], [""], columns=1))
+    parted = opened(contact_sheet(RISING[None], [""], columns=1, known=80))
+    changed = np.argwhere((plain != parted).any(axis=2))
+    assert set(changed[:, 1]) == {8 + 80 * 4 - 1}
+    assert 30 < len(changed) < CELL[1] / 2
+    for known in (96, 200, None):
+        assert (opened(contact_sheet(RISING[None], [""], columns=1, known=known)) == plain).all()
+
+
 def test_equal_charts_make_equal_bytes():
     assert contact_sheet(RISING[None], ["x"]) == contact_sheet(RISING[None].copy(), ["x"])
 

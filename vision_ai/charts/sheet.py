@@ -23,6 +23,7 @@ def contact_sheet(
     levels: Sequence[Sequence[Level]] | None = None,
     *,
     columns: int = 4,
+    known: int | None = None,
 ) -> bytes:
     """Draw charts in a grid as one PNG.
 
@@ -33,6 +34,7 @@ def contact_sheet(
         levels: prices to mark on each chart, if any, with the candles they span; one that lies
             outside the picture is left out.
         columns: charts to a row.
+        known: a dotted line parts the first so many candles from what followed.
 
     Returns:
         PNG bytes.
@@ -45,6 +47,8 @@ def contact_sheet(
         corner = (i % columns * width, i // columns * CELL[1])
         pen.multiline_text((corner[0] + 6, corner[1] + 2), captions[i], fill=INK, spacing=1)
         _draw(pen, corner, chart, levels[i] if levels else ())
+        if known is not None and known < len(chart):
+            _part(pen, corner, known)
     file = io.BytesIO()
     page.quantize(32).save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -75,3 +79,10 @@ def _draw(
         if not top + CAPTION <= y <= top + PRICE:
             continue
         pen.line((left + start * CANDLE, y, left + min(stop, len(chart)) * CANDLE, y), fill=LEVEL)
+
+
+def _part(pen: ImageDraw.ImageDraw, corner: tuple[int, int], known: int) -> None:
+    """A dotted line after the first so many candles."""
+    x = corner[0] + 8 + known * CANDLE - 1
+    for y in range(corner[1] + CAPTION, corner[1] + VOLUME_TOP, 6):
+        pen.line((x, y, x, y + 2), fill=INK)

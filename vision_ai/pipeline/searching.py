@@ -69,6 +69,7 @@ class _Query:
     vector: NDArray[np.float32]
     spans: Spans
     said: str
+    title: str = ""
     window: Klines | None = None
 
 
@@ -168,7 +169,8 @@ def _like(workspace: Workspace, embedder: Embedder, wanted: Wanted) -> _Query:
     spans = Spans.at([symbol], [interval.value], [as_of_ms])
     vector = embedder.images(raster.render(window.bars[None]))
     said = f"Charts most like {symbol} {interval} as of {iso(as_of_ms)}:"
-    return _Query(vector, spans, said, window)
+    title = f"THE QUERY: {symbol} {interval} {iso(as_of_ms)[:16]}\nits newest closed candles"
+    return _Query(vector, spans, said, title, window)
 
 
 def _finds(rows: Embeddings, found: Neighbors) -> list[dict[str, Any]]:
@@ -198,13 +200,16 @@ def _finds(rows: Embeddings, found: Neighbors) -> list[dict[str, Any]]:
 
 def _lines(finds: Sequence[dict[str, Any]]) -> Iterator[str]:
     for found in finds:
-        name = found["setup"] + (
-            "" if found["direction"] == "neutral" else f" {found['direction']}"
-        )
         yield (
             f"  {found['similarity']:.3f}  {found['symbol']:<12}{found['interval']:<4} "
-            f"{found['as_of']}  {name:<28}{found['phase']:<14}{_moves(found['moves'])}"
+            f"{found['as_of']}  {_shown(found):<28}{found['phase']:<14}{_moves(found['moves'])}"
         )
+
+
+def _shown(found: dict[str, Any]) -> str:
+    """Setup and direction as people write them."""
+    side = "" if found["direction"] == "neutral" else f" ({found['direction']})"
+    return f"{found['setup']}{side}"
 
 
 def _moves(moves: dict[str, float | None]) -> str:
@@ -230,7 +235,7 @@ def _draw(
     marks: list[list[sheet.Level]] = []
     if query.window is not None:
         charts.append(query.window.bars)
-        captions.append(f"QUERY {query.said}")
+        captions.append(query.title)
         marks.append([])
     for row in originals.found.tolist():
         chart = originals.with_after(row, Horizon.H6)
@@ -245,15 +250,14 @@ def _draw(
         )
     records.write_bytes(
         wanted.sheet or Path("sheet.png"),
-        sheet.contact_sheet(charts, captions, marks, columns=COLUMNS),
+        sheet.contact_sheet(charts, captions, marks, columns=COLUMNS, known=WINDOW),
     )
     return len(originals.found)
 
 
 def _caption(found: dict[str, Any]) -> str:
     head = f"{found['symbol']} {found['interval']} {found['as_of'][:16]}  {found['similarity']:.3f}"
-    label = f"{found['setup']}:{found['direction']} | {found['phase']}"
-    return f"{head}\n{label}\nthen {_moves(found['moves'])}"
+    return f"{head}\n{_shown(found)}, {found['phase']}\nthen {_moves(found['moves'])}"
 
 
 def _tables(workspace: Workspace, wanted: Wanted, near: Embeddings) -> Iterator[Klines]:

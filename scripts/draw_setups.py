@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Draw the worked pictures of docs/setups.md: hand-drawn charts, labelled by the rule book."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def draw(charts: list[Array]) -> bytes:
 
 def main() -> None:
     """Write every picture."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for name, charts in pictures().items():
         write_bytes(FOLDER / f"{name}.png", draw(charts))
         print(FOLDER / f"{name}.png")

@@ -167,6 +167,21 @@ def test_an_older_calibration_says_that_it_cannot_tell(workspace, markets, capsy
     assert Reader.open(workspace).index.rows.weight.max() == workspace.config.review.weight
 
 
+def test_a_list_of_models_names_a_damaged_calibration(workspace, capsys) -> None:
+    assert run(["models", "list", "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)["models"]
+    path = workspace.paths.models / standin.VERSION / "calibration.json"
+    path.write_bytes(path.read_bytes()[:200])
+    assert run(["models", "list", "--json"]) == 0
+    after = json.loads(capsys.readouterr().out)["models"]
+    assert all(model["damage"] is None for model in before)
+    damage = {model["version"]: model["damage"] for model in after}[standin.VERSION]
+    assert "calibration.json" in damage
+    assert f"Delete {path.parent}" in damage
+    assert run(["models", "list"]) == 0
+    assert damage in capsys.readouterr().out
+
+
 def test_the_same_word_twice_builds_no_second_index(workspace, markets, capsys) -> None:
     digest = describe(workspace, chart(markets[1], 301))
     assert run(["review", "accept", digest[:12]]) == 0

@@ -132,6 +132,8 @@ def test_no_file_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.parquet").mkdir()
     with pytest.raises(KlinesError, match="is no file"):
         read_file(tmp_path / name, "BTCUSDT")
+    with pytest.raises(KlinesError, match="is no file"):
+        read_file(tmp_path / name)
 
 
 def test_parquet_written_by_others_is_read(tmp_path: Path) -> None:

@@ -128,6 +128,8 @@ def read_file(path: Path, symbol: str = "", interval: Interval | None = None) ->
         SymbolError: the symbol is not valid.
         StorageError: the system refuses to read it.
     """
+    if not path.is_file():
+        raise KlinesError(f"{path} is no file.", hint="Check the path.")
     name = parse_name(path)
     symbol = symbol or name.symbol
     if not symbol:
@@ -144,8 +146,6 @@ def read_file(path: Path, symbol: str = "", interval: Interval | None = None) ->
 
 
 def _table(path: Path) -> pa.Table:
-    if not path.is_file():
-        raise KlinesError(f"{path} is no file.", hint="Check the path.")
     try:
         return _csv(path) if path.suffix == ".csv" else _parquet(path)
     except (pa.ArrowException, UnicodeDecodeError) as error:

@@ -105,6 +105,11 @@ class ModelFolder:
         return self.manifest.version
 
     @property
+    def repair(self) -> str:
+        """What to do where a file of it is damaged."""
+        return _repair(self.path)
+
+    @property
     def image(self) -> Path:
         """The image tower: uint8 (n, 192, 96, 3) to unit float32 (n, d)."""
         return self.path / "image.onnx"

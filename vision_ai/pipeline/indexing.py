@@ -9,13 +9,13 @@ import numpy as np
 from vision_ai import index
 from vision_ai.charts import raster
 from vision_ai.domain import CHART_INTERVALS, Embeddings, Klines
-from vision_ai.errors import KlinesError
+from vision_ai.errors import KlinesError, VisionError
 from vision_ai.index import Index
 from vision_ai.labels import outcomes, rules
 from vision_ai.market import files
 from vision_ai.model import registry
 from vision_ai.model.embed import Embedder
-from vision_ai.model.registry import Manifest
+from vision_ai.model.registry import Manifest, ModelFolder
 from vision_ai.pipeline import correcting, reader
 from vision_ai.pipeline.workspace import Report, Workspace, progress
 
@@ -65,9 +65,27 @@ def models(workspace: Workspace) -> Report:
     rows, lines = [], []
     for found in registry.versions(workspace.paths):
         manifest, mark = found.manifest, "*" if found.version == in_use else " "
-        rows.append({"version": found.version, "preset": manifest.preset, "in_use": mark == "*"})
+        damage = _damage(found)
+        rows.append(
+            {
+                "version": found.version,
+                "preset": manifest.preset,
+                "in_use": mark == "*",
+                "damage": damage,
+            }
+        )
         lines.append(f"{mark} {found.version:<32}{manifest.preset:<16}{manifest.created_at}")
+        lines += [f"    {damage}"] if damage else []
     return Report({"models": rows}, lines)
+
+
+def _damage(found: ModelFolder) -> str | None:
+    """What is wrong with a version's calibration; its other files are checked when it is used."""
+    try:
+        reader.calibration(found)
+    except VisionError as error:
+        return str(error)
+    return None
 
 
 def model(workspace: Workspace, version: str) -> Report:

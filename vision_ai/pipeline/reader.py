@@ -199,13 +199,13 @@ def exemplars(model: ModelFolder) -> Embeddings:
     if rows.model != model.version:
         raise StaleIndexError(
             f"Exemplars in {model.path} were made by {rows.model!r}: expected {model.version!r}.",
-            hint="Run vision-ai train again, or install vision-ai again.",
+            hint=model.repair,
         )
     if rows.vectors.shape[1] != model.manifest.dimension:
         raise CorruptFileError(
             f"{model.exemplars} holds vectors of {rows.vectors.shape[1]} numbers: expected "
             f"{model.manifest.dimension}.",
-            hint="Run vision-ai train again, or install vision-ai again.",
+            hint=model.repair,
         )
     return rows
 
@@ -216,11 +216,7 @@ def calibration(model: ModelFolder) -> Calibration:
     Raises:
         CorruptFileError: it is missing or damaged.
     """
-    return records.read_document(
-        model.path / CALIBRATION,
-        Calibration,
-        repair="Run vision-ai train again, or install vision-ai again.",
-    )
+    return records.read_document(model.path / CALIBRATION, Calibration, repair=model.repair)
 
 
 def prompts(model: ModelFolder) -> Prototypes:
@@ -230,7 +226,7 @@ def prompts(model: ModelFolder) -> Prototypes:
     except KeyError as error:
         raise CorruptFileError(
             f"The manifest in {model.path} has no prototype of {error}.",
-            hint="Run vision-ai train again, or install vision-ai again.",
+            hint=model.repair,
         ) from error
 
 

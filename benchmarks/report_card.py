@@ -41,8 +41,8 @@ ABOUT_PICTURES = """Charts of real candles drawn by this program, by mplfinance 
 by plotly in its six templates and by TradingView's Lightweight Charts, the look of trading
 terminals, in three themes: grids, axes, titles, legends, moving averages, range sliders, price
 tags, with and without volume, at 800x500 to 1600x900 pixels, as PNG and as JPEG of quality 70 to
-85. A picture is read as candles, and these by the model. *Same setup* and *phase* are the shares of read
-pictures with the answer that the true candles get, *of all* counts refused pictures as wrong.
+85. A picture is read as candles, and these by the model. *Same setup* and *phase* are the shares
+of read pictures with the answer that the true candles get, *of all* counts refused pictures as wrong.
 *Refused* were not read; *misread* were read as other candles or a candle beside. Every picture
 shows another chart; intervals resample charts."""
 SHARES = {

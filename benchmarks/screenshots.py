@@ -41,6 +41,8 @@ from vision_ai.pipeline.workspace import Workspace, progress
 
 PLOTLY_TEMPLATES = ("ggplot2", "plotly", "plotly_dark", "plotly_white", "seaborn", "simple_white")
 SIZES = ((800, 500), (1000, 620), (1200, 700), (1600, 900))
+AHEAD = 6
+"""Candles' widths that a terminal leaves free right of the newest."""
 MISREAD = 0.9
 OWN = ("own PNG", "own JPEG")
 OWN_TIMES = 4
@@ -56,7 +58,8 @@ class Look:
         size: width and height in pixels.
         averages: periods of moving averages.
         volume: whether it has a volume panel.
-        slider: whether plotly draws its range slider, a second small chart.
+        slider: whether plotly draws its range slider, a second small chart, and a terminal leaves
+            room right of the newest candle.
         quality: of JPEG; None keeps PNG.
     """
 
@@ -134,7 +137,10 @@ def by_plotly(klines: Klines, look: Look) -> bytes:
 
 def by_terminal(klines: Klines, look: Look) -> bytes:
     """What TradingView's Lightweight Charts draws."""
-    return terminals.draw(klines, look.style, look.size, look.averages, volume=look.volume)
+    ahead = AHEAD if look.slider else 0
+    return terminals.draw(
+        klines, terminals.Setting(look.style, look.size, look.averages, look.volume, ahead)
+    )
 
 
 def drawn(figure: Any, size: tuple[int, int]) -> bytes:

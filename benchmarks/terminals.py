@@ -1,8 +1,9 @@
 """Charts as trading terminals draw them: TradingView's Lightweight Charts in a headless browser.
 
 The script comes with the package `lightweight-charts`; a Chrome or Chromium has to be on the path.
-Volume stands behind the candles, a dotted line of the last price crosses them all, and its tag
-touches the last candle.
+Volume stands behind the candles, the newest one's numbers in the upper left corner. A dotted line
+of the last price crosses all candles to a tag that touches the last one, or keeps a few candles'
+width from it.
 """
 
 import importlib.util
@@ -10,6 +11,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -68,17 +70,34 @@ def check() -> None:
     browser()
 
 
-def draw(
-    klines: Klines, theme: str, size: tuple[int, int], averages: tuple[int, ...], *, volume: bool
-) -> bytes:
+@dataclass(frozen=True)
+class Setting:
+    """How a terminal is set up.
+
+    Attributes:
+        theme: of `THEMES`.
+        size: width and height of its window in pixels.
+        averages: periods of moving averages.
+        volume: whether volume is shown.
+        ahead: candles' widths left free right of the newest.
+    """
+
+    theme: str
+    size: tuple[int, int]
+    averages: tuple[int, ...]
+    volume: bool
+    ahead: int
+
+
+def draw(klines: Klines, setting: Setting) -> bytes:
     """A screenshot of the chart of all candles, as PNG bytes."""
     with tempfile.TemporaryDirectory() as folder:
         page, picture = Path(folder) / "chart.html", Path(folder) / "chart.png"
-        page.write_text(_page(klines, theme, size, averages, volume=volume), encoding="utf-8")
+        page.write_text(_page(klines, setting), encoding="utf-8")
         subprocess.run(
             [
                 browser(), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                f"--window-size={size[0]},{size[1]}", f"--screenshot={picture}",
+                f"--window-size={setting.size[0]},{setting.size[1]}", f"--screenshot={picture}",
                 f"--user-data-dir={folder}/profile", "--virtual-time-budget=3000", page.as_uri(),
             ],
             check=True, capture_output=True, timeout=PATIENCE_S,
@@ -86,10 +105,8 @@ def draw(
         return picture.read_bytes()
 
 
-def _page(
-    klines: Klines, theme: str, size: tuple[int, int], averages: tuple[int, ...], *, volume: bool
-) -> str:
-    ground, grid, text, up, down = THEMES[theme]
+def _page(klines: Klines, setting: Setting) -> str:
+    ground, grid, text, up, down = THEMES[setting.theme]
     time = (klines.open_ms // 1000).tolist()
     bars = klines.bars
     names = {"open": OPEN, "high": HIGH, "low": LOW, "close": CLOSE}
@@ -105,9 +122,9 @@ def _page(
             priceFormat={"type": "price", "precision": digits, "minMove": 10.0**-digits},
         )
     ]  # fmt: skip
-    margins = {"top": 0.1, "bottom": 0.25 if volume else 0.1}
+    margins = {"top": 0.1, "bottom": 0.25 if setting.volume else 0.1}
     series.append(f"last.priceScale().applyOptions({json.dumps({'scaleMargins': margins})});")
-    if volume:
+    if setting.volume:
         pale = np.where(bars[:, CLOSE] >= bars[:, OPEN], up + "80", down + "80").tolist()
         busy = [
             {"time": at, "value": value, "color": colour}
@@ -116,7 +133,7 @@ def _page(
         series.append(_series("Histogram", busy, priceFormat={"type": "volume"}, priceScaleId=""))
         below = {"scaleMargins": {"top": 0.8, "bottom": 0}}
         series.append(f"last.priceScale().applyOptions({json.dumps(below)});")
-    for period, colour in zip(averages, AVERAGES, strict=False):
+    for period, colour in zip(setting.averages, AVERAGES, strict=False):
         mean = np.convolve(bars[:, CLOSE], np.full(period, 1 / period), "valid")
         line = [
             {"time": at, "value": value}
@@ -125,17 +142,25 @@ def _page(
         quiet = {"lineWidth": 1, "priceLineVisible": False, "lastValueVisible": False}
         series.append(_series("Line", line, color=colour, **quiet))
     options = {
-        "width": size[0], "height": size[1],
+        "width": setting.size[0], "height": setting.size[1],
         "layout": {"background": {"color": ground}, "textColor": text},
         "grid": {"vertLines": {"color": grid}, "horzLines": {"color": grid}},
-        "timeScale": {"timeVisible": True},
+        "timeScale": {"timeVisible": True, "rightOffset": setting.ahead},
     }  # fmt: skip
+    values = " ".join(
+        f"{name[0].upper()} {bars[-1, row]:.{digits}f}" for name, row in names.items()
+    )
+    legend = f"{klines.symbol} · {klines.interval} · {values}"
+    style = f"position:absolute;left:12px;top:10px;z-index:9;font:13px sans-serif;color:{text}"
+    shown = {"from": 0, "to": len(bars) - 1 + setting.ahead}
     return (
-        f"<html><body style='margin:0;background:{ground}'><div id='chart'></div>"
+        f"<html><meta charset='utf-8'><body style='margin:0;background:{ground}'>"
+        f"<div style='{style}'>{legend}</div><div id='chart'></div>"
         f"<script>{script()}</script><script>"
         "const chart = LightweightCharts.createChart(document.getElementById('chart'), "
         f"{json.dumps(options)}); let last;{''.join(series)}"
-        "chart.timeScale().fitContent();</script></body></html>"
+        f"chart.timeScale().setVisibleLogicalRange({json.dumps(shown)});"
+        "</script></body></html>"
     )
 
 

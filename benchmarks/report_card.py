@@ -42,9 +42,9 @@ by plotly in its six templates and by TradingView's Lightweight Charts, the look
 terminals, in three themes: grids, axes, titles, legends, moving averages, range sliders, price
 tags, with and without volume, at 800x500 to 1600x900 pixels, as PNG and as JPEG of quality 70 to
 85. A picture is read as candles, and these by the model. *Same setup* and *phase* are the shares
-of read pictures with the answer that the true candles get, *of all* counts refused pictures as wrong.
-*Refused* were not read; *misread* were read as other candles or a candle beside. Every picture
-shows another chart; intervals resample charts."""
+of read pictures with the answer that the true candles get, *of all* counts refused pictures as
+wrong. *Refused* were not read; *misread* were read as other candles or a candle beside. Every
+picture shows another chart; intervals resample charts."""
 SHARES = {
     "same_setup": "same setup",
     "same_setup_of_all": "of all",

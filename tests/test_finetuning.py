@@ -134,7 +134,7 @@ def test_killed_at_any_instant_one_whole_model_is_in_use_and_the_next_run_ends_i
             if version.version == expected.version:
                 assert version.weights.read_bytes() == expected.weights.read_bytes()
 
-    command = [sys.executable, "-m", "tests.tuner", str(root), "30"]
+    command = [sys.executable, "-m", "tests.tuner", str(root), "60"]
     struck = kill_at_random(command, check, kills=12, seed=5, before=begin_again)
     assert struck >= 6
     begin_again()

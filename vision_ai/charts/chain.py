@@ -17,6 +17,9 @@ _TAG_SLOTS, _TAG_ROWS, LINE_ROWS = 3, 6, 3
 _FILLED, _FREE = 0.4, 0.2
 """Share of a stroke's rows that holds ink between two slots: in a tag, and between candles."""
 
+_TAG_FRAYS = 2
+"""Rows by which compression moves an end of a tag."""
+
 _TAG_SHARED = 0.6
 """Part of the rows of two neighbouring strokes of a tag, together, that both of them cover."""
 
@@ -149,20 +152,28 @@ def without_tag(
 def _touching(chain: list[tuple[int, Span]], gaps: list[float]) -> int | None:
     """Where a tag begins that touches the last candle; None where there is none."""
     end = len(gaps)
-    while end > 0 and chain[end][1][1] - chain[end][1][0] <= LINE_ROWS:
-        end -= 1  # the frayed edge of a compressed tag
+    while end > 0 and _is_frayed(chain[end][1], chain[end - 1][1]):
+        end -= 1
     start = end
-    while start > 0 and gaps[start - 1] > _FILLED:
-        if _shared(chain[start - 1][1], chain[start][1]) < _TAG_SHARED:
-            break
+    while start > 0 and gaps[start - 1] > _FILLED and _side(chain[start - 1][1], chain[start][1]):
         start -= 1
     tall = max(bottom - top for _, (top, bottom) in chain[start : end + 1]) >= _TAG_ROWS
     return start if start < end and tall and np.median(gaps) < _FREE else None
 
 
-def _shared(one: Span, other: Span) -> float:
+def _is_frayed(edge: Span, before: Span) -> bool:
+    """Whether a stroke is what compression leaves beside a tag's right edge."""
+    inside = before[0] - 1 <= edge[0] and edge[1] <= before[1] + 1
+    rows = edge[1] - edge[0]
+    return rows <= LINE_ROWS or (inside and 2 * rows < before[1] - before[0])
+
+
+def _side(one: Span, other: Span) -> bool:
+    """Whether two strokes may be neighbours in a tag: digits and labels change one end at most."""
+    if min(abs(one[0] - other[0]), abs(one[1] - other[1])) <= _TAG_FRAYS:
+        return True
     both = min(one[1], other[1]) - max(one[0], other[0])
-    return max(both, 0) / (max(one[1], other[1]) - min(one[0], other[0]))
+    return both >= _TAG_SHARED * (max(one[1], other[1]) - min(one[0], other[0]))
 
 
 def _level(one: Span, other: Span) -> bool:

@@ -196,13 +196,18 @@ def _slots(ink: Bools, lattice: Lattice) -> list[_Slot]:
 
 
 def _base_line(slots: list[_Slot], height: int) -> int | None:
-    """The row on which volume bars stand; None where too few strokes end on one row."""
+    """The row on which volume bars stand; None where too few strokes end on one row.
+
+    Most ink lies above it: letters of a title end on one row as well.
+    """
     used = [slot for slot in slots if slot.spans]
-    ends = np.zeros(height + 3, np.int64)
+    ends, ink = np.zeros((2, height + 3), np.int64)
     for slot in used:
-        for _, bottom in slot.spans:
+        for top, bottom in slot.spans:
             ends[bottom] += 1
+            ink[top:bottom] += 1
     near = ends[:-2] + ends[1:-1] + ends[2:]
+    near[2 * ink.cumsum()[1:-1] < ink.sum()] = 0
     row = int(near.argmax()) + 1
     if near[row - 1] < max(_ON_BASE * len(used), WINDOW / 3):
         return None

@@ -14,6 +14,8 @@ _LINE_TINT = 48
 _LINE_SHARE = 0.25
 """Share of a row or column that a line covers beyond what its neighbours hold."""
 
+_SAME_END = 3
+"""Pixels within which lines begin or end on one row or column."""
 _LINE_BARE, _LINE_REACH = 0.15, 0.4
 """Share of a row or column that a line covers bare, and from its first to its last bare pixel.
 
@@ -49,7 +51,7 @@ def find_ink(picture: Bytes, contrast: int) -> InkMask:
     pixels, ink = pixels[rows, columns], ink[rows, columns]
     thickness = 3 + picture.shape[1] // 800
     ink = _without_lines(ink, pixels, ground, thickness)
-    flipped = _without_lines(ink.T, pixels.transpose(1, 0, 2), ground, thickness)
+    flipped = _without_lines(ink.T, pixels.transpose(1, 0, 2), ground, thickness, wicks=True)
     return InkMask(pixels, ground, np.ascontiguousarray(flipped.T))
 
 
@@ -64,16 +66,24 @@ def _ground(pixels: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def _without_lines(
-    ink: Bools, pixels: NDArray[np.int16], ground: NDArray[np.int16], thickness: int
+    ink: Bools,
+    pixels: NDArray[np.int16],
+    ground: NDArray[np.int16],
+    thickness: int,
+    *,
+    wicks: bool = False,
 ) -> Bools:
-    """Erase horizontal lines; ink that goes on above or below a line, or differs, stays."""
+    """Erase horizontal lines; ink that goes on above or below a line, or differs, stays.
+
+    With `wicks`, in a picture on its side, long wicks stay as well: those that end alone.
+    """
     share = ink.mean(axis=1)
     size = len(share)
     above = np.pad(share, (thickness, 0))[:size]
     below = np.pad(share, (0, thickness))[thickness:]
     lines = np.flatnonzero(share - np.maximum(above, below) > _LINE_SHARE)
     thin = ink & ~_thick(ink, thickness)
-    clean = ink.copy()
+    found: dict[int, Bools] = {}
     for row in lines.tolist():
         over = ink[max(row - thickness, 0)] if row >= thickness else np.zeros_like(ink[row])
         under = ink[row + thickness] if row + thickness < size else np.zeros_like(ink[row])
@@ -81,10 +91,28 @@ def _without_lines(
         places = np.flatnonzero(bare)
         if len(places) < _LINE_BARE * len(bare):
             continue
-        if places[-1] - places[0] < _LINE_REACH * len(bare):
-            continue
-        clean[row] &= ~(bare & _blends(pixels[row], np.median(pixels[row][bare], axis=0), ground))
+        if places[-1] - places[0] >= _LINE_REACH * len(bare):
+            found[row] = bare
+    clean = ink.copy()
+    for row, bare in found.items():
+        if not wicks or _ends_at_an_edge(row, found, thickness):
+            tint = np.median(pixels[row][bare], axis=0)
+            clean[row] &= ~(bare & _blends(pixels[row], tint, ground))
     return clean
+
+
+def _ends_at_an_edge(row: int, found: dict[int, Bools], thickness: int) -> bool:
+    """Whether a line begins or ends where the picture or another line does, as a wick does not."""
+    ends = np.flatnonzero(found[row])[[0, -1]]
+    size = len(found[row])
+    if ends[0] <= _SAME_END or ends[1] >= size - 1 - _SAME_END:
+        return True
+    others = [
+        np.flatnonzero(bare)[[0, -1]]
+        for other, bare in found.items()
+        if abs(other - row) > 2 * thickness
+    ]
+    return any(bool((np.abs(ends - other) <= _SAME_END).any()) for other in others)
 
 
 def _thick(ink: Bools, rows: int) -> Bools:

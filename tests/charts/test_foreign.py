@@ -47,14 +47,21 @@ def screenshot(style, count=104, seed=1, size=(12, 8), volume=True, averages=())
     return buffer.getvalue()
 
 
-def terminal(theme, count=118, seed=1, size=(1280, 720), volume=True):
+def crashed(count=118, seed=1):
+    """Candles of which one fell by more than the whole chart's range, and came back."""
+    bars = klines(n=count, seed=seed, step=STEP).bars.copy()
+    bars[count // 2, 2] -= 1.2 * (bars[:, 1].max() - bars[:, 2].min())
+    return bars
+
+
+def terminal(theme, count=118, seed=1, size=(1280, 720), volume=True, bars=None):
     """A chart as trading terminals draw it, as PNG bytes.
 
     Volume stands behind the candles, a dotted line of the last price runs over all of them to a tag
     that touches the last candle, and the only texts are those of the axes.
     """
     ground, grid, text, *colours = DESKS[theme]
-    bars = klines(n=count, seed=seed, step=STEP).bars
+    bars = klines(n=count, seed=seed, step=STEP).bars if bars is None else bars
     image = Image.new("RGB", size, ground)
     pen = ImageDraw.Draw(image)
     right, floor = size[0] - 66, size[1] - 28
@@ -71,7 +78,7 @@ def terminal(theme, count=118, seed=1, size=(1280, 720), volume=True):
     for price in np.linspace(low, high, 9):
         pen.line((0, row(price), right, row(price)), fill=grid)
         pen.text((right + 9, row(price) - 5), f"{price:.2f}", fill=text)
-    half = max(int(pitch * 0.4), 1)
+    half = max(int(pitch * 0.33), 1)
     for i, (opened, top, bottom, closed, busy) in enumerate(bars.tolist()):
         x, colour = round((i + 0.5) * pitch), colours[closed < opened]
         if volume:
@@ -129,6 +136,14 @@ def test_a_trading_terminal_is_read(theme, size, count):
     picture = terminal(theme, count=count, size=size)
     check(screen.read_bars(png.read(picture)), count=count)
     check(screen.read_bars(png.read(as_jpeg(picture))), count=count)
+
+
+def test_a_wick_over_half_the_picture_is_no_grid_line():
+    bars = crashed()
+    read = screen.read_bars(png.read(terminal("dark", bars=bars)))
+    lows, found = (np.log(each[-96:, 2]) for each in (bars, read[0]))
+    assert np.argmin(found) == np.argmin(lows)
+    assert np.corrcoef(lows, found)[0, 1] > 0.999
 
 
 def test_letters_of_a_time_axis_are_no_volume():

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -143,3 +145,10 @@ def test_peers_that_need_pictures_find_the_candles_of_the_exemplars(
         assert peers["dtw_knn"]["model"] != peers["pixel_knn"]["model"]
     elsewhere = evaluated(capsys, "--limit", "30", "--learned-from", "candles")["baselines"]
     assert "none of the exemplars" in elsewhere["not_measured"]["pixel_knn"]
+
+
+def test_measuring_needs_no_torch() -> None:
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('torch', 'open_clip', 'timm')))"
+    program = f"{blocked}; from vision_ai.pipeline import evaluating, backtesting, rehearsing"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert found.returncode == 0, found.stderr.decode()

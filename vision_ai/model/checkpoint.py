@@ -62,6 +62,11 @@ class Checkpoint:
     notes: Mapping[str, Any]
 
 
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin so, by the rest of their names."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
 @contextlib.contextmanager
 def alone(folder: Path, name: str) -> Iterator[None]:
     """Keep a second process out of the run in `folder`, which is made if it is not there.

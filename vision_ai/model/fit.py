@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
@@ -132,7 +133,8 @@ def _save(learner: Learner, source: Batches, course: Course, folder: Path) -> No
         "checks": course.checks,
         "bf16": learner.bf16,
     }
-    tensors = learner.state() | source.practice.state() | best
+    practice = {f"practice/{k}": torch.from_numpy(v) for k, v in source.practice.state().items()}
+    tensors = learner.state() | practice | best
     checkpoint.save(folder, Checkpoint(course.step, tensors, notes))
 
 
@@ -141,9 +143,11 @@ def _resume(learner: Learner, source: Batches, folder: Path) -> Course:
     if saved is None:
         return Course()
     learner.restore(saved.tensors)
-    source.practice.restore(saved.tensors)
+    source.practice.restore(
+        {k: v.numpy() for k, v in checkpoint.part(saved.tensors, "practice/").items()}
+    )
     learner.bf16 = bool(saved.notes["bf16"])
-    best = {k.removeprefix("best/"): v for k, v in saved.tensors.items() if k.startswith("best/")}
+    best = checkpoint.part(saved.tensors, "best/")
     logger.info("resumed step=%d folder=%s", saved.step, folder)
     return Course(saved.step, list(saved.notes["losses"]), list(saved.notes["checks"]), best)
 

@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from vision_ai.config import Section
 from vision_ai.domain import PHASES, READINGS, Bytes
 from vision_ai.errors import ConfigError
-from vision_ai.model import anchors, loss, presets, vocabulary
+from vision_ai.model import anchors, checkpoint, loss, presets, vocabulary
 from vision_ai.model.batches import Batch
 from vision_ai.model.presets import ChartReader
 from vision_ai.model.tower import Insight
@@ -273,8 +273,8 @@ class Learner:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take up a state that `state` returned."""
-        self._learned.load_state_dict(_part(tensors, "now/"))
-        self.average.load_state_dict(_part(tensors, "mean/"))
+        self._learned.load_state_dict(checkpoint.part(tensors, "now/"))
+        self.average.load_state_dict(checkpoint.part(tensors, "mean/"))
         for name, parameter in self._learned.named_parameters():
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 value = tensors.get(f"optimizer/{key}/{name}")
@@ -306,10 +306,6 @@ def _attention(device: torch.device) -> list[SDPBackend]:
     plain = [SDPBackend.MATH]
     fused = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
     return plain if device.type == "cpu" else fused + plain
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def bf16_pays(device: torch.device) -> bool:

@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vision_ai.domain import Floats, Ints
 
@@ -73,18 +71,18 @@ class Practice:
         """Remember how wrong the charts of a batch were: both (size,)."""
         self.missed[rows] = missed
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """What the coming batches depend on, by name."""
-        tensors = {"practice/missed": torch.from_numpy(self.missed.copy())}
+        arrays: dict[str, NDArray[Any]] = {"missed": self.missed.copy()}
         if self._coming is not None:
             step, rows = self._coming
-            tensors["practice/coming"] = torch.from_numpy(np.append(rows, step))
-        return tensors
+            arrays["coming"] = np.append(rows, step)
+        return arrays
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take up a state that `state` returned."""
-        self.missed = tensors["practice/missed"].numpy().copy()
-        coming = tensors.get("practice/coming")
+        self.missed = arrays["missed"].copy()
+        coming = arrays.get("coming")
         if coming is not None:
             *rows, step = coming.tolist()
             self._coming = step, np.array(rows, np.int64)

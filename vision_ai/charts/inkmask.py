@@ -93,26 +93,27 @@ def _without_lines(
             continue
         if places[-1] - places[0] >= _LINE_REACH * len(bare):
             found[row] = bare
+    erased = _ending_at_edges(found, thickness) if wicks else list(found)
     clean = ink.copy()
-    for row, bare in found.items():
-        if not wicks or _ends_at_an_edge(row, found, thickness):
-            tint = np.median(pixels[row][bare], axis=0)
-            clean[row] &= ~(bare & _blends(pixels[row], tint, ground))
+    for row in erased:
+        bare = found[row]
+        tint = np.median(pixels[row][bare], axis=0)
+        clean[row] &= ~(bare & _blends(pixels[row], tint, ground))
     return clean
 
 
-def _ends_at_an_edge(row: int, found: dict[int, Bools], thickness: int) -> bool:
-    """Whether a line begins or ends where the picture or another line does, as a wick does not."""
-    ends = np.flatnonzero(found[row])[[0, -1]]
-    size = len(found[row])
-    if ends[0] <= _SAME_END or ends[1] >= size - 1 - _SAME_END:
-        return True
-    others = [
-        np.flatnonzero(bare)[[0, -1]]
-        for other, bare in found.items()
-        if abs(other - row) > 2 * thickness
-    ]
-    return any(bool((np.abs(ends - other) <= _SAME_END).any()) for other in others)
+def _ending_at_edges(found: dict[int, Bools], thickness: int) -> list[int]:
+    """Rows of lines that begin or end where the picture or another line does; a wick ends alone."""
+    if not found:
+        return []
+    rows = np.array(list(found))
+    ends = np.array([np.flatnonzero(bare)[[0, -1]] for bare in found.values()])
+    size = len(found[int(rows[0])])
+    kept = (ends[:, 0] <= _SAME_END) | (ends[:, 1] >= size - 1 - _SAME_END)
+    for place, (row, own) in enumerate(zip(rows, ends, strict=True)):
+        others = ends[np.abs(rows - row) > 2 * thickness]
+        kept[place] |= bool((np.abs(others - own) <= _SAME_END).any())
+    return [int(row) for row in rows[kept]]
 
 
 def _thick(ink: Bools, rows: int) -> Bools:

@@ -169,7 +169,7 @@ def _like(workspace: Workspace, embedder: Embedder, wanted: Wanted) -> _Query:
     spans = Spans.at([symbol], [interval.value], [as_of_ms])
     vector = embedder.images(raster.render(window.bars[None]))
     said = f"Charts most like {symbol} {interval} as of {iso(as_of_ms)}:"
-    title = f"THE QUERY: {symbol} {interval} {iso(as_of_ms)[:16]}\nits newest closed candles"
+    title = f"THE QUERY: {symbol} {interval} {iso(as_of_ms)[:16]}Z\nits newest closed candles"
     return _Query(vector, spans, said, title, window)
 
 
@@ -256,8 +256,12 @@ def _draw(
 
 
 def _caption(found: dict[str, Any]) -> str:
-    head = f"{found['symbol']} {found['interval']} {found['as_of'][:16]}  {found['similarity']:.3f}"
-    return f"{head}\n{_shown(found)}, {found['phase']}\nthen {_moves(found['moves'])}"
+    head = (
+        f"{found['symbol']} {found['interval']} {found['as_of'][:16]}Z  {found['similarity']:.3f}"
+    )
+    return (
+        f"{head}\n{_shown(found)}, {found['phase']}\nafter the dotted line {_moves(found['moves'])}"
+    )
 
 
 def _tables(workspace: Workspace, wanted: Wanted, near: Embeddings) -> Iterator[Klines]:

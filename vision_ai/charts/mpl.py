@@ -13,22 +13,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from vision_ai.charts import png, ticks
 from vision_ai.charts.meta import ChartMeta, Panel
+from vision_ai.charts.slots import RIM, Slots
 from vision_ai.charts.theme import THEMES, Rgb, Theme
 from vision_ai.config import ChartConfig
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, WINDOW, Bytes, Klines
 from vision_ai.errors import KlinesError
 
 _DPI = 100
-_BODY_WIDTH = 0.7
 _VOLUME_SHARE = 0.2
 _X_LIMITS = (-1.0, WINDOW + 0.5)
-_OUTLINE = 1.0
-"""Pixels of line around a body: what keeps a body without height visible."""
+_PIXEL = 72 / _DPI
+"""A pixel in points, which widths of lines are given in."""
 _CHARACTER = 8.0
 """Pixels that a digit of an axis label takes."""
 
@@ -104,29 +105,56 @@ def _draw_candles(axes: Axes, klines: Klines, theme: Theme) -> None:
         axisoff=False,
         xlim=_X_LIMITS,
         ylim=_price_limits(klines),
-        update_width_config={"candle_width": _BODY_WIDTH, "candle_linewidth": 1.0},
         marketcolor_overrides=overrides,
     )
     axes.set_ylabel("")
+    bodies = np.sort(klines.bars[:, [OPEN, CLOSE]], axis=1)
+    bottom, top = axes.get_ylim()
+    rim = RIM * (top - bottom) / axes.bbox.height
+    middle = _across(axes).mean(axis=0)
+    wicks = np.stack([np.c_[middle, klines.bars[:, end]] for end in (LOW, HIGH)], axis=1)
     for drawn in axes.collections:
+        drawn.set_snap(False)  # ends stand where prices are, not on the nearest pixel
         if isinstance(drawn, PolyCollection):
-            drawn.set_linewidth(_OUTLINE * 72 / _DPI)
+            drawn.set_verts(_boxes(axes, bodies[:, 0] - rim, bodies[:, 1] + rim))
+            drawn.set_linewidth(0)
+        elif isinstance(drawn, LineCollection):
+            drawn.set_segments(list(wicks))
+            drawn.set_linewidth(_PIXEL)
+
+
+def _across(axes: Axes) -> NDArray[np.float64]:
+    """Left and right edges of the candles, (2, 96): whole pixels, an odd number of them."""
+    box = axes.bbox
+    slots = Slots.across((box.x0, box.x1), _X_LIMITS, WINDOW)
+    half = slots.half + 0.5
+    edges = np.stack([slots.centre - half, slots.centre + half])
+    numbers: NDArray[np.float64] = (edges - box.x0) / slots.pitch + _X_LIMITS[0]
+    return numbers
+
+
+def _boxes(
+    axes: Axes, low: NDArray[np.float64], high: NDArray[np.float64]
+) -> list[NDArray[np.float64]]:
+    """Corners of a bar a candle, between two heights."""
+    left, right = _across(axes)
+    corners = [np.c_[left, low], np.c_[left, high], np.c_[right, high], np.c_[right, low]]
+    return list(np.stack(corners, axis=1))
 
 
 def _draw_volume(axes: Axes, klines: Klines, theme: Theme) -> None:
     heights = klines.bars[:, VOLUME]
-    left = np.arange(WINDOW) - _BODY_WIDTH / 2
-    right = left + _BODY_WIDTH
-    zero = np.zeros(WINDOW)
-    corners = np.stack(
-        [np.c_[left, zero], np.c_[left, heights], np.c_[right, heights], np.c_[right, zero]], axis=1
-    )
     rise = np.sign(klines.bars[:, CLOSE] - klines.bars[:, OPEN]).astype(int)
     inks = {1: theme.volume_up, -1: theme.volume_down, 0: theme.volume_still}
-    bars = PolyCollection(list(corners), facecolors=[_unit(inks[r]) for r in rise], linewidths=0)
-    axes.add_collection(bars, autolim=False)
     axes.set_xlim(_X_LIMITS)
     axes.set_ylim(0, max(float(heights.max()), np.finfo(float).tiny) * 1.08)
+    bars = PolyCollection(
+        _boxes(axes, np.zeros(WINDOW), heights),
+        facecolors=[_unit(inks[r]) for r in rise],
+        linewidths=0,
+        snap=False,
+    )
+    axes.add_collection(bars, autolim=False)
 
 
 def _label_axes(price: Axes, volume: Axes, klines: Klines, theme: Theme) -> None:
@@ -141,7 +169,12 @@ def _label_axes(price: Axes, volume: Axes, klines: Klines, theme: Theme) -> None
     volume.set_yticks([largest / 2, largest], [ticks.short_text(largest * f) for f in (0.5, 1)])
     last = float(klines.bars[-1, CLOSE])
     ink = theme.up if last >= klines.bars[-1, OPEN] else theme.down
-    price.axhline(last, color=_unit(theme.faint), linewidth=0.8, linestyle=(0, (2, 4)), zorder=0.6)
+    left, right = _across(price)
+    gap = left[1:] - right[:-1]
+    gaps = np.r_[left[0] - gap[0], right], np.r_[left, right[-1] + gap[-1]]  # no wick is touched
+    price.hlines(
+        [last] * len(gaps[0]), *gaps, color=_unit(theme.faint), lw=_PIXEL, snap=False, zorder=0.6
+    )
     price.annotate(
         ticks.price_text(last, ticks.price_decimals(klines.bars)),
         xy=(1, last),

@@ -4,6 +4,7 @@ A PNG of ours says where its panels lie; candles are then measured on the pixels
 elsewhere. Any other picture goes through `foreign`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +13,20 @@ from numpy.typing import NDArray
 from vision_ai.charts.foreign import read_foreign
 from vision_ai.charts.meta import ChartMeta, Panel
 from vision_ai.charts.png import ChartImage
-from vision_ai.charts.theme import THEMES, Rgb
+from vision_ai.charts.slots import RIM, Slots
+from vision_ai.charts.theme import THEMES, Rgb, Theme
 from vision_ai.domain import WINDOW, Bytes
 from vision_ai.errors import ImageError
 
-_NOTHING, _UP, _DOWN, _STILL = -1, 0, 1, 2
+_UP, _DOWN, _STILL = 0, 1, 2
 _ROWS_AT_ONCE = 64
-"""Rows compared with all colours at once: a picture of 24 million pixels is not held tenfold."""
+"""Rows compared with the ground at once: a picture of 24 million pixels is not held tenfold."""
+_TRACE = 0.06
+"""Share of a pixel below which ink is taken for a fault of the ground's colour."""
+_LEAST = 0.25
+"""Share of a pixel that the fullest row of a candle covers at the least; a half is drawn."""
 _LEAN = 0.05
-"""Pixels between open and close of a body that rounded to none: keeps its colour."""
+"""Pixels between open and close of a body that has none: keeps its colour."""
 
 
 def read_bars(image: ChartImage) -> NDArray[np.float64]:
@@ -37,19 +43,6 @@ def read_bars(image: ChartImage) -> NDArray[np.float64]:
     return _read_own(image.pixels, image.meta)
 
 
-@dataclass(frozen=True, eq=False)
-class _Slots:
-    """Where candles stand in x, in pixels."""
-
-    centre: NDArray[np.float64]
-    pitch: float
-
-    def columns(self, row: int, half: float) -> NDArray[np.int64]:
-        """Pixel columns within `half` pixels of a candle's centre."""
-        middle = self.centre[row]
-        return np.arange(int(np.ceil(middle - half - 0.5)), int(np.floor(middle + half - 0.5)) + 1)
-
-
 def _read_own(pixels: Bytes, meta: ChartMeta) -> NDArray[np.float64]:
     if meta.candles < WINDOW:
         raise ImageError(
@@ -57,68 +50,147 @@ def _read_own(pixels: Bytes, meta: ChartMeta) -> NDArray[np.float64]:
             hint="Draw the chart again with vision-ai snapshot.",
         )
     theme = THEMES[meta.style]
-    slots = _slots(meta)
-    grounds = (theme.ground, theme.grid, theme.faint)
-    candles = _classify(pixels, meta.price, (theme.up, theme.down, theme.still), grounds)
-    volumes = _classify(
-        pixels, meta.volume, (theme.volume_up, theme.volume_down, theme.volume_still), grounds
-    )
+    edges, limits = (meta.price.left, meta.price.right), (meta.x_left, meta.x_right)
+    slots = Slots.across(edges, limits, meta.candles)
+    candles = _Sheet.of(pixels, meta.price, theme)
+    volumes = _Sheet.of(pixels, meta.volume, theme)
     rows = range(meta.candles - WINDOW, meta.candles)
     bars = np.empty((1, WINDOW, 5))
     for i, row in enumerate(rows):
-        bars[0, i, :4] = _prices(candles, slots, row, meta)
-        bars[0, i, 4] = _volume(volumes, slots, row)
+        bars[0, i, :4] = _prices(candles, slots, row, meta, (theme.up, theme.down, theme.still))
+        inks = (theme.volume_up, theme.volume_down, theme.volume_still)
+        bars[0, i, 4] = _volume(volumes, slots, row, inks)
     return bars
 
 
-def _slots(meta: ChartMeta) -> _Slots:
-    panel = meta.price
-    pitch = (panel.right - panel.left) / (meta.x_right - meta.x_left)
-    numbers = np.arange(meta.candles, dtype=np.float64)
-    return _Slots(panel.left + (numbers - meta.x_left) * pitch, pitch)
+@dataclass(frozen=True, eq=False)
+class _Sheet:
+    """A panel's rows over the picture's whole width.
+
+    Attributes:
+        pixels: uint8 (h, w, 3).
+        free: bool (h, w), nothing but the ground and its grid is seen.
+        rows: colour of the lines of the grid that lie in the panel, by row.
+        ground: what lies behind everything.
+    """
+
+    pixels: Bytes
+    free: NDArray[np.bool_]
+    rows: dict[int, NDArray[np.float64]]
+    ground: Rgb
+
+    @classmethod
+    def of(cls, picture: Bytes, panel: Panel, theme: Theme) -> "_Sheet":
+        """Sort every pixel of a panel's rows."""
+        pixels = picture[round(panel.top) : round(panel.bottom)]
+        away = np.empty(pixels.shape[:2], np.int16)
+        ground = np.array(theme.ground, np.int16)
+        grid = np.abs(np.array(theme.grid, np.int16) - ground).sum()
+        for start in range(0, len(pixels), _ROWS_AT_ONCE):
+            block = pixels[start : start + _ROWS_AT_ONCE].astype(np.int16)
+            away[start : start + len(block)] = np.abs(block - ground).sum(axis=2)
+        free = away <= 2 * grid
+        inside = slice(round(panel.left), round(panel.right))
+        line = free[:, inside] & (away[:, inside] > grid / 2)
+        lines = np.flatnonzero(2 * line.sum(axis=1) > free[:, inside].sum(axis=1))
+        rows = {int(row): np.median(pixels[row, inside][line[row]], axis=0) for row in lines}
+        return cls(pixels, free, rows, theme.ground)
+
+    def strip(self, columns: NDArray[np.int64]) -> "_Strip":
+        """Some columns and what lies behind them.
+
+        That is what most of a column's ground looks like, and the grid's lines across it.
+        """
+        columns = np.clip(columns, 0, self.pixels.shape[1] - 1)  # a false text chunk may lie
+        behind = np.empty((len(self.pixels), len(columns), 3))
+        for k, column in enumerate(columns):
+            bare = self.pixels[self.free[:, column], column]
+            behind[:, k] = np.median(bare, axis=0) if len(bare) else self.ground
+        for row, colour in self.rows.items():
+            behind[row] = colour
+        return _Strip(self.pixels[:, columns] - behind, behind)
 
 
-def _classify(
-    pixels: Bytes, panel: Panel, inks: tuple[Rgb, ...], grounds: tuple[Rgb, ...]
-) -> NDArray[np.int8]:
-    """The nearest ink of every pixel of the panel's rows, full width; `_NOTHING` for ground."""
-    top, bottom = round(panel.top), round(panel.bottom)
-    nearest = np.empty((max(bottom - top, 0), pixels.shape[1]), np.int8)
-    for start in range(0, len(nearest), _ROWS_AT_ONCE):
-        block = pixels[top + start : min(top + start + _ROWS_AT_ONCE, bottom)].astype(np.int32)
-        distance = np.stack([((block - colour) ** 2).sum(axis=2) for colour in inks + grounds])
-        nearest[start : start + len(block)] = distance.argmin(axis=0)
-    return np.where(nearest < len(inks), nearest, np.int8(_NOTHING))
+@dataclass(frozen=True, eq=False)
+class _Strip:
+    """The columns of one candle: how they differ from what lies `behind` them, (h, c, 3) each."""
+
+    change: NDArray[np.float64]
+    behind: NDArray[np.float64]
+
+    def cover(self, ink: Rgb) -> NDArray[np.float64]:
+        """Share of every pixel that an ink covers: (h, c), 0 to 1."""
+        way = np.array(ink, np.float64) - self.behind
+        length = np.maximum((way**2).sum(axis=2), 1)
+        share: NDArray[np.float64] = np.clip((self.change * way).sum(axis=2) / length, 0, 1)
+        return share
+
+    def ink(self, inks: Sequence[Rgb]) -> int | None:
+        """Which of the inks its fullest rows are drawn with; None where none of them is seen."""
+        if not self.change.size:
+            return None
+        strength = np.linalg.norm(self.change, axis=2).min(axis=1)
+        full = strength >= 0.5 * strength.max()
+        faults, shares = [], []
+        for ink in inks:
+            cover = self.cover(ink)[full]
+            drawn = cover[..., None] * (np.array(ink) - self.behind[full])
+            faults.append(((self.change[full] - drawn) ** 2).sum())
+            shares.append(cover.min(axis=1).max())
+        best = int(np.argmin(faults))
+        return best if shares[best] >= _LEAST else None
 
 
 def _prices(
-    candles: NDArray[np.int8], slots: _Slots, row: int, meta: ChartMeta
+    candles: _Sheet, slots: Slots, row: int, meta: ChartMeta, inks: Sequence[Rgb]
 ) -> tuple[float, float, float, float]:
     """Open, high, low, close of one candle."""
-    body = candles[:, slots.columns(row, 0.3 * slots.pitch)]
-    marked = body[body != _NOTHING]
-    if not len(marked):
+    strip = candles.strip(slots.columns(row))
+    ink = strip.ink(inks)
+    if ink is None:
         raise ImageError(
             f"The picture holds no candle at place {row + 1} of {meta.candles}.",
             hint="It was changed after it was drawn; draw it again with vision-ai snapshot.",
         )
-    ink = int(np.bincount(marked).argmax())
-    wide = np.flatnonzero((body == ink).mean(axis=1) > 0.5)
-    wick = np.flatnonzero((body == ink).any(axis=1))
-    if not len(wide):
-        wide = wick
-    # ink starts a row below a body's upper edge and ends a row below its lower one: the
-    # canvas rounds down; a wick's ends fall on half-covered pixels that count as ground
-    body_top, body_bottom = float(wide[0]), float(wide[-1])
-    if body_top == body_bottom and ink != _STILL:
-        body_top, body_bottom = body_top - _LEAN, body_bottom + _LEAN
-    if ink == _STILL:
-        body_top = body_bottom = (body_top + body_bottom) / 2
-    high = min(float(wick[0]) - 1, body_top)
-    low = max(float(wick[-1]) + 1, body_bottom)
+    cover = strip.cover(inks[ink])
+    middle = int(cover.min(axis=1).argmax())
+    reach = [_upper_edge(c, middle) + _upper_edge(c[::-1], len(c) - 1 - middle) for c in cover.T]
+    longest = int(np.argmin(reach))
+    wick = cover[:, longest]
+    body = np.delete(cover, longest, axis=1).min(axis=1) if cover.shape[1] > 1 else wick
+    body_top, high = _upper_ends(wick, body)
+    body_bottom, low = (len(body) - y for y in _upper_ends(wick[::-1], body[::-1]))
+    lean = 0 if ink == _STILL else _LEAN
+    if body_bottom - body_top < 2 * lean or ink == _STILL:
+        centre = (body_top + body_bottom) / 2
+        body_top, body_bottom = centre - lean, centre + lean
+    high, low = min(high, body_top), max(low, body_bottom)
     first, last = (body_bottom, body_top) if ink == _UP else (body_top, body_bottom)
     values = [_value(meta.price, y) for y in (first, high, low, last)]
     return values[0], values[1], values[2], values[3]
+
+
+def _upper_ends(wick: NDArray[np.float64], body: NDArray[np.float64]) -> tuple[float, float]:
+    """Where body and wick end above, in pixels from the top, of shares covered by them: (h,) each.
+
+    The body's rim hides a wick that is shorter, but for the row where the rim itself ends: what
+    it leaves free there, the wick may cover.
+    """
+    middle = int(body.argmax())
+    top, high = _upper_edge(body, middle), _upper_edge(wick, middle)
+    row = int(top)
+    free = 1 - body[row]
+    if high >= row:
+        own = 1 - (1 - wick[row]) / free if free > _TRACE else 0.0
+        high = row + 1 - own if own > _TRACE else np.inf
+    return top + RIM, min(high, top + RIM)
+
+
+def _upper_edge(cover: NDArray[np.float64], row: int) -> float:
+    """Upper edge of the ink around a row, in parts of a pixel."""
+    bare = np.flatnonzero(cover[:row] <= _TRACE)
+    first = int(bare[-1]) + 1 if len(bare) else 0
+    return float(first + 1 - cover[first])
 
 
 def _value(panel: Panel, row: float) -> float:
@@ -133,6 +205,10 @@ def _value(panel: Panel, row: float) -> float:
     return max(value, panel.high * 1e-6)
 
 
-def _volume(volumes: NDArray[np.int8], slots: _Slots, row: int) -> float:
-    bar = volumes[:, slots.columns(row, 0.25 * slots.pitch)] != _NOTHING
-    return float(bar.mean(axis=1).round().sum())
+def _volume(volumes: _Sheet, slots: Slots, row: int, inks: Sequence[Rgb]) -> float:
+    strip = volumes.strip(slots.columns(row))
+    ink = strip.ink(inks)
+    if ink is None:
+        return 0.0
+    cover = strip.cover(inks[ink]).mean(axis=1)
+    return len(cover) - _upper_edge(cover, int(cover.argmax()))

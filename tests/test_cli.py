@@ -59,6 +59,23 @@ def test_a_folder_in_the_place_of_a_prediction_is_one_sentence(
     assert capsys.readouterr().err.startswith("Error: ")
 
 
+def test_a_damaged_prediction_that_is_due_is_told_by_the_code(
+    server,
+    tmp_path,
+    capsys,
+) -> None:
+    assert run(["predict", "AAAUSDT"]) == 0
+    path = next((tmp_path / "data" / "vision_ai" / "predictions").glob("*.json"))
+    os.truncate(path, 200)
+    assert run(["feedback", "run"]) == 0  # nothing of it is due yet
+    server.clock.advance(7 * 3600)
+    capsys.readouterr()
+    assert run(["feedback", "run"]) == 5
+    out, err = capsys.readouterr()
+    assert "0 outcomes written" in out
+    assert path.name in err
+
+
 def test_a_chart_that_was_cut_off_is_not_shown_as_whole(
     server,
     tmp_path,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vision_ai.cli.console import JsonOption, emit
+from vision_ai.cli.console import JsonOption, emit, refuse_if_incomplete
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +21,8 @@ def _feedback() -> typer.Typer:
     def run(*, as_json: JsonOption = False) -> None:
         """Write down what followed each prediction whose 2 h or 6 h are over.
 
+        Leaves with 5 where a prediction that is due is damaged; all others are written down.
+
         Example: `vision-ai feedback run`
         """
         from vision_ai.pipeline import feedback
@@ -28,6 +30,8 @@ def _feedback() -> typer.Typer:
 
         report = feedback.run(Workspace.open())
         emit(report.payload(), report.text(), as_json=as_json)
+        hint = "Move such a file away, or predict again for that symbol and time."
+        refuse_if_incomplete(report.missing, "not written down", hint=hint)
 
     @tree.command()
     def review(

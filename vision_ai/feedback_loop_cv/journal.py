@@ -25,13 +25,13 @@ class Journal:
         lines: intact lines of all logs, by file name and then by place.
         bad: lines that are kept in their file and not counted, and why.
         due: horizons that are complete and have no line.
-        damaged: prediction files that cannot be read, and why.
+        damaged: names of prediction files that cannot be read, and why.
     """
 
     lines: list[Feedback] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
     due: list[Due] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
 
 
 def append(paths: Paths, lines: Sequence[Feedback]) -> list[Feedback]:
@@ -80,19 +80,19 @@ def read_prediction(path: Path) -> Prediction:
     return prediction
 
 
-def read_predictions(paths: Paths) -> tuple[list[Prediction], list[str]]:
+def read_predictions(paths: Paths) -> tuple[list[Prediction], dict[str, str]]:
     """All predictions by file name, and what is wrong with those that cannot be read."""
     return _read_all(prediction_files(paths))
 
 
-def _read_all(files: Iterable[Path]) -> tuple[list[Prediction], list[str]]:
+def _read_all(files: Iterable[Path]) -> tuple[list[Prediction], dict[str, str]]:
     predictions: list[Prediction] = []
-    damaged: list[str] = []
+    damaged: dict[str, str] = {}
     for path in files:
         try:
             predictions.append(read_prediction(path))
         except CorruptFileError as error:
-            damaged.append(str(error))
+            damaged[path.name] = error.message
     return predictions, damaged
 
 

@@ -27,14 +27,14 @@ class Round:
         written: lines that this round added, in the order of writing.
         waiting: horizons that stay pending, and why.
         bad: lines of the logs that are not counted, and why.
-        damaged: prediction files that cannot be read, and why.
+        damaged: names of prediction files that cannot be read, and why.
         fetches: how often candles were asked for.
     """
 
     written: list[Feedback] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
     fetches: int = 0
 
 

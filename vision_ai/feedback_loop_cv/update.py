@@ -85,7 +85,7 @@ def update_cv_model_weights(
     predictions, damaged = journal.read_predictions(paths)
     for line in bad:
         logger.warning("Not counted: %s", line)
-    for why in damaged:
+    for why in damaged.values():
         logger.warning("Not counted: %s", why)
     if rung == "log-only":
         proposal = propose(predictions, lines, now_ms, horizon=horizon)

@@ -38,7 +38,7 @@ def run(workspace: Workspace) -> Report:
 
         done = feedback_loop_cv.run(workspace.paths, candles, workspace.config.feedback, now_ms)
     waiting = collections.Counter(waiting.reason for waiting in done.waiting)
-    damaged = [*done.damaged, *map(str, done.bad)]
+    damaged = [*done.damaged.values(), *map(str, done.bad)]
     content = {
         "now": iso(now_ms),
         "written": [line.model_dump(mode="json") for line in done.written],
@@ -49,7 +49,7 @@ def run(workspace: Workspace) -> Report:
     lines = [f"{len(done.written)} outcomes written, {len(done.waiting)} waiting."]
     lines += [f"  waiting: {count} because {reason}" for reason, count in waiting.most_common(5)]
     lines += [f"  not counted: {what}" for what in damaged]
-    return Report(content, lines)
+    return Report(content, lines, done.damaged)
 
 
 def review(

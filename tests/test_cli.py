@@ -45,13 +45,14 @@ def test_a_data_root_that_is_a_file_is_no_traceback(command, tmp_path, monkeypat
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_folder_in_the_place_of_a_prediction_is_one_sentence(
-    server,
-    tmp_path,
-    capsys,
-) -> None:
+def predicted(root: Path) -> Path:
+    """The file of a prediction that was just made."""
     assert run(["predict", "AAAUSDT"]) == 0
-    path = next((tmp_path / "data" / "vision_ai" / "predictions").glob("*.json"))
+    return next((root / "data" / "vision_ai" / "predictions").glob("*.json"))
+
+
+def test_a_folder_in_the_place_of_a_prediction_is_one_sentence(server, tmp_path, capsys) -> None:
+    path = predicted(tmp_path)
     path.unlink()
     path.mkdir()
     capsys.readouterr()
@@ -59,13 +60,8 @@ def test_a_folder_in_the_place_of_a_prediction_is_one_sentence(
     assert capsys.readouterr().err.startswith("Error: ")
 
 
-def test_a_damaged_prediction_that_is_due_is_told_by_the_code(
-    server,
-    tmp_path,
-    capsys,
-) -> None:
-    assert run(["predict", "AAAUSDT"]) == 0
-    path = next((tmp_path / "data" / "vision_ai" / "predictions").glob("*.json"))
+def test_a_damaged_prediction_that_is_due_is_told_by_the_code(server, tmp_path, capsys) -> None:
+    path = predicted(tmp_path)
     os.truncate(path, 200)
     assert run(["feedback", "run"]) == 0  # nothing of it is due yet
     server.clock.advance(7 * 3600)

@@ -48,7 +48,7 @@ class ChartConfig(Section):
     """The picture that people see."""
 
     theme: Literal["light", "dark"] = "dark"
-    width: int = Field(default=1200, ge=400, le=4000)
+    width: int = Field(default=1200, ge=480, le=4000)
     height: int = Field(default=800, ge=300, le=4000)
 
 

@@ -73,15 +73,15 @@ def odd(seed):
 @given(
     seed=st.integers(0, 10_000),
     theme=st.sampled_from(["dark", "light"]),
-    width=st.integers(640, 1800),
+    width=st.integers(480, 1800),
     shape=st.floats(0.5, 0.8),
 )
-def test_ends_are_read_to_a_tenth_of_a_pixel(seed, theme, width, shape):
+def test_ends_are_read_to_a_part_of_a_pixel(seed, theme, width, shape):
     candles = odd(seed)
-    config = ChartConfig(theme=theme, width=width, height=int(width * shape))
+    config = ChartConfig(theme=theme, width=width, height=max(int(width * shape), 300))
     image = png.read(mpl.draw(candles, config))
     off = pixels_off(candles, image)
-    assert off[:, [0, 3]].max() < 0.3
+    assert off[:, [0, 3]].max() < 0.25
     assert off[:, [1, 2]].max() < slots.RIM + 0.3  # a wick shorter than the rim is hidden by it
     assert np.median(off) < 0.02
     read = screen.read_bars(image)[0]
@@ -89,6 +89,37 @@ def test_ends_are_read_to_a_tenth_of_a_pixel(seed, theme, width, shape):
     assert (np.sign(read[:, 3] - read[:, 0]) == rise).all()
     volume = candles.bars[:, 4] / candles.bars[:, 4].max()
     assert np.abs(read[:, 4] / read[:, 4].max() - volume).max() < 0.01
+
+
+@pytest.mark.parametrize("price", [1e-8, 1.234e-5, 1e8])
+def test_the_smallest_picture_with_the_longest_labels_is_read(price):
+    candles = klines(seed=8, price=price)
+    read = seen(candles, ChartConfig(width=480, height=300))[0]
+    truth = candles.bars
+    assert (np.sign(read[:, 3] - read[:, 0]) == np.sign(truth[:, 3] - truth[:, 0])).all()
+    assert np.abs(read[:, 4] / read[:, 4].max() - truth[:, 4] / truth[:, 4].max()).max() < 0.02
+
+
+def test_candles_that_end_alike_are_no_line_of_the_grid():
+    bars = klines(seed=9).bars.copy()
+    bars[:, [0, 3]] = np.where(np.arange(96)[:, None] % 2 == 0, [100.0, 100.2], [100.2, 100.0])
+    bars[:, 1], bars[:, 2] = 100.2, 100.0
+    bars[40, 1] = 101.0
+    whole = klines(seed=9)
+    candles = Klines(whole.symbol, whole.interval, whole.open_ms, bars)
+    for height in range(500, 512):
+        image = png.read(mpl.draw(candles, ChartConfig(width=800, height=height)))
+        assert pixels_off(candles, image).max() < 0.2
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1e308, 1e308), (0.0, 5e-324), (-2.0, -1.0)])
+def test_a_false_price_axis_is_refused(low, high):
+    image = png.read(mpl.draw(klines(seed=10), ChartConfig()))
+    axis = image.meta.price.model_copy(update={"low": low, "high": high})
+    with pytest.raises(ImageError, match="price axis"):
+        screen.read_bars(
+            png.ChartImage(image.pixels, image.meta.model_copy(update={"price": axis}))
+        )
 
 
 def test_pixels_count_and_not_the_stored_candles():

@@ -5,6 +5,7 @@ setting of the caller's matplotlib changes. Equal candles give equal bytes.
 """
 
 import datetime as dt
+import math
 from typing import Any
 
 import matplotlib as mpl
@@ -28,6 +29,8 @@ from vision_ai.errors import KlinesError
 _DPI = 100
 _VOLUME_SHARE = 0.2
 _X_LIMITS = (-1.0, WINDOW + 0.5)
+_LEAST_PITCH = 3.0
+"""Pixels from candle to candle below which bodies would touch."""
 _PIXEL = 72 / _DPI
 """A pixel in points, which widths of lines are given in."""
 _CHARACTER = 8.0
@@ -69,6 +72,7 @@ def _axes(figure: Figure, klines: Klines, theme: Theme) -> tuple[Axes, Axes]:
     high = float(klines.bars[:, HIGH].max())
     longest = len(ticks.price_text(high, ticks.price_decimals(klines.bars)))
     left, right = 14, width - max(64, round(longest * _CHARACTER) + 20)
+    right = max(right, left + math.ceil(_LEAST_PITCH * (_X_LIMITS[1] - _X_LIMITS[0])))
     bottom, top = 30, height - 58
     split = bottom + round((top - bottom) * _VOLUME_SHARE)
     figure.set_facecolor(_unit(theme.ground))

@@ -23,10 +23,12 @@ _ROWS_AT_ONCE = 64
 """Rows compared with the ground at once: a picture of 24 million pixels is not held tenfold."""
 _TRACE = 0.06
 """Share of a pixel below which ink is taken for a fault of the ground's colour."""
+_PAST = 0.75
+"""Distances of candles from the last one's middle to where nothing but the grid is drawn."""
 _LEAST = 0.25
 """Share of a pixel that the fullest row of a candle covers at the least; a half is drawn."""
 _LEAN = 0.05
-"""Pixels between open and close of a body that has none: keeps its colour."""
+"""Pixels that open and close each move apart where a body has no height: keeps its colour."""
 
 
 def read_bars(image: ChartImage) -> NDArray[np.float64]:
@@ -52,14 +54,21 @@ def _read_own(pixels: Bytes, meta: ChartMeta) -> NDArray[np.float64]:
     theme = THEMES[meta.style]
     edges, limits = (meta.price.left, meta.price.right), (meta.x_left, meta.x_right)
     slots = Slots.across(edges, limits, meta.candles)
-    candles = _Sheet.of(pixels, meta.price, theme)
-    volumes = _Sheet.of(pixels, meta.volume, theme)
+    bare = slice(int(slots.centre[-1] + _PAST * slots.pitch), round(meta.price.right) - 1)
+    candles = _Sheet.of(pixels, meta.price, bare, theme)
+    volumes = _Sheet.of(pixels, meta.volume, bare, theme)
     rows = range(meta.candles - WINDOW, meta.candles)
     bars = np.empty((1, WINDOW, 5))
     for i, row in enumerate(rows):
         bars[0, i, :4] = _prices(candles, slots, row, meta, (theme.up, theme.down, theme.still))
         inks = (theme.volume_up, theme.volume_down, theme.volume_still)
         bars[0, i, 4] = _volume(volumes, slots, row, inks)
+    if not (np.isfinite(bars).all() and bars[..., :4].min() > 0):
+        raise ImageError(
+            f"The picture's price axis runs from {meta.price.low:g} to {meta.price.high:g}: "
+            "expected positive prices.",
+            hint="It was changed after it was drawn; draw it again with vision-ai snapshot.",
+        )
     return bars
 
 
@@ -80,8 +89,8 @@ class _Sheet:
     ground: Rgb
 
     @classmethod
-    def of(cls, picture: Bytes, panel: Panel, theme: Theme) -> "_Sheet":
-        """Sort every pixel of a panel's rows."""
+    def of(cls, picture: Bytes, panel: Panel, bare: slice, theme: Theme) -> "_Sheet":
+        """Sort every pixel of a panel's rows; in the columns `bare` only the grid is drawn."""
         pixels = picture[round(panel.top) : round(panel.bottom)]
         away = np.empty(pixels.shape[:2], np.int16)
         ground = np.array(theme.ground, np.int16)
@@ -90,10 +99,9 @@ class _Sheet:
             block = pixels[start : start + _ROWS_AT_ONCE].astype(np.int16)
             away[start : start + len(block)] = np.abs(block - ground).sum(axis=2)
         free = away <= 2 * grid
-        inside = slice(round(panel.left), round(panel.right))
-        line = free[:, inside] & (away[:, inside] > grid / 2)
-        lines = np.flatnonzero(2 * line.sum(axis=1) > free[:, inside].sum(axis=1))
-        rows = {int(row): np.median(pixels[row, inside][line[row]], axis=0) for row in lines}
+        line = free[:, bare] & (away[:, bare] > grid / 2)
+        lines = np.flatnonzero(2 * line.sum(axis=1) > free[:, bare].sum(axis=1))
+        rows = {int(row): np.median(pixels[row, bare][line[row]], axis=0) for row in lines}
         return cls(pixels, free, rows, theme.ground)
 
     def strip(self, columns: NDArray[np.int64]) -> "_Strip":
@@ -157,7 +165,7 @@ def _prices(
     reach = [_upper_edge(c, middle) + _upper_edge(c[::-1], len(c) - 1 - middle) for c in cover.T]
     longest = int(np.argmin(reach))
     wick = cover[:, longest]
-    body = np.delete(cover, longest, axis=1).min(axis=1) if cover.shape[1] > 1 else wick
+    body = np.delete(cover, longest, axis=1).min(axis=1)
     body_top, high = _upper_ends(wick, body)
     body_bottom, low = (len(body) - y for y in _upper_ends(wick[::-1], body[::-1]))
     lean = 0 if ink == _STILL else _LEAN
@@ -194,14 +202,9 @@ def _upper_edge(cover: NDArray[np.float64], row: int) -> float:
 
 
 def _value(panel: Panel, row: float) -> float:
-    """Price at a height in pixels below the panel's top; never zero or below."""
+    """Price at a height in pixels below the panel's top; above zero where the axis ends above."""
     share = 1 - row / (panel.bottom - panel.top)
     value = panel.low + share * (panel.high - panel.low)
-    if panel.high <= 0:
-        raise ImageError(
-            f"The picture's price axis ends at {panel.high:g}: expected a positive price.",
-            hint="It was changed after it was drawn; draw it again with vision-ai snapshot.",
-        )
     return max(value, panel.high * 1e-6)
 
 

@@ -40,5 +40,9 @@ class Slots:
         return cls(np.floor(exact + 1e-6) + 0.5, pitch, max(int(_BODY * pitch / 2), 1))
 
     def columns(self, row: int) -> NDArray[np.int64]:
-        """Pixel columns of a candle's body."""
-        return int(self.centre[row]) + np.arange(-self.half, self.half + 1)
+        """Pixel columns inside a candle's body, three at least.
+
+        Of wide bodies one less on each side: earlier versions drew some so much narrower.
+        """
+        inside = self.half - 1 if self.half > 2 else self.half
+        return int(self.centre[row]) + np.arange(-inside, inside + 1)

@@ -21,7 +21,8 @@ def _feedback() -> typer.Typer:
     def run(*, as_json: JsonOption = False) -> None:
         """Write down what followed each prediction whose 2 h or 6 h are over.
 
-        Leaves with 5 where a prediction that is due is damaged; all others are written down.
+        Leaves with 5 where a prediction whose outcomes are not all known is damaged; what followed
+        all others is written down.
 
         Example: `vision-ai feedback run`
         """
@@ -30,8 +31,7 @@ def _feedback() -> typer.Typer:
 
         report = feedback.run(Workspace.open())
         emit(report.payload(), report.text(), as_json=as_json)
-        hint = "Move such a file away, or predict again for that symbol and time."
-        refuse_if_incomplete(report.missing, "not written down", hint=hint)
+        refuse_if_incomplete(report.missing, "not written down", hint="")
 
     @tree.command()
     def review(

@@ -92,7 +92,7 @@ def _read_all(files: Iterable[Path]) -> tuple[list[Prediction], dict[str, str]]:
         try:
             predictions.append(read_prediction(path))
         except CorruptFileError as error:
-            damaged[path.name] = error.message
+            damaged[path.name] = str(error)
     return predictions, damaged
 
 
@@ -108,7 +108,7 @@ def prediction_files(paths: Paths) -> list[Path]:
 def open_journal(paths: Paths, now_ms: int) -> Journal:
     """Read the logs, and of the predictions those that are still owed a line.
 
-    Files of predictions whose horizons are all logged, or not over yet, are not opened.
+    Files of predictions whose horizons are all logged, or all not over yet, are not opened.
     """
     lines, bad = read_logs(paths)
     counts: dict[str, int] = {}

@@ -257,7 +257,7 @@ class _Desk:
     def look_back(self, now_ms: int) -> None:
         """`vision-ai feedback run`."""
         del now_ms
-        _patiently(lambda: feedback.run(self.workspace))
+        self.missing |= _patiently(lambda: feedback.run(self.workspace)).missing
 
     def learn(self, now_ms: int) -> None:
         """`vision-ai feedback update`; what is written down already is not asked again."""

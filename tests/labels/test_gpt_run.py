@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 SETTINGS = """
 [chart]
-width = 400
+width = 480
 height = 300
 [gpt]
 backoff_s = 0.02

@@ -82,7 +82,8 @@ def test_ends_are_read_to_a_part_of_a_pixel(seed, theme, width, shape):
     image = png.read(mpl.draw(candles, config))
     off = pixels_off(candles, image)
     assert off[:, [0, 3]].max() < 0.25
-    assert off[:, [1, 2]].max() < slots.RIM + 0.3  # a wick shorter than the rim is hidden by it
+    assert off[:, [1, 2]].max() < slots.RIM  # bodies without a rim would hide short wicks
+    assert np.quantile(off, 0.98) < 0.15
     assert np.median(off) < 0.02
     read = screen.read_bars(image)[0]
     rise = np.sign(candles.bars[:, 3] - candles.bars[:, 0])

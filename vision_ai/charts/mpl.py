@@ -115,12 +115,18 @@ def _draw_candles(axes: Axes, klines: Klines, theme: Theme) -> None:
     bodies = np.sort(klines.bars[:, [OPEN, CLOSE]], axis=1)
     bottom, top = axes.get_ylim()
     rim = RIM * (top - bottom) / axes.bbox.height
-    middle = _across(axes).mean(axis=0)
-    wicks = np.stack([np.c_[middle, klines.bars[:, end]] for end in (LOW, HIGH)], axis=1)
+    left, wick_left, wick_right, right = _across(axes)
+    low, high = bodies[:, 0] - rim, bodies[:, 1] + rim
+    # the wick's column has no rim: it shows where the shortest wick ends
+    boxes = _boxes((left, wick_left), low, high) + _boxes((wick_right, right), low, high)
+    flat = rim * (klines.bars[:, HIGH] == klines.bars[:, LOW])
+    ends = klines.bars[:, LOW] - flat, klines.bars[:, HIGH] + flat
+    middle = (left + right) / 2
+    wicks = np.stack([np.c_[middle, end] for end in ends], axis=1)
     for drawn in axes.collections:
         drawn.set_snap(False)  # ends stand where prices are, not on the nearest pixel
         if isinstance(drawn, PolyCollection):
-            drawn.set_verts(_boxes(axes, bodies[:, 0] - rim, bodies[:, 1] + rim))
+            drawn.set_verts(boxes)
             drawn.set_linewidth(0)
         elif isinstance(drawn, LineCollection):
             drawn.set_segments(list(wicks))
@@ -128,20 +134,22 @@ def _draw_candles(axes: Axes, klines: Klines, theme: Theme) -> None:
 
 
 def _across(axes: Axes) -> NDArray[np.float64]:
-    """Left and right edges of the candles, (2, 96): whole pixels, an odd number of them."""
+    """Left and right edges of candles and, between them, of wicks, (4, 96): whole pixels."""
     box = axes.bbox
     slots = Slots.across((box.x0, box.x1), _X_LIMITS, WINDOW)
     half = slots.half + 0.5
-    edges = np.stack([slots.centre - half, slots.centre + half])
+    edges = slots.centre + np.array([[-half], [-0.5], [0.5], [half]])
     numbers: NDArray[np.float64] = (edges - box.x0) / slots.pitch + _X_LIMITS[0]
     return numbers
 
 
 def _boxes(
-    axes: Axes, low: NDArray[np.float64], high: NDArray[np.float64]
+    edges: tuple[NDArray[np.float64], NDArray[np.float64]],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
 ) -> list[NDArray[np.float64]]:
-    """Corners of a bar a candle, between two heights."""
-    left, right = _across(axes)
+    """Corners of a bar a candle, between two edges and two heights."""
+    left, right = edges
     corners = [np.c_[left, low], np.c_[left, high], np.c_[right, high], np.c_[right, low]]
     return list(np.stack(corners, axis=1))
 
@@ -152,8 +160,9 @@ def _draw_volume(axes: Axes, klines: Klines, theme: Theme) -> None:
     inks = {1: theme.volume_up, -1: theme.volume_down, 0: theme.volume_still}
     axes.set_xlim(_X_LIMITS)
     axes.set_ylim(0, max(float(heights.max()), np.finfo(float).tiny) * 1.08)
+    left, _, _, right = _across(axes)
     bars = PolyCollection(
-        _boxes(axes, np.zeros(WINDOW), heights),
+        _boxes((left, right), np.zeros(WINDOW), heights),
         facecolors=[_unit(inks[r]) for r in rise],
         linewidths=0,
         snap=False,
@@ -173,7 +182,7 @@ def _label_axes(price: Axes, volume: Axes, klines: Klines, theme: Theme) -> None
     volume.set_yticks([largest / 2, largest], [ticks.short_text(largest * f) for f in (0.5, 1)])
     last = float(klines.bars[-1, CLOSE])
     ink = theme.up if last >= klines.bars[-1, OPEN] else theme.down
-    left, right = _across(price)
+    left, _, _, right = _across(price)
     gap = left[1:] - right[:-1]
     gaps = np.r_[left[0] - gap[0], right], np.r_[left, right[-1] + gap[-1]]  # no wick is touched
     price.hlines(

@@ -27,6 +27,8 @@ _PAST = 0.75
 """Distances of candles from the last one's middle to where nothing but the grid is drawn."""
 _LEAST = 0.25
 """Share of a pixel that the fullest row of a candle covers at the least; a half is drawn."""
+_RAGGED = 0.15
+"""Pixels by which an end may be misread."""
 _LEAN = 0.05
 """Pixels that open and close each move apart where a body has no height: keeps its colour."""
 
@@ -137,14 +139,14 @@ class _Strip:
         """Which of the inks its fullest rows are drawn with; None where none of them is seen."""
         if not self.change.size:
             return None
-        strength = np.linalg.norm(self.change, axis=2).min(axis=1)
+        strength = np.median(np.linalg.norm(self.change, axis=2), axis=1)
         full = strength >= 0.5 * strength.max()
         faults, shares = [], []
         for ink in inks:
             cover = self.cover(ink)[full]
             drawn = cover[..., None] * (np.array(ink) - self.behind[full])
             faults.append(((self.change[full] - drawn) ** 2).sum())
-            shares.append(cover.min(axis=1).max())
+            shares.append(np.median(cover, axis=1).max())
         best = int(np.argmin(faults))
         return best if shares[best] >= _LEAST else None
 
@@ -161,13 +163,12 @@ def _prices(
             hint="It was changed after it was drawn; draw it again with vision-ai snapshot.",
         )
     cover = strip.cover(inks[ink])
-    middle = int(cover.min(axis=1).argmax())
-    reach = [_upper_edge(c, middle) + _upper_edge(c[::-1], len(c) - 1 - middle) for c in cover.T]
-    longest = int(np.argmin(reach))
-    wick = cover[:, longest]
-    body = np.delete(cover, longest, axis=1).min(axis=1)
+    place = _wick(cover)
+    wick, body = cover[:, place], np.delete(cover, place, axis=1).min(axis=1)
     body_top, high = _upper_ends(wick, body)
     body_bottom, low = (len(body) - y for y in _upper_ends(wick[::-1], body[::-1]))
+    if ink == _STILL and max(abs(body_top - high - RIM), abs(low - body_bottom - RIM)) < _RAGGED:
+        high, low = body_top, body_bottom  # a candle without any height
     lean = 0 if ink == _STILL else _LEAN
     if body_bottom - body_top < 2 * lean or ink == _STILL:
         centre = (body_top + body_bottom) / 2
@@ -178,20 +179,19 @@ def _prices(
     return values[0], values[1], values[2], values[3]
 
 
-def _upper_ends(wick: NDArray[np.float64], body: NDArray[np.float64]) -> tuple[float, float]:
-    """Where body and wick end above, in pixels from the top, of shares covered by them: (h,) each.
+def _wick(cover: NDArray[np.float64]) -> int:
+    """Which column of (h, c) is the wick's: the middle, in older pictures one that reaches on."""
+    row = int(np.median(cover, axis=1).argmax())
+    reach = [_upper_edge(c, row) + _upper_edge(c[::-1], len(c) - 1 - row) for c in cover.T]
+    longest = int(np.argmin(reach))
+    return longest if reach[longest] < np.median(reach) - 3 * RIM else cover.shape[1] // 2
 
-    The body's rim hides a wick that is shorter, but for the row where the rim itself ends: what
-    it leaves free there, the wick may cover.
-    """
-    middle = int(body.argmax())
-    top, high = _upper_edge(body, middle), _upper_edge(wick, middle)
-    row = int(top)
-    free = 1 - body[row]
-    if high >= row:
-        own = 1 - (1 - wick[row]) / free if free > _TRACE else 0.0
-        high = row + 1 - own if own > _TRACE else np.inf
-    return top + RIM, min(high, top + RIM)
+
+def _upper_ends(wick: NDArray[np.float64], body: NDArray[np.float64]) -> tuple[float, float]:
+    """Where body and wick end above, in pixels from the top, by what they cover: (h,) each."""
+    row = int(body.argmax())
+    top = _upper_edge(body, row) + RIM
+    return top, min(_upper_edge(wick, row), top)
 
 
 def _upper_edge(cover: NDArray[np.float64], row: int) -> float:

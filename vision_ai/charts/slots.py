@@ -6,7 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 RIM = 0.5
-"""Pixels that a body is drawn beyond its open and its close, so that one without height is seen."""
+"""Pixels that a body is drawn beyond its open and its close, so that one without height is seen.
+
+Beside the wick only: a wick shorter than that is seen too.
+"""
 _BODY = 0.7
 """Width of a body, as a share of the distance of two candles."""
 

@@ -53,7 +53,7 @@ def test_every_hour_predicts_looks_back_learns_and_decides(calm: Files, tmp_path
     lines, bad = feedback_loop_cv.read_logs(paths)
     decisions, worse = journal.read(paths)
     symbols = len(desks.SYMBOLS)
-    assert not (damaged or bad or worse)
+    assert [*damaged, *bad, *worse] == []
     assert len(predictions) == len(decisions) == HOURS * symbols
     assert len(lines) == (HOURS - 2 + HOURS - 6) * symbols
     assert all(prediction.created_at == prediction.as_of for prediction in predictions)

@@ -112,6 +112,11 @@ def _draw_candles(axes: Axes, klines: Klines, theme: Theme) -> None:
         marketcolor_overrides=overrides,
     )
     axes.set_ylabel("")
+    _put_on_pixels(axes, klines)
+
+
+def _put_on_pixels(axes: Axes, klines: Klines) -> None:
+    """Move the sides of candles to whole pixels and leave their ends where prices are."""
     bodies = np.sort(klines.bars[:, [OPEN, CLOSE]], axis=1)
     bottom, top = axes.get_ylim()
     rim = RIM * (top - bottom) / axes.bbox.height
@@ -124,7 +129,7 @@ def _draw_candles(axes: Axes, klines: Klines, theme: Theme) -> None:
     middle = (left + right) / 2
     wicks = np.stack([np.c_[middle, end] for end in ends], axis=1)
     for drawn in axes.collections:
-        drawn.set_snap(False)  # ends stand where prices are, not on the nearest pixel
+        drawn.set_snap(False)
         if isinstance(drawn, PolyCollection):
             drawn.set_verts(boxes)
             drawn.set_linewidth(0)

@@ -4,7 +4,6 @@ A PNG of ours says where its panels lie; candles are then measured on the pixels
 elsewhere. Any other picture goes through `foreign`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,9 @@ from vision_ai.charts.theme import THEMES, Rgb, Theme
 from vision_ai.domain import WINDOW, Bytes
 from vision_ai.errors import ImageError
 
+Inks = tuple[Rgb, Rgb, Rgb]
 _UP, _DOWN, _STILL = 0, 1, 2
+_CHANGED = "It was changed after it was drawn; draw it again with vision-ai snapshot."
 _ROWS_AT_ONCE = 64
 """Rows compared with the ground at once: a picture of 24 million pixels is not held tenfold."""
 _TRACE = 0.06
@@ -57,19 +58,22 @@ def _read_own(pixels: Bytes, meta: ChartMeta) -> NDArray[np.float64]:
     edges, limits = (meta.price.left, meta.price.right), (meta.x_left, meta.x_right)
     slots = Slots.across(edges, limits, meta.candles)
     bare = slice(int(slots.centre[-1] + _PAST * slots.pitch), round(meta.price.right) - 1)
-    candles = _Sheet.of(pixels, meta.price, bare, theme)
-    volumes = _Sheet.of(pixels, meta.volume, bare, theme)
+    prices, amounts = (
+        (theme.up, theme.down, theme.still),
+        (theme.volume_up, theme.volume_down, theme.volume_still),
+    )
+    candles = _Sheet.of(pixels, meta.price, bare, theme, prices)
+    volumes = _Sheet.of(pixels, meta.volume, bare, theme, amounts)
     rows = range(meta.candles - WINDOW, meta.candles)
     bars = np.empty((1, WINDOW, 5))
     for i, row in enumerate(rows):
-        bars[0, i, :4] = _prices(candles, slots, row, meta, (theme.up, theme.down, theme.still))
-        inks = (theme.volume_up, theme.volume_down, theme.volume_still)
-        bars[0, i, 4] = _volume(volumes, slots, row, inks)
+        bars[0, i, :4] = _prices(candles, slots, row, meta)
+        bars[0, i, 4] = _volume(volumes, slots, row)
     if not (np.isfinite(bars).all() and bars[..., :4].min() > 0):
         raise ImageError(
             f"The picture's price axis runs from {meta.price.low:g} to {meta.price.high:g}: "
             "expected positive prices.",
-            hint="It was changed after it was drawn; draw it again with vision-ai snapshot.",
+            hint=_CHANGED,
         )
     return bars
 
@@ -83,15 +87,17 @@ class _Sheet:
         free: bool (h, w), nothing but the ground and its grid is seen.
         rows: colour of the lines of the grid that lie in the panel, by row.
         ground: what lies behind everything.
+        inks: what candles or bars that closed up, down or where they opened are drawn with.
     """
 
     pixels: Bytes
     free: NDArray[np.bool_]
     rows: dict[int, NDArray[np.float64]]
     ground: Rgb
+    inks: Inks
 
     @classmethod
-    def of(cls, picture: Bytes, panel: Panel, bare: slice, theme: Theme) -> "_Sheet":
+    def of(cls, picture: Bytes, panel: Panel, bare: slice, theme: Theme, inks: Inks) -> "_Sheet":
         """Sort every pixel of a panel's rows; in the columns `bare` only the grid is drawn."""
         pixels = picture[round(panel.top) : round(panel.bottom)]
         away = np.empty(pixels.shape[:2], np.int16)
@@ -104,7 +110,7 @@ class _Sheet:
         line = free[:, bare] & (away[:, bare] > grid / 2)
         lines = np.flatnonzero(2 * line.sum(axis=1) > free[:, bare].sum(axis=1))
         rows = {int(row): np.median(pixels[row, bare][line[row]], axis=0) for row in lines}
-        return cls(pixels, free, rows, theme.ground)
+        return cls(pixels, free, rows, theme.ground, inks)
 
     def strip(self, columns: NDArray[np.int64]) -> "_Strip":
         """Some columns and what lies behind them.
@@ -118,7 +124,7 @@ class _Sheet:
             behind[:, k] = np.median(bare, axis=0) if len(bare) else self.ground
         for row, colour in self.rows.items():
             behind[row] = colour
-        return _Strip(self.pixels[:, columns] - behind, behind)
+        return _Strip(self.pixels[:, columns] - behind, behind, self.inks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,24 +133,25 @@ class _Strip:
 
     change: NDArray[np.float64]
     behind: NDArray[np.float64]
+    inks: Inks
 
-    def cover(self, ink: Rgb) -> NDArray[np.float64]:
+    def cover(self, ink: int) -> NDArray[np.float64]:
         """Share of every pixel that an ink covers: (h, c), 0 to 1."""
-        way = np.array(ink, np.float64) - self.behind
+        way = np.array(self.inks[ink], np.float64) - self.behind
         length = np.maximum((way**2).sum(axis=2), 1)
         share: NDArray[np.float64] = np.clip((self.change * way).sum(axis=2) / length, 0, 1)
         return share
 
-    def ink(self, inks: Sequence[Rgb]) -> int | None:
+    def ink(self) -> int | None:
         """Which of the inks its fullest rows are drawn with; None where none of them is seen."""
         if not self.change.size:
             return None
         strength = np.median(np.linalg.norm(self.change, axis=2), axis=1)
         full = strength >= 0.5 * strength.max()
         faults, shares = [], []
-        for ink in inks:
+        for ink, colour in enumerate(self.inks):
             cover = self.cover(ink)[full]
-            drawn = cover[..., None] * (np.array(ink) - self.behind[full])
+            drawn = cover[..., None] * (np.array(colour) - self.behind[full])
             faults.append(((self.change[full] - drawn) ** 2).sum())
             shares.append(np.median(cover, axis=1).max())
         best = int(np.argmin(faults))
@@ -152,26 +159,25 @@ class _Strip:
 
 
 def _prices(
-    candles: _Sheet, slots: Slots, row: int, meta: ChartMeta, inks: Sequence[Rgb]
+    candles: _Sheet, slots: Slots, row: int, meta: ChartMeta
 ) -> tuple[float, float, float, float]:
     """Open, high, low, close of one candle."""
     strip = candles.strip(slots.columns(row))
-    ink = strip.ink(inks)
+    ink = strip.ink()
     if ink is None:
         raise ImageError(
             f"The picture holds no candle at place {row + 1} of {meta.candles}.",
-            hint="It was changed after it was drawn; draw it again with vision-ai snapshot.",
+            hint=_CHANGED,
         )
-    cover = strip.cover(inks[ink])
+    cover = strip.cover(ink)
     place = _wick(cover)
     wick, body = cover[:, place], np.delete(cover, place, axis=1).min(axis=1)
     body_top, high = _upper_ends(wick, body)
     body_bottom, low = (len(body) - y for y in _upper_ends(wick[::-1], body[::-1]))
     if ink == _STILL and max(abs(body_top - high - RIM), abs(low - body_bottom - RIM)) < _RAGGED:
         high, low = body_top, body_bottom  # a candle without any height
-    lean = 0 if ink == _STILL else _LEAN
-    if body_bottom - body_top < 2 * lean or ink == _STILL:
-        centre = (body_top + body_bottom) / 2
+    if ink == _STILL or body_bottom - body_top < 2 * _LEAN:
+        centre, lean = (body_top + body_bottom) / 2, _LEAN * (ink != _STILL)
         body_top, body_bottom = centre - lean, centre + lean
     high, low = min(high, body_top), max(low, body_bottom)
     first, last = (body_bottom, body_top) if ink == _UP else (body_top, body_bottom)
@@ -208,10 +214,10 @@ def _value(panel: Panel, row: float) -> float:
     return max(value, panel.high * 1e-6)
 
 
-def _volume(volumes: _Sheet, slots: Slots, row: int, inks: Sequence[Rgb]) -> float:
+def _volume(volumes: _Sheet, slots: Slots, row: int) -> float:
     strip = volumes.strip(slots.columns(row))
-    ink = strip.ink(inks)
+    ink = strip.ink()
     if ink is None:
         return 0.0
-    cover = strip.cover(inks[ink]).mean(axis=1)
+    cover = strip.cover(ink).mean(axis=1)
     return len(cover) - _upper_edge(cover, int(cover.argmax()))

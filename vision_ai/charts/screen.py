@@ -19,7 +19,10 @@ from vision_ai.errors import ImageError
 
 Inks = tuple[Rgb, Rgb, Rgb]
 _UP, _DOWN, _STILL = 0, 1, 2
-_CHANGED = "It was changed after it was drawn; draw it again with vision-ai snapshot."
+_CHANGED = (
+    "It was changed, or drawn small by an earlier version: move it away and draw it again with "
+    "vision-ai snapshot."
+)
 _ROWS_AT_ONCE = 64
 """Rows compared with the ground at once: a picture of 24 million pixels is not held tenfold."""
 _TRACE = 0.06
@@ -52,7 +55,7 @@ def _read_own(pixels: Bytes, meta: ChartMeta) -> NDArray[np.float64]:
     if meta.candles < WINDOW:
         raise ImageError(
             f"The picture says it holds {meta.candles} candles: expected at least {WINDOW}.",
-            hint="Draw the chart again with vision-ai snapshot.",
+            hint=_CHANGED,
         )
     theme = THEMES[meta.style]
     edges, limits = (meta.price.left, meta.price.right), (meta.x_left, meta.x_right)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import vision_ai
 from vision_ai.cli.app import run
 
 COMMAND = [sys.executable, "-m", "vision_ai"]
@@ -103,8 +102,7 @@ def test_an_interrupt_leaves_with_its_code_and_a_word(after_s, tmp_path) -> None
         job.send_signal(signal.SIGINT)
         assert job.stderr is not None
         said = job.stderr.read().decode()
-    ours = str(Path(vision_ai.__file__).parent)
-    if job.returncode == -signal.SIGINT or (job.returncode == 1 and ours not in said):
+    if job.returncode == -signal.SIGINT or "Fatal Python error: init" in said:
         return  # before a line of ours ran: Python itself was starting
     assert job.returncode in {130, 4}, said
     assert "Traceback" not in said

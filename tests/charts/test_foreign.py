@@ -54,24 +54,24 @@ def crashed(count=118, seed=1):
     return bars
 
 
-def terminal(theme, count=118, seed=1, size=(1280, 720), volume=True, bars=None):
-    """A chart as trading terminals draw it, as PNG bytes.
+def terminal(theme, count=118, size=(1280, 720), volume=True, bars=None, ahead=0):
+    """A chart as trading terminals draw it, as PNG bytes, with `ahead` free slots at its end.
 
     Volume stands behind the candles, a dotted line of the last price runs over all of them to a tag
     that touches the last candle, and the only texts are those of the axes.
     """
     ground, grid, text, *colours = DESKS[theme]
-    bars = klines(n=count, seed=seed, step=STEP).bars if bars is None else bars
+    bars = klines(n=count, seed=1, step=STEP).bars if bars is None else bars
     image = Image.new("RGB", size, ground)
     pen = ImageDraw.Draw(image)
     right, floor = size[0] - 66, size[1] - 28
-    pitch = right / count
+    pitch = right / (count + ahead)
     low, high = bars[:, 2].min(), bars[:, 1].max()
 
     def row(price):
         return round(floor * (0.1 + (0.62 if volume else 0.8) * (high - price) / (high - low)))
 
-    for i in range(0, count, 12):
+    for i in range(0, count + ahead, 12):
         x = round((i + 0.5) * pitch)
         pen.line((x, 0, x, floor), fill=grid)
         pen.text((x - 14, floor + 8), f"{i // 4 % 24:02}:00", fill=text)
@@ -151,29 +151,46 @@ def test_letters_of_a_time_axis_are_no_volume():
     check(read, count=118, volume=False)
 
 
-def wrong_bodies(read, count=104, seed=1):
-    """How many bodies end more than a fiftieth of the chart's range from where they should."""
+@pytest.mark.parametrize("theme", DESKS)
+@pytest.mark.parametrize("volume", [True, False])
+def test_a_grid_line_beside_the_last_candle_is_no_candle(theme, volume):
+    drawn = terminal(theme, count=108, size=(800, 500), volume=volume, ahead=10)
+    pixels = png.read(drawn).pixels.copy()
+    beside = round(108.5 * (800 - 66) / 118)
+    row = pixels[:472, beside]
+    row[np.abs(row.astype(int) - DESKS[theme][0]).max(axis=1) < 20] = (128, 128, 128)
+    check(foreign.read_foreign(pixels), count=108, volume=volume)
+
+
+def far_ends(read, count=104, seed=1):
+    """How many wicks and bodies end more than a fiftieth of the chart's range from their place."""
     truth = klines(n=count, seed=seed, step=STEP).bars[-96:, :4]
     found = np.log(read[0, :, :4])
     slope, shift = np.polyfit(found[:, 1:3].ravel(), truth[:, 1:3].ravel(), 1)
-    far = [
-        np.abs(end(slope * found[:, [0, 3]] + shift, axis=1) - end(truth[:, [0, 3]], axis=1))
-        for end in (np.max, np.min)
+    found = slope * found + shift
+    bodies = [
+        end(found[:, [0, 3]], axis=1) - end(truth[:, [0, 3]], axis=1) for end in (np.max, np.min)
     ]
-    return int((np.maximum(*far) > 0.02 * (truth.max() - truth.min())).sum())
+    limit = 0.02 * (truth.max() - truth.min())
+    return tuple(
+        int((np.abs(far).max(axis=1) > limit).sum())
+        for far in ((found - truth)[:, 1:3], np.stack(bodies, axis=1))
+    )
 
 
-@pytest.mark.parametrize("style", ["yahoo", "nightclouds"])
-def test_a_moving_average_makes_no_body_of_a_wick(style):
+@pytest.mark.parametrize("style", ["yahoo", "nightclouds", "classic", "charles", "mike"])
+def test_moving_averages_make_no_body_of_a_wick_and_no_wick_longer(style):
     read = screen.read_bars(png.read(screenshot(style, averages=(10, 30))))
     check(read)
-    assert wrong_bodies(read) <= 5  # 21 where its rows count
+    wicks, bodies = far_ends(read)
+    assert wicks <= 3
+    assert bodies <= 3
 
 
 def test_bodies_of_two_columns_are_bodies():
     picture = screenshot("checkers", count=130, size=(8, 5), volume=False)
     read = screen.read_bars(png.read(picture))
-    assert wrong_bodies(read, count=130) <= 1
+    assert far_ends(read, count=130)[1] <= 1
 
 
 def test_our_own_picture_without_its_metadata_is_read():

@@ -158,7 +158,8 @@ def _touching(chain: list[tuple[int, Span]], gaps: list[float]) -> int | None:
     while start > 0 and gaps[start - 1] > _FILLED and _side(chain[start - 1][1], chain[start][1]):
         start -= 1
     tall = max(bottom - top for _, (top, bottom) in chain[start : end + 1]) >= _TAG_ROWS
-    return start if start < end and tall and np.median(gaps) < _FREE else None
+    many = end - start + 1 >= _TAG_SLOTS
+    return start if many and tall and np.median(gaps) < _FREE else None
 
 
 def _is_frayed(edge: Span, before: Span) -> bool:

@@ -7,7 +7,7 @@ body colours are named up and down as fits the path of price best.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from vision_ai.charts.chain import LINE_ROWS, Span, longest_chain, runs, without
 from vision_ai.charts.direction import directions, leanings
 from vision_ai.charts.inkmask import InkMask, find_ink
 from vision_ai.charts.lattice import Lattice, find_lattice
+from vision_ai.charts.overlays import without_overlays
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, WINDOW, Bools, Bytes
 from vision_ai.errors import ImageError
 
@@ -134,6 +135,29 @@ def _read(mask: InkMask) -> _Reading:
 
 
 def _read_at(mask: InkMask, lattice: Lattice) -> _Reading:
+    """Read the picture twice: where candles are must be known to tell lines drawn over them."""
+    rough = _find_candles(mask, lattice)
+    ink = _without_overlays(mask, lattice, rough)
+    if ink is None:
+        return _measure(mask, lattice, rough)
+    try:
+        clean = replace(mask, ink=ink)
+        return _measure(clean, lattice, _find_candles(clean, lattice))
+    except ImageError:
+        logger.debug("no candles without the lines at pitch=%.2f", lattice.pitch)
+        return _measure(mask, lattice, rough)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Slots, their places in a chain of candles with the candles' strokes, and the base line."""
+
+    slots: list["_Slot"]
+    chain: list[tuple[int, Span]]
+    base: int | None
+
+
+def _find_candles(mask: InkMask, lattice: Lattice) -> _Found:
     height = mask.ink.shape[0]
     slots = _slots(mask.ink, lattice)
     base = _base_line(slots, height)
@@ -144,17 +168,33 @@ def _read_at(mask: InkMask, lattice: Lattice) -> _Reading:
         edge = min(round(lattice.first + (slot + 0.5) * lattice.pitch), mask.ink.shape[1])
         return float(mask.ink[span[0] : span[1], edge - 2 : edge + 1].mean(axis=0).min())
 
-    chain = _trim(without_tag(chain, joined), slots, base)
+    chain = _trim(without_tag(chain, joined), slots, base, mask.uprights)
     if len(chain) < WINDOW:
         raise ImageError(
             f"The picture shows {len(chain)} candles in a row: expected at least {WINDOW}.",
             hint=_HINT,
         )
-    last = [(slots[i], span) for i, span in chain[-WINDOW:]]
+    return _Found(slots, chain[-WINDOW:], base)
+
+
+def _without_overlays(mask: InkMask, lattice: Lattice, found: _Found) -> Bools | None:
+    height, width = mask.ink.shape
+    bottom = height if found.base is None else found.base - 1
+    places = np.array([place for place, _ in found.chain])
+    edges = lattice.first + (np.arange(places[0] - 1, places[-1] + 1) + 0.5) * lattice.pitch
+    near = np.clip(edges[:, None].astype(int) + np.array([-1, 0, 1]), 0, width - 1)
+    bare = mask.ink[:bottom].sum(axis=0)[near].argmin(axis=1)
+    gaps = near[np.arange(len(near)), bare]
+    strokes = [(lattice.first + place * lattice.pitch, span) for place, span in found.chain]
+    return without_overlays(mask, gaps, strokes, bottom)
+
+
+def _measure(mask: InkMask, lattice: Lattice, found: _Found) -> _Reading:
+    last = [(found.slots[i], span) for i, span in found.chain]
     bars = np.zeros((1, WINDOW, 5))
     bars[0, :, :VOLUME] = _prices(mask, last)
-    if base is not None:
-        volume = np.array([_volume(slot, base) for slot, _ in last])
+    if found.base is not None:
+        volume = np.array([_volume(slot, found.base) for slot, _ in last])
         bars[0, :, VOLUME] = 0 if _are_letters(volume) else volume
     logs = np.log(bars[0, :, :VOLUME])
     leaps = np.abs(logs[1:, OPEN] - logs[:-1, CLOSE]).mean()
@@ -222,7 +262,10 @@ def _above(slot: _Slot, base: int | None) -> list[Span]:
 
 
 def _trim(
-    chain: list[tuple[int, Span]], slots: list[_Slot], base: int | None
+    chain: list[tuple[int, Span]],
+    slots: list[_Slot],
+    base: int | None,
+    uprights: frozenset[int],
 ) -> list[tuple[int, Span]]:
     """Drop what is no candle from both ends: grid lines and axis marks beside the candles.
 
@@ -238,6 +281,9 @@ def _trim(
         slot, (top, bottom) = chain[place]
         if widths[place].max() > wide:
             return True
+        columns = slots[slot].left + np.flatnonzero(slots[slot].ink[top:bottom].any(axis=0))
+        if not uprights.isdisjoint(columns.tolist()):
+            return False
         return bottom - top > LINE_ROWS if base is None else _volume(slots[slot], base) > 0
 
     candles = [place for place in range(len(chain)) if is_candle(place)]

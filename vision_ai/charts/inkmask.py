@@ -31,11 +31,13 @@ class InkMask:
         pixels: int16 (h, w, 3).
         ground: int16 (3,), colour behind the candles.
         ink: bool (h, w), what stands out from the ground, lines removed.
+        uprights: columns of the upright lines removed; beside a candle something is left of them.
     """
 
     pixels: NDArray[np.int16]
     ground: NDArray[np.int16]
     ink: Bools
+    uprights: frozenset[int]
 
 
 def find_ink(picture: Bytes, contrast: int) -> InkMask:
@@ -50,9 +52,11 @@ def find_ink(picture: Bytes, contrast: int) -> InkMask:
     rows, columns = _plot_area(pixels, ground)
     pixels, ink = pixels[rows, columns], ink[rows, columns]
     thickness = 3 + picture.shape[1] // 800
-    ink = _without_lines(ink, pixels, ground, thickness)
-    flipped = _without_lines(ink.T, pixels.transpose(1, 0, 2), ground, thickness, wicks=True)
-    return InkMask(pixels, ground, np.ascontiguousarray(flipped.T))
+    ink, _ = _without_lines(ink, pixels, ground, thickness)
+    flipped, uprights = _without_lines(
+        ink.T, pixels.transpose(1, 0, 2), ground, thickness, wicks=True
+    )
+    return InkMask(pixels, ground, np.ascontiguousarray(flipped.T), frozenset(uprights))
 
 
 def _ground(pixels: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -72,8 +76,8 @@ def _without_lines(
     thickness: int,
     *,
     wicks: bool = False,
-) -> Bools:
-    """Erase horizontal lines; ink that goes on above or below a line, or differs, stays.
+) -> tuple[Bools, list[int]]:
+    """Erase horizontal lines, and say in which rows; ink that goes on or differs stays.
 
     With `wicks`, in a picture on its side, long wicks stay as well: those that end alone.
     """
@@ -99,7 +103,7 @@ def _without_lines(
         bare = found[row]
         tint = np.median(pixels[row][bare], axis=0)
         clean[row] &= ~(bare & _blends(pixels[row], tint, ground))
-    return clean
+    return clean, erased
 
 
 def _ending_at_edges(found: dict[int, Bools], thickness: int) -> list[int]:

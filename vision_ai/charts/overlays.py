@@ -1,0 +1,221 @@
+"""Moving averages that a screenshot draws over its candles, told from them.
+
+Between two candles nothing of a candle stands: what shows there, in one colour and from gap to gap
+nearly level, is a line. Its path is followed through the candles, and ink on that path that has
+more of the line's colour than of the candles' is taken away, unless a candle goes on above and
+below it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai.charts.chain import Span, runs
+from vision_ai.charts.inkmask import InkMask
+from vision_ai.domain import Bools
+
+_ON_RAY = 30.0
+"""Difference from the colours between the ground and a tint, up to which a colour is that tint."""
+_SHOWN = 0.2
+"""Share of the gaps between candles in which a line's colour shows."""
+_TINTS = 4
+"""Colours looked for, at most, among lines and among candles."""
+_LEAST_GAPS = 5
+"""Gaps that a line crosses, at least."""
+_HIDDEN = 3
+"""Gaps in which a line may be hidden before it counts as ended."""
+_SPREAD = 0.75
+"""Rows by which ink may stray from a line's own thickness: soft edges, and bends not seen."""
+_SAMPLES = 8
+"""Pixels of each candle that show its colours."""
+
+
+def without_overlays(
+    mask: InkMask, gaps: NDArray[np.int64], strokes: list[tuple[float, Span]], bottom: int
+) -> Bools | None:
+    """Ink (h, w) less the lines that run through candles; None where no line does.
+
+    Args:
+        mask: the picture.
+        gaps: a column between each two candles, from left to right.
+        strokes: the middle column and the rows of each candle, as far as they are known.
+        bottom: the row above which candles stand.
+    """
+    found = [run for gap in range(len(gaps)) for run in _runs(mask, gap, gaps, bottom)]
+    if not found:
+        return None
+    usual = float(np.median([run.thickness for run in found]))
+    found = [run for run in found if run.thickness <= 2 * usual + 3]
+    lines = []
+    for tint, members in _tints([run.tint for run in found], [run.gap for run in found]):
+        kept = [found[i] for i in members]
+        if len({run.gap for run in kept}) >= _SHOWN * len(gaps):
+            lines += [_Line(tint, *path) for path in _paths(kept, gaps)]
+    if not lines:
+        return None
+    corridors = [_corridor(line, mask.ink.shape, bottom) for line in lines]
+    candles = _candle_tints(mask, strokes, np.logical_or.reduce(corridors))
+    drawn = np.zeros_like(mask.ink)
+    for line, corridor in zip(lines, corridors, strict=True):
+        rows, columns = np.nonzero(corridor & mask.ink)
+        colours = (mask.pixels[rows, columns] - mask.ground).astype(np.float64)
+        own = _off_ray(colours, line.tint)
+        other = np.min([_off_ray(colours, tint) for tint in candles], axis=0)
+        is_line = (own <= other) & (own < 2 * _ON_RAY)
+        drawn[rows[is_line], columns[is_line]] = True
+    return (mask.ink & ~drawn) | _between(drawn, mask.ink & ~drawn)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A stretch of ink in a gap: its place among the gaps, middle row, thickness and colour."""
+
+    gap: int
+    row: float
+    thickness: int
+    tint: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Line:
+    """Colour less the ground's, thickness in rows, and the points it goes through."""
+
+    tint: NDArray[np.float64]
+    thickness: float
+    columns: NDArray[np.float64]
+    rows: NDArray[np.float64]
+
+
+def _runs(mask: InkMask, gap: int, gaps: NDArray[np.int64], bottom: int) -> list[_Run]:
+    column = int(gaps[gap])
+    pixels = mask.pixels[:bottom, column] - mask.ground
+    strength = np.abs(pixels).max(axis=1)
+    found = []
+    for top, end in runs(mask.ink[:bottom, column]):
+        place = top + int(strength[top:end].argmax())
+        weight = strength[top:end].astype(np.float64)
+        row = float(weight @ (np.arange(top, end) + 0.5) / weight.sum())
+        found.append(_Run(gap, row, end - top, pixels[place].astype(np.float64)))
+    return found
+
+
+def _tints(
+    colours: list[NDArray[np.float64]], places: list[int]
+) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """The commonest colours, by how many places show them, each with those that are of it."""
+    colour, place = np.array(colours), np.array(places)
+    left = np.arange(len(colour))
+    found: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = []
+    while len(left) and len(found) < _TINTS:
+        on = np.array([_off_ray(colour[left], colour[i]) < _ON_RAY for i in left])
+        shown = [len(np.unique(place[left[row]])) for row in on]
+        members = left[on[int(np.argmax(shown))]]
+        strength = np.abs(colour[members]).max(axis=1)
+        strong = members[strength >= np.median(strength)]
+        found.append((np.median(colour[strong], axis=0), members))
+        left = np.setdiff1d(left, members)
+    return found
+
+
+def _off_ray(colours: NDArray[np.float64], tint: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far colours (n, 3) less the ground's lie from the way between the ground and a tint."""
+    along = np.clip(colours @ tint / max(float(tint @ tint), 1.0), 0, 1)
+    return np.asarray(np.abs(colours - along[:, None] * tint).max(axis=1))
+
+
+def _paths(
+    found: list[_Run], gaps: NDArray[np.int64]
+) -> list[tuple[float, NDArray[np.float64], NDArray[np.float64]]]:
+    """Lines of one colour: thickness, columns and rows of their points."""
+    pitch = float(np.diff(gaps).mean())
+    open_paths: list[list[_Run]] = []
+    done: list[list[_Run]] = []
+    for gap in range(len(gaps)):
+        here = [run for run in found if run.gap == gap]
+        done += [path for path in open_paths if gap - path[-1].gap > _HIDDEN]
+        open_paths = [path for path in open_paths if gap - path[-1].gap <= _HIDDEN]
+        pairs = sorted(
+            (abs(_ahead(path, gap) - run.row), i, j)
+            for i, path in enumerate(open_paths)
+            for j, run in enumerate(here)
+        )
+        used: tuple[set[int], set[int]] = (set(), set())
+        for far, i, j in pairs:
+            if i in used[0] or j in used[1] or far > 2 * pitch:
+                continue
+            used[0].add(i)
+            used[1].add(j)
+            open_paths[i].append(here[j])
+        open_paths += [[run] for j, run in enumerate(here) if j not in used[1]]
+    return [_points(path, gaps) for path in done + open_paths if len(path) >= _LEAST_GAPS]
+
+
+def _ahead(path: list[_Run], gap: int) -> float:
+    """The row at which a path is expected in a gap: it keeps its slope."""
+    if len(path) < 2:
+        return path[-1].row
+    before, last = path[-2:]
+    return last.row + (last.row - before.row) / (last.gap - before.gap) * (gap - last.gap)
+
+
+def _points(
+    path: list[_Run], gaps: NDArray[np.int64]
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Where a line runs: seen between candles, worked out at their middles, where it bends."""
+    at = np.arange(path[0].gap, path[-1].gap + 1)
+    rows = np.interp(at, [run.gap for run in path], [run.row for run in path])
+    rows = np.concatenate([[2 * rows[0] - rows[1]], rows, [2 * rows[-1] - rows[-2]]])
+    columns = gaps[at] + 0.5
+    pitch = float(np.diff(gaps).mean())
+    columns = np.concatenate([[columns[0] - pitch], columns, [columns[-1] + pitch]])
+    smooth = np.pad(rows, 1, mode="edge")
+    bends = (9 * (smooth[1:-2] + smooth[2:-1]) - smooth[:-3] - smooth[3:]) / 16
+    middles = (columns[1:] + columns[:-1]) / 2
+    order = np.argsort(np.concatenate([columns, middles]))
+    flat = np.percentile([run.thickness for run in path], 25)
+    return (
+        float(flat),
+        np.concatenate([columns, middles])[order][1:-1],
+        np.concatenate([rows, bends])[order][1:-1],
+    )
+
+
+def _corridor(line: _Line, shape: tuple[int, ...], bottom: int) -> Bools:
+    """Where a line may have left ink, bool (h, w)."""
+    columns = np.arange(shape[1]) + 0.5
+    inside = (columns >= line.columns[0]) & (columns <= line.columns[-1])
+    row = np.interp(columns, line.columns, line.rows)
+    slope = np.abs(np.gradient(row))
+    reach = line.thickness / 2 + slope / 2 + _SPREAD
+    rows = np.arange(shape[0])[:, None] + 0.5
+    return np.asarray((np.abs(rows - row) <= reach) & inside & (rows < bottom))
+
+
+def _candle_tints(
+    mask: InkMask, strokes: list[tuple[float, Span]], lines: Bools
+) -> list[NDArray[np.float64]]:
+    colours, places = [], []
+    for place, (middle, (top, bottom)) in enumerate(strokes):
+        column = min(int(middle), mask.ink.shape[1] - 1)
+        rows = top + np.flatnonzero(mask.ink[top:bottom, column] & ~lines[top:bottom, column])
+        for row in rows[np.linspace(0, len(rows) - 1, min(_SAMPLES, len(rows))).astype(int)]:
+            colours.append((mask.pixels[row, column] - mask.ground).astype(np.float64))
+            places.append(place)
+    if not colours:
+        return [np.zeros(3)]
+    least = 0.1 * len(strokes)
+    found = _tints(colours, places)
+    return [tint for tint, members in found if len(members) >= least] or [found[0][0]]
+
+
+def _between(drawn: Bools, ink: Bools) -> Bools:
+    """Parts of the lines that have a candle's ink directly above and below, column by column."""
+    height = len(drawn)
+    rows = np.arange(height)[:, None]
+    last = np.maximum.accumulate(np.where(~drawn, rows, -1), axis=0)
+    following = np.minimum.accumulate(np.where(~drawn, rows, height)[::-1], axis=0)[::-1]
+    above = np.take_along_axis(ink, np.maximum(last, 0), axis=0) & (last >= 0)
+    below = np.take_along_axis(ink, np.minimum(following, height - 1), axis=0)
+    below &= following < height
+    return np.asarray(drawn & above & below)

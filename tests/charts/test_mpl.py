@@ -62,6 +62,43 @@ def test_drawing_leaves_no_figure_and_no_setting_behind():
     assert dict(mpl_settings.rcParams) == before
 
 
+SMALL = [(480, 320), (480, 480), (800, 533), (1200, 800)]
+
+
+def inked(part):
+    """Where a part of a picture differs from its own commonest colour."""
+    colours, counts = np.unique(part.reshape(-1, 3), axis=0, return_counts=True)
+    return (part != colours[counts.argmax()]).any(axis=2)
+
+
+@pytest.mark.parametrize("size", SMALL)
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "1000000BABYDOGEUSDT"])
+def test_titles_and_times_have_room(size, symbol):
+    candles = klines(seed=6, price=1e-7)
+    named = Klines(symbol, candles.interval, candles.open_ms, candles.bars)
+    image = png.read(mpl.draw(named, ChartConfig(width=size[0], height=size[1])))
+    assert not inked(image.pixels[:54, -10:]).any()
+    times = inked(image.pixels[-22:]).any(axis=0)
+    ends = np.flatnonzero(np.diff(np.pad(times, 1).astype(int)))
+    starts, stops = ends[::2], ends[1::2]
+    between = starts[1:] - stops[:-1]
+    words = np.split(np.arange(len(starts)), np.flatnonzero(between >= 6) + 1)
+    assert len(words) >= 3
+    assert max(stops[word[-1]] - starts[word[0]] for word in words) <= 56  # "15 Jun" has 42
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_last_price_hides_no_half_of_a_label(seed):
+    image = png.read(mpl.draw(klines(seed=seed), ChartConfig(theme="light")))
+    panel = image.meta.price
+    margin = image.pixels[int(panel.top) : int(panel.bottom), int(panel.right) + 8 :]
+    tag = (margin[:, 0] != margin[0, 0]).any(axis=1)
+    top, bottom = np.flatnonzero(tag)[[0, -1]]
+    text = inked(margin).any(axis=1)
+    for beside in (text[max(top - 3, 0) : top - 1], text[bottom + 2 : bottom + 4]):
+        assert not beside.any()
+
+
 def test_another_number_of_candles_is_refused():
     with pytest.raises(KlinesError, match="96"):
         mpl.draw(klines(n=95), ChartConfig())

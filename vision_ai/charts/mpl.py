@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from vision_ai.charts import png, ticks
@@ -35,6 +36,12 @@ _PIXEL = 72 / _DPI
 """A pixel in points, which widths of lines are given in."""
 _CHARACTER = 8.0
 """Pixels that a digit of an axis label takes."""
+_TIME_LABEL = 48
+"""Pixels from one label of the time axis to the next, at least."""
+_TAG_HEIGHT = 17
+"""Pixels about the last price in which its tag hides the label of a tick."""
+_TITLE_SIZES = (14, 12, 10, 8)
+"""Points of the symbol above the chart: the largest that the width has room for."""
 
 
 def draw(klines: Klines, config: ChartConfig) -> bytes:
@@ -176,16 +183,22 @@ def _draw_volume(axes: Axes, klines: Klines, theme: Theme) -> None:
 
 
 def _label_axes(price: Axes, volume: Axes, klines: Klines, theme: Theme) -> None:
-    rows, texts = ticks.time_ticks(klines.open_ms, 12)
+    room = int(price.bbox.width / _TIME_LABEL)
+    rows, texts = ticks.time_ticks(klines.open_ms, min(room, 12))
     price.set_xticks(rows, [""] * len(rows))
     volume.set_xticks(rows, texts)
     marks, decimals = ticks.price_ticks(*price.get_ylim(), 8)
     price.yaxis.tick_right()
-    price.set_yticks(marks, [ticks.price_text(mark, decimals) for mark in marks])
+    last = float(klines.bars[-1, CLOSE])
+    bottom, top = price.get_ylim()
+    covered = _TAG_HEIGHT / price.bbox.height * (top - bottom)  # by the last price's tag
+    price.set_yticks(
+        marks,
+        ["" if abs(m - last) < covered else ticks.price_text(m, decimals) for m in marks],
+    )
     largest = volume.get_ylim()[1] / 1.08
     volume.yaxis.tick_right()
     volume.set_yticks([largest / 2, largest], [ticks.short_text(largest * f) for f in (0.5, 1)])
-    last = float(klines.bars[-1, CLOSE])
     ink = theme.up if last >= klines.bars[-1, OPEN] else theme.down
     left, _, _, right = _across(price)
     gap = left[1:] - right[:-1]
@@ -213,20 +226,34 @@ def _write_title(figure: Figure, klines: Klines, theme: Theme) -> None:
     change = last / float(klines.bars[0, OPEN]) - 1
     ink = theme.up if change >= 0 else theme.down
 
-    def write(x: float, y: float, text: str, color: Rgb, **style: Any) -> float:
-        placed: Any = figure.text(
-            x, height - y, text, color=_unit(color), va="baseline", transform=None, **style
+    def write(x: float, y: float, text: str, color: Rgb, **style: Any) -> Text:
+        placed: Any = None  # no transform: pixels, which the stubs do not know
+        return figure.text(
+            x, height - y, text, color=_unit(color), va="baseline", transform=placed, **style
         )
-        return float(placed.get_window_extent().x1)
 
-    edge = write(14, 28, f"{klines.symbol}  {klines.interval}", theme.text, size=14, weight="bold")
-    price = f"{ticks.price_text(last, decimals)}   {change:+.2%}"
-    edge = write(edge + 16, 28, price, ink, size=12)
+    def end(text: Text) -> float:
+        return float(text.get_window_extent().x1)
+
+    name = f"{klines.symbol}  {klines.interval}"
+    hours = (int(klines.close_ms[-1]) - int(klines.open_ms[0])) / 3_600_000
+    lasting = f"{hours:.0f} h" if hours <= 48 else f"{hours / 24:.0f} d"
+    price = f"{ticks.price_text(last, decimals)}   {change:+.2%} in {lasting}"
+    for size in _TITLE_SIZES:
+        title = write(14, 28, name, theme.text, size=size, weight="bold")
+        beside = write(end(title) + 16, 28, price, ink, size=size - 2)
+        if end(beside) <= width - 14 or size == _TITLE_SIZES[-1]:
+            break
+        title.remove()
+        beside.remove()
     span = f"{_minute(int(klines.open_ms[0]))}  to  {_minute(int(klines.close_ms[-1]))} UTC"
-    if edge + len(span) * _CHARACTER < width:
+    dated = end(beside) + len(span) * _CHARACTER < width
+    if dated:
         write(width - 14, 28, span, theme.faint, size=9, ha="right")
     candle = _candle_text(klines, decimals)
-    if len(candle) * _CHARACTER < width:
+    if not dated:  # without a date a chart says nothing: it comes before the last candle's prices
+        write(14, 47, span, theme.faint, size=9)
+    elif len(candle) * _CHARACTER < width:
         write(14, 47, candle, theme.faint, size=9)
 
 

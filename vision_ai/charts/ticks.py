@@ -28,11 +28,14 @@ def price_ticks(low: float, high: float, most: int) -> tuple[list[float], int]:
 def price_decimals(bars: NDArray[np.float64]) -> int:
     """Decimals that the prices of bars (n, 5) are quoted in, or enough to tell them apart.
 
+    One wick of many times the price does not make the other candles look alike.
+
     >>> price_decimals(np.array([[0.5, 0.75, 0.25, 0.5, 9.0], [0.5, 1.5, 0.5, 1.0, 9.0]]))
     2
     """
     prices = bars[:, :4]
     spread = float(prices.max() - prices.min()) or float(prices.max())
+    spread = min(spread, float(np.median(prices)))
     enough = max(0, 3 - math.floor(math.log10(spread)))
     for decimals in range(enough):
         if np.allclose(np.round(prices, decimals), prices, rtol=1e-9, atol=0):

@@ -38,8 +38,9 @@ def test_wrong_settings_are_named_with_the_cure(tmp_path: Path, text: str, words
 
 
 def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="no settings file") as caught:
         config.load(environ={"VISION_AI_CONFIG": str(tmp_path / "no.toml")})
+    assert "VISION_AI_CONFIG" in caught.value.hint
 
 
 def test_the_fingerprint_follows_what_changes_a_prediction() -> None:

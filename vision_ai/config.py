@@ -279,6 +279,11 @@ def _read(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(source.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"There is no settings file {source}.",
+            hint="Mend the path, or unset VISION_AI_CONFIG to use the defaults.",
+        ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(
             f"Settings file {source} cannot be read: {error}.",

@@ -198,6 +198,9 @@ class Feedback(LogLine):
     chart: str | None = Field(default=None, description="PNG, relative to the data root")
 
 
+ELSEWHERE = "Choose another --out where you gave one, or set VISION_AI_DATA to a writable folder."
+
+
 @contextlib.contextmanager
 def storage(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write into one clear sentence.
@@ -208,12 +211,12 @@ def storage(path: Path) -> Iterator[None]:
     reasons = {
         errno.ENOSPC: ("the disk is full", "Free some space and run the same command again."),
         errno.EDQUOT: ("the disk quota is used up", "Free some space and run it again."),
-        errno.EROFS: ("the file system is read-only", "Set VISION_AI_DATA to a writable folder."),
-        errno.EACCES: ("permission is denied", "Set VISION_AI_DATA to a writable folder."),
-        errno.EPERM: ("permission is denied", "Set VISION_AI_DATA to a writable folder."),
+        errno.EROFS: ("the file system is read-only", ELSEWHERE),
+        errno.EACCES: ("permission is denied", ELSEWHERE),
+        errno.EPERM: ("permission is denied", ELSEWHERE),
         errno.ENOTDIR: ("a parent of it is a file", "Move that file away or set VISION_AI_DATA."),
         errno.EEXIST: ("a file is in its place", "Move that file away or set VISION_AI_DATA."),
-        errno.ENOENT: ("the folder cannot be made", "Set VISION_AI_DATA to a writable folder."),
+        errno.ENOENT: ("the folder cannot be made", ELSEWHERE),
         errno.EISDIR: ("a folder is in its place", "Move that folder away or name a file."),
         errno.EBUSY: ("a folder is in its place", "Move that folder away or name a file."),
         errno.ENAMETOOLONG: ("its name is too long", "Set VISION_AI_DATA to a shorter path."),

@@ -310,6 +310,15 @@ def test_a_bad_file_of_a_folder_loses_nothing_of_the_others(tmp_path: Path) -> N
     assert sorted(isinstance(k, VisionError) for k in found.values()) == [False, True]
 
 
+def test_a_file_of_a_folder_whose_name_says_no_market_is_named(tmp_path: Path) -> None:
+    Store(Paths(tmp_path), "bybit-linear").add(BTC[:500])
+    folder = tmp_path / "vision_ai" / "klines"
+    (folder / "mine.csv").write_text("open_time,open,high,low,close,volume\n")
+    found = import_candles(Paths(tmp_path / "data"), folder)
+    assert isinstance(found[folder / "mine.csv"], VisionError)
+    assert len(found) == 2
+
+
 def test_a_folder_names_its_own_symbols(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="folder"):
         import_candles(Paths(tmp_path), tmp_path, symbol="BTCUSDT")

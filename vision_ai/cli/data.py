@@ -102,7 +102,9 @@ def label(
     stats: Annotated[bool, typer.Option("--stats", help="How often, and for how long.")] = False,
     contact_sheet: Annotated[
         str | None,
-        typer.Option(metavar="LABEL", help="Draw 24 random examples, such as `breakout:long`."),
+        typer.Option(
+            metavar="LABEL", help="Draw up to 24 random examples, such as `breakout:long`."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Where the sheet goes.")] = Path("sheet.png"),
     interval: IntervalOption = None,

@@ -83,17 +83,19 @@ def candle_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise KlinesError(f"{folder} is no folder.", hint="Name a folder of candle files.")
-    files = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.suffix in {".parquet", ".csv"} and parse_name(path).interval and path.is_file()
-    ]
+    files = [path for path in tables(folder) if parse_name(path).interval]
     if not files:
         raise KlinesError(
             f"{folder} holds no candles: expected files like bybit-linear_BTCUSDT_15m.parquet.",
             hint="Check the folder, or give one file with --symbol and --interval.",
         )
     return files
+
+
+def tables(folder: Path) -> list[Path]:
+    """Parquet and CSV files in `folder`, whatever their names, in order of name."""
+    found = sorted(folder.iterdir())
+    return [path for path in found if path.suffix in {".parquet", ".csv"} and path.is_file()]
 
 
 def read_folder(folder: Path, interval: Interval | None = None) -> Iterator[tuple[str, Klines]]:

@@ -286,7 +286,8 @@ def import_candles(
         interval: overrides the file name's; for one file only.
 
     Returns:
-        All that is stored now of each market, or the error of each file; good files are kept.
+        All that is stored now of each market, or the error of each file, those of a folder whose
+        names say no market among them; good files are kept.
 
     Raises:
         KlinesError: no such file or folder, or a folder without candles.
@@ -301,7 +302,10 @@ def import_candles(
             f"{source} is a folder: its file names say symbol and interval.",
             hint="Leave out --symbol and --interval, or name one file.",
         )
-    return gather(files.candle_files(source) if source.is_dir() else [source], one, workers=1)
+    if not source.is_dir():
+        return gather([source], one, workers=1)
+    files.candle_files(source)  # refuses a folder without any
+    return gather(files.tables(source), one, workers=1)
 
 
 def _free(path: Path) -> Path:

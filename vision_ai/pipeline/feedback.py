@@ -14,6 +14,7 @@ from vision_ai.market.bybit import Bybit
 from vision_ai.market.store import Store
 from vision_ai.pipeline import reweighting
 from vision_ai.pipeline.workspace import Report, Workspace
+from vision_ai.records import BadLine
 
 
 def run(workspace: Workspace) -> Report:
@@ -49,6 +50,7 @@ def run(workspace: Workspace) -> Report:
     lines = [f"{len(done.written)} outcomes written, {len(done.waiting)} waiting."]
     lines += [f"  waiting: {count} because {reason}" for reason, count in waiting.most_common(5)]
     lines += [f"  not counted: {what}" for what in damaged]
+    lines += _cure(done.bad)
     return Report(content, lines, done.damaged)
 
 
@@ -174,7 +176,17 @@ def _said(found: Review) -> list[str]:
             name = f"{coverage.horizon:<4}{'band coverage':<16}{f'of {coverage.nominal:.0%}':<26}"
             lines.append(f"  {name}{_rate(coverage.covered)}")
     lines += [f"  not counted: {bad}" for bad in found.bad]
-    return lines
+    return lines + _cure(found.bad)
+
+
+def _cure(bad: Sequence[BadLine]) -> list[str]:
+    """What a user can do about lines that are not counted; nothing has to be done."""
+    if not bad:
+        return []
+    return [
+        "  Such a line changes nothing: what it lost is worked out again while candles reach back.",
+        "  Delete it from its file to hear no more of it.",
+    ]
 
 
 def _rate(found: Rate) -> str:

@@ -84,7 +84,9 @@ def contact_sheet(
     )
     records.write_bytes(out, picture)
     titles = [example.title for example in found]
-    return Report({"label": name, "sheet": str(out), "examples": titles}, [str(out)])
+    return Report(
+        {"label": name, "sheet": str(out), "examples": titles}, [f"{out}: {len(found)} examples"]
+    )
 
 
 class _Matcher:

@@ -140,9 +140,9 @@ def _read_at(mask: InkMask, lattice: Lattice) -> _Reading:
     ink = _without_overlays(mask, lattice, rough)
     if ink is None:
         return _measure(mask, lattice, rough)
+    clean = replace(mask, ink=ink)
     try:
-        clean = replace(mask, ink=ink)
-        return _measure(clean, lattice, _find_candles(clean, lattice))
+        return _measure(clean, lattice, _find_candles(clean, lattice, rough))
     except ImageError:
         logger.debug("no candles without the lines at pitch=%.2f", lattice.pitch)
         return _measure(mask, lattice, rough)
@@ -157,7 +157,11 @@ class _Found:
     base: int | None
 
 
-def _find_candles(mask: InkMask, lattice: Lattice) -> _Found:
+def _find_candles(mask: InkMask, lattice: Lattice, rough: _Found | None = None) -> _Found:
+    """Follow the candles; where lines were taken off, what `rough` saw tells bodies at the ends.
+
+    A body may be as thin as a line and be taken off with it.
+    """
     height = mask.ink.shape[0]
     slots = _slots(mask.ink, lattice)
     base = _base_line(slots, height)
@@ -168,7 +172,11 @@ def _find_candles(mask: InkMask, lattice: Lattice) -> _Found:
         edge = min(round(lattice.first + (slot + 0.5) * lattice.pitch), mask.ink.shape[1])
         return float(mask.ink[span[0] : span[1], edge - 2 : edge + 1].mean(axis=0).min())
 
-    chain = _trim(without_tag(chain, joined), slots, base, mask.uprights)
+    chain = without_tag(chain, joined)
+    if rough is None:
+        chain = _trim(chain, slots, base, mask.uprights)
+    else:
+        chain = _trim(chain, rough.slots, base, mask.uprights, beside=LINE_ROWS)
     if len(chain) < WINDOW:
         raise ImageError(
             f"The picture shows {len(chain)} candles in a row: expected at least {WINDOW}.",
@@ -266,15 +274,19 @@ def _trim(
     slots: list[_Slot],
     base: int | None,
     uprights: frozenset[int],
+    *,
+    beside: int = 0,
 ) -> list[tuple[int, Span]]:
     """Drop what is no candle from both ends: grid lines and axis marks beside the candles.
 
     A stroke without a body is a candle that closed where it opened if volume stands under it or,
-    in a picture without volume, if it is taller than a line.
+    in a picture without volume, if it is taller than a line. Rows so far `beside` a stroke count.
     """
     if not chain:
         return chain
-    widths = [_widths(slots[i].ink[top:bottom]) for i, (top, bottom) in chain]
+    widths = [
+        _widths(slots[i].ink[max(top - beside, 0) : bottom + beside]) for i, (top, bottom) in chain
+    ]
     wide = _body_width(np.concatenate(widths))
 
     def is_candle(place: int) -> bool:

@@ -129,7 +129,7 @@ def _models() -> typer.Typer:
     ) -> None:
         """Make a version the current one; killed at any instant, one whole version is current.
 
-        Example: `vision-ai models promote chart-clip-322818557b`
+        Example: `vision-ai models promote chart-clip-3efa3a0cb5`
         """
         from vision_ai.pipeline import versions
         from vision_ai.pipeline.workspace import Workspace
@@ -158,7 +158,7 @@ def _models() -> typer.Typer:
     ) -> None:
         """Show in what two versions differ: files, figures, exemplar weights, bands.
 
-        Example: `vision-ai models diff chart-clip-322818557b current`
+        Example: `vision-ai models diff chart-clip-3efa3a0cb5 current`
         """
         from vision_ai.pipeline import versions
         from vision_ai.pipeline.workspace import Workspace

@@ -1,6 +1,7 @@
 """What on a screenshot is ink: background, grid lines and frames taken away."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,11 +137,13 @@ def _blends(
     pixels: NDArray[np.int16], tint: NDArray[np.float64], ground: NDArray[np.int16]
 ) -> Bools:
     """Pixels whose colour lies between ground and tint, as the soft ends of dashes do."""
-    axis = tint - ground
-    offset = pixels - ground
-    along = np.clip(offset @ axis / max(float(axis @ axis), 1.0), 0, 1)
-    rest = offset - along[:, None] * axis
-    return np.asarray(np.abs(rest).max(axis=1) < _LINE_TINT)
+    return np.asarray(off_ray(pixels - ground, tint - ground) < _LINE_TINT)
+
+
+def off_ray(colours: NDArray[Any], tint: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far colours (n, 3) less the ground's lie from the way between the ground and a tint."""
+    along = np.clip(colours @ tint / max(float(tint @ tint), 1.0), 0, 1)
+    return np.asarray(np.abs(colours - along[:, None] * tint).max(axis=1))
 
 
 def _plot_area(pixels: NDArray[np.int16], ground: NDArray[np.int16]) -> tuple[slice, slice]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_ai.charts.chain import Span, runs
-from vision_ai.charts.inkmask import InkMask
+from vision_ai.charts.inkmask import InkMask, off_ray
 from vision_ai.domain import Bools
 
 _ON_RAY = 30.0
@@ -60,8 +60,8 @@ def without_overlays(
     for line, corridor in zip(lines, corridors, strict=True):
         rows, columns = np.nonzero(corridor & mask.ink)
         colours = (mask.pixels[rows, columns] - mask.ground).astype(np.float64)
-        own = _off_ray(colours, line.tint)
-        other = np.min([_off_ray(colours, tint) for tint in candles], axis=0)
+        own = off_ray(colours, line.tint)
+        other = np.min([off_ray(colours, tint) for tint in candles], axis=0)
         is_line = (own <= other) & (own < 2 * _ON_RAY)
         drawn[rows[is_line], columns[is_line]] = True
     return (mask.ink & ~drawn) | _between(drawn, mask.ink & ~drawn)
@@ -108,7 +108,7 @@ def _tints(
     left = np.arange(len(colour))
     found: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = []
     while len(left) and len(found) < _TINTS:
-        on = np.array([_off_ray(colour[left], colour[i]) < _ON_RAY for i in left])
+        on = np.array([off_ray(colour[left], colour[i]) < _ON_RAY for i in left])
         shown = [len(np.unique(place[left[row]])) for row in on]
         members = left[on[int(np.argmax(shown))]]
         strength = np.abs(colour[members]).max(axis=1)
@@ -116,12 +116,6 @@ def _tints(
         found.append((np.median(colour[strong], axis=0), members))
         left = np.setdiff1d(left, members)
     return found
-
-
-def _off_ray(colours: NDArray[np.float64], tint: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far colours (n, 3) less the ground's lie from the way between the ground and a tint."""
-    along = np.clip(colours @ tint / max(float(tint @ tint), 1.0), 0, 1)
-    return np.asarray(np.abs(colours - along[:, None] * tint).max(axis=1))
 
 
 def _paths(

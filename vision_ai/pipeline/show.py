@@ -29,7 +29,7 @@ def prediction(found: Prediction, root: Path, path: Path | None) -> list[str]:
 def table(found: Mapping[str, Prediction]) -> list[str]:
     """One line a symbol, the most confident setups first."""
     ranked = sorted(found.values(), key=lambda p: (p.setup is Setup.NONE, -p.confidence, p.symbol))
-    wide = max(16, *(len(p.symbol) + 2 for p in ranked))
+    wide = max([16, *(len(p.symbol) + 2 for p in ranked)])
     head = f"{'symbol':<{wide}}{'setup':<30}{'phase':<14}{'confidence':<12}as of"
     return [head] + [
         f"{p.symbol:<{wide}}{_setup(p.setup, p.direction):<30}{p.phase:<14}"

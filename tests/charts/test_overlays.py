@@ -69,3 +69,12 @@ def test_a_line_in_the_candles_own_colour_leaves_only_where_no_candle_goes_on(se
 def test_without_a_line_nothing_is_taken(seed):
     mask, *_, strokes = paint(seed, [COLOURS["red"], COLOURS["green"]], None)
     assert clean(mask, strokes) is None
+
+
+def test_noise_between_candles_is_no_line_and_costs_little():
+    mask, _, _, strokes = paint(1, [COLOURS["red"], COLOURS["green"]], COLOURS["blue"])
+    tall = np.tile(mask.pixels, (30, 1, 1))
+    ink = np.zeros(tall.shape[:2], bool)
+    ink[::2], tall[::2] = True, 0
+    noisy = InkMask(tall, mask.ground, ink, frozenset())
+    assert without_overlays(noisy, np.arange(1, COUNT) * PITCH - 1, strokes, len(ink)) is None

@@ -21,6 +21,8 @@ _SHOWN = 0.2
 """Share of the gaps between candles in which a line's colour shows."""
 _TINTS = 4
 """Colours looked for, at most, among lines and among candles."""
+_MOST_RUNS = 24
+"""Stretches of ink a gap, above which a picture is noise: comparing them all would take hours."""
 _LEAST_GAPS = 5
 """Gaps that a line crosses, at least."""
 _HIDDEN = 3
@@ -43,7 +45,7 @@ def without_overlays(
         bottom: the row above which candles stand.
     """
     found = [run for gap in range(len(gaps)) for run in _runs(mask, gap, gaps, bottom)]
-    if not found:
+    if not 0 < len(found) <= _MOST_RUNS * len(gaps):
         return None
     usual = float(np.median([run.thickness for run in found]))
     found = [run for run in found if run.thickness <= 2 * usual + 3]

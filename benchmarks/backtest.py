@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import Config, Paths
 from vision_ai.evaluation import trading
 from vision_ai.pipeline import backtesting
@@ -32,7 +32,7 @@ def main() -> None:
     wanted = backtesting.Wanted(klines=asked.klines, days=asked.days)
     content = dict(backtesting.backtest(workspace, wanted).content)
     print("\n".join(trading.summary(content)), file=sys.stderr)
-    records.write_text(FIGURES, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    storage.write_text(FIGURES, json.dumps(content, indent=1, allow_nan=False) + "\n")
     trades = {name: found["trades"] for name, found in content["arms"].items()}
     print(json.dumps({"figures": "docs/backtest.json", "trades": trades}))
 

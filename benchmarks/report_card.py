@@ -16,7 +16,7 @@ from typing import Any
 
 import screenshots
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import Config, Paths
 from vision_ai.evaluation import report, trading
 from vision_ai.pipeline import evaluating
@@ -141,9 +141,9 @@ def write(found: dict[str, dict[str, Any]], shown: dict[str, Any]) -> None:
     """Write the page and its plots."""
     for name, content in found.items():
         for plot, text in report.plots(content).items():
-            records.write_text(PAGE.parent / PLOTS / f"{name}-{plot}.svg", text)
+            storage.write_text(PAGE.parent / PLOTS / f"{name}-{plot}.svg", text)
     traded = json.loads(BACKTEST.read_text(encoding="utf-8")) if BACKTEST.exists() else None
-    records.write_text(PAGE, page(found, shown, traded))
+    storage.write_text(PAGE, page(found, shown, traded))
 
 
 def _text(path: Path) -> str:
@@ -166,11 +166,11 @@ def main() -> None:
     for name in () if asked.page_only else (asked.only or FOLDERS):
         found[name] = measure(asked.klines, name, asked.limit, asked.seed)
         print("\n".join(report.summary(found[name])), file=sys.stderr)
-        records.write_text(FIGURES, json.dumps(found, indent=1, allow_nan=False) + "\n")
+        storage.write_text(FIGURES, json.dumps(found, indent=1, allow_nan=False) + "\n")
     shown: dict[str, Any] = json.loads(_text(PICTURES))
     if not (asked.page_only or asked.only):
         shown = pictures(asked.klines, asked.seed, asked.pictures)
-        records.write_text(PICTURES, json.dumps(shown, indent=1, allow_nan=False) + "\n")
+        storage.write_text(PICTURES, json.dumps(shown, indent=1, allow_nan=False) + "\n")
     write(found, shown)
     seconds = {name: content["seconds"] for name, content in found.items()}
     print(json.dumps({"page": str(PAGE.relative_to(ROOT)), "seconds": seconds}))

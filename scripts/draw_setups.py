@@ -10,7 +10,7 @@ from vision_ai.charts.sheet import contact_sheet
 from vision_ai.domain import CLOSE, PHASES
 from vision_ai.labels import examples, facts, rules
 from vision_ai.labels.measure import Array
-from vision_ai.records import write_bytes
+from vision_ai.storage import write_bytes
 
 FOLDER = Path(__file__).parents[1] / "docs" / "img" / "setups"
 

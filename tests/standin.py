@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from vision_ai import predict_cv_setup, records
+from vision_ai import predict_cv_setup, storage
 from vision_ai.charts import raster
 from vision_ai.config import Paths
 from vision_ai.domain import PHASES, READINGS, Embeddings, Klines
@@ -55,7 +55,7 @@ def tower() -> bytes:
 
 def install(paths: Paths, markets: list[Klines]) -> ModelFolder:
     """Make the stand-in the current model, with charts of the markets as exemplars."""
-    records.write_bytes(paths.models / ".keep", b"")
+    storage.write_bytes(paths.models / ".keep", b"")
     staging = Path(tempfile.mkdtemp(dir=paths.models))
     (staging / "image.onnx").write_bytes(tower())
     embedder = Embedder(ModelFolder(staging, manifest()))
@@ -69,7 +69,7 @@ def install(paths: Paths, markets: list[Klines]) -> ModelFolder:
         interval=spans.interval, scale=rows.outcomes.scale,
     )  # fmt: skip
     fitted = predict_cv_setup.fit(evidence, rows, rows, level=0.8)
-    records.write_document(model.path / reader.CALIBRATION, fitted)
+    storage.write_document(model.path / reader.CALIBRATION, fitted)
     registry.activate(paths, VERSION)
     return model
 

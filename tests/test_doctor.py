@@ -6,7 +6,7 @@ import pytest
 
 from tests import standin
 from tests.feedback.examples import AS_OF, prediction
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.cli.app import run
 from vision_ai.config import Paths
 from vision_ai.domain import Interval
@@ -25,7 +25,7 @@ def paths(tmp_path: Path, monkeypatch) -> Paths:
 def test_all_is_well_while_the_exchange_answers(paths: Paths, server, monkeypatch, capsys) -> None:
     monkeypatch.setenv("VISION_AI_DATA", str(paths.root))
     call = prediction()
-    records.write_document(paths.prediction(call.symbol, AS_OF), call)
+    storage.write_document(paths.prediction(call.symbol, AS_OF), call)
     assert run(["doctor"]) == 0
     assert "the newest 1 are whole" in capsys.readouterr().out
 

@@ -10,7 +10,7 @@ import pytest
 from tests import standin
 from tests.feedback.examples import AS_OF, H_MS, line, prediction
 from tests.kills import kill_at_random
-from vision_ai import index, records
+from vision_ai import index, storage
 from vision_ai.cli.app import run
 from vision_ai.config import Config, ModelConfig, Paths
 from vision_ai.domain import HORIZONS, Horizon, Interval, iso
@@ -196,7 +196,7 @@ def outcomes(workspace: Workspace, days: int) -> None:
         for symbol in range(4):
             at = AS_OF - (days - day) * 24 * H_MS
             call = prediction(symbol=f"S{symbol}USDT", as_of_ms=at, model_version=standin.VERSION)
-            records.write_document(workspace.paths.prediction(call.symbol, at), call)
+            storage.write_document(workspace.paths.prediction(call.symbol, at), call)
             entry = line(
                 symbol=call.symbol,
                 as_of_ms=at,

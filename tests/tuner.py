@@ -8,7 +8,7 @@ import numpy as np
 
 from tests import trainer
 from tests.feedback.examples import H_MS, line, prediction, reading
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import Config, ModelConfig, Paths
 from vision_ai.domain import WINDOW, Direction, Interval, Klines, Setup, iso
 from vision_ai.feedback_loop_cv import append
@@ -80,7 +80,7 @@ def _call(workspace: Workspace, tables: dict[Interval, Klines], at: int, version
         changes = {"klines_hash": window.digest, "last_candle": last}
         intervals[interval] = plain.model_copy(update=changes)
     call = prediction(symbol=symbol, as_of_ms=at, intervals=intervals, model_version=version)
-    records.write_document(workspace.paths.prediction(symbol, at), call)
+    storage.write_document(workspace.paths.prediction(symbol, at), call)
     append(workspace.paths, [line(symbol=symbol, as_of_ms=at, model_version=version)])
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from tests import standin
 from tests.feedback.examples import AS_OF, H_MS, line, prediction
-from vision_ai import feedback_loop_cv, index, records
+from vision_ai import feedback_loop_cv, index, storage
 from vision_ai.config import Config, Paths
 from vision_ai.domain import Interval
 from vision_ai.feedback_loop_cv import Attempt, Tuned, append, attempts
@@ -52,7 +52,7 @@ def desk(root: Path, *, days: int = 100, narrow: float = 2.0) -> Workspace:
     for day in range(days):
         at = AS_OF - (days - day) * 24 * H_MS
         call = prediction(symbol="S0USDT", as_of_ms=at, model_version=standin.VERSION)
-        records.write_document(paths.prediction(call.symbol, at), call)
+        storage.write_document(paths.prediction(call.symbol, at), call)
         entry = line(
             symbol=call.symbol,
             as_of_ms=at,

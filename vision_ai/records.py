@@ -1,25 +1,13 @@
-"""What is written to disk for people and other programs: JSON documents and JSONL logs.
+"""The forms of what is written to disk for people and other programs: documents and log lines.
 
-Documents are replaced atomically, logs are only appended, so a process that is killed at any
-instant leaves every earlier record readable. Every document carries `schema_version`.
+Every document carries `schema_version`, every log line its place and its checksum.
 """
 
-import contextlib
-import errno
-import fcntl
-import fnmatch
-import hashlib
-import json
-import os
-import tempfile
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import IO, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from vision_ai.domain import Direction, Horizon, Interval, Phase, Setup
-from vision_ai.errors import CorruptFileError, StorageError
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -158,6 +146,17 @@ class LogLine(Record):
     check: str = Field(default="", description="SHA-256 of all other fields, 16 hex digits")
 
 
+class BadLine(Record):
+    """A line of a log that is kept but not counted, and why."""
+
+    path: str
+    number: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} line {self.number}: {self.reason}"
+
+
 class Feedback(LogLine):
     """One line of `data/cv_feedback_logs/{SYMBOL}_{YYYYMMDD_HHMM}.jsonl`: one horizon.
 
@@ -196,275 +195,3 @@ class Feedback(LogLine):
         default=None, description="widening of the band's halves that just holds the price"
     )
     chart: str | None = Field(default=None, description="PNG, relative to the data root")
-
-
-ELSEWHERE = "Choose another --out where you gave one, or set VISION_AI_DATA to a writable folder."
-
-
-@contextlib.contextmanager
-def storage(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write into one clear sentence.
-
-    Raises:
-        StorageError: the disk is full, or the folder may not be written.
-    """
-    reasons = {
-        errno.ENOSPC: ("the disk is full", "Free some space and run the same command again."),
-        errno.EDQUOT: ("the disk quota is used up", "Free some space and run it again."),
-        errno.EROFS: ("the file system is read-only", ELSEWHERE),
-        errno.EACCES: ("permission is denied", ELSEWHERE),
-        errno.EPERM: ("permission is denied", ELSEWHERE),
-        errno.ENOTDIR: ("a parent of it is a file", "Move that file away or set VISION_AI_DATA."),
-        errno.EEXIST: ("a file is in its place", "Move that file away or set VISION_AI_DATA."),
-        errno.ENOENT: ("the folder cannot be made", ELSEWHERE),
-        errno.EISDIR: ("a folder is in its place", "Move that folder away or name a file."),
-        errno.EBUSY: ("a folder is in its place", "Move that folder away or name a file."),
-        errno.ENAMETOOLONG: ("its name is too long", "Set VISION_AI_DATA to a shorter path."),
-        errno.EIO: ("the disk reports an error", "Check the disk, or set VISION_AI_DATA."),
-        errno.EFBIG: ("the file would be too large", "Free some space and run it again."),
-    }
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in reasons:
-            raise
-        what, hint = reasons[error.errno]
-        raise StorageError(
-            f"Cannot write {path}: {what}. Earlier files are untouched.", hint=hint
-        ) from error
-
-
-def write_bytes(path: Path, payload: bytes) -> None:
-    """Replace a file in one step: readers see the old content or the new, never a part.
-
-    Raises:
-        StorageError: the file could not be written; the old one stands.
-    """
-    with storage(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(payload)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a UTF-8 text file in one step."""
-    write_bytes(path, text.encode())
-
-
-def write_document(path: Path, document: BaseModel) -> None:
-    """Replace a JSON document in one step."""
-    write_text(path, document.model_dump_json(indent=2) + "\n")
-
-
-def read_json(path: Path, *, repair: str) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        CorruptFileError: the file is missing, truncated or no JSON object; `repair` is the hint.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CorruptFileError(f"{path} is missing.", hint=repair) from error
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or endless digits
-        raise CorruptFileError(
-            f"{path} is damaged: expected a JSON object, {error}.", hint=repair
-        ) from error
-    except IsADirectoryError as error:
-        raise CorruptFileError(
-            f"{path} is damaged: a folder is in its place.", hint=repair
-        ) from error
-    if not isinstance(content, dict):
-        raise CorruptFileError(
-            f"{path} is damaged: expected a JSON object, was {type(content).__name__}.", hint=repair
-        )
-    return content
-
-
-def read_document(path: Path, kind: type[Document], *, repair: str) -> Document:
-    """Read and check a JSON document.
-
-    Raises:
-        CorruptFileError: damaged, or its fields are not those of `kind`.
-    """
-    content = read_json(path, repair=repair)
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "top level"
-        raise CorruptFileError(
-            f"{path} is no valid {kind.__name__}: {where}: {first['msg']}.", hint=repair
-        ) from error
-
-
-def listed(folder: Path, pattern: str) -> list[Path]:
-    """Files of a folder whose names match, by name; a folder that is not there holds none.
-
-    Raises:
-        StorageError: the folder cannot be read, which is not the same as an empty one.
-    """
-    try:
-        names = [entry.name for entry in os.scandir(folder)]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StorageError(
-            f"{folder} cannot be read: {error.strerror}.",
-            hint="Check who may read it, or set VISION_AI_DATA to another folder.",
-        ) from error
-    return [folder / name for name in sorted(fnmatch.filter(names, pattern))]
-
-
-Line = TypeVar("Line", bound=LogLine)
-
-
-def append_once(path: Path, lines: Sequence[Line], key: Callable[[Line], Hashable]) -> list[Line]:
-    """Append sealed lines, without those whose key an intact line of the file has already.
-
-    Reading and writing happen under one lock, so of two processes that append the same key only
-    one writes. Meant for short logs: the file is read each time.
-
-    Returns:
-        The lines that were written, sealed.
-
-    Raises:
-        StorageError: nothing was written.
-    """
-    with _locked(path) as file:
-        file.seek(0)
-        content = file.read()
-        good, _ = _check_lines(path, content, type(lines[0]), key) if content else ([], [])
-        known = {key(line) for line in good}
-        fresh = [line for line in lines if key(line) not in known]
-        whole = content.endswith(b"\n") or not content
-        first = content.count(b"\n") + (1 if whole else 2)
-        sealed = [_seal(line, number) for number, line in enumerate(fresh, start=first)]
-        if sealed:
-            _append(file, *sealed)
-        return sealed
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[IO[bytes]]:
-    with storage(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
-
-
-def _append(file: IO[bytes], *lines: Record) -> None:
-    size = file.seek(0, os.SEEK_END)
-    torn = False
-    if size:
-        file.seek(size - 1)
-        torn = file.read(1) != b"\n"
-    payload = b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
-    try:
-        file.write((b"\n" if torn else b"") + payload)
-        file.flush()
-        os.fsync(file.fileno())
-    except OSError:
-        os.ftruncate(file.fileno(), size)
-        raise
-
-
-def _seal(line: Line, number: int) -> Line:
-    placed = line.model_copy(update={"line": number})
-    return placed.model_copy(update={"check": _checksum(placed.model_dump(mode="json"))})
-
-
-def _checksum(content: Mapping[str, Any]) -> str:
-    """The seal shows accidents and hand edits; it is no signature."""
-    fields = {name: value for name, value in content.items() if name != "check"}
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-class BadLine(Record):
-    """A line of a log that is kept but not counted, and why."""
-
-    path: str
-    number: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path} line {self.number}: {self.reason}"
-
-
-def read_sealed(
-    path: Path,
-    kind: type[Line],
-    key: Callable[[Line], Hashable],
-    stray: Callable[[Line], str | None] = lambda _: None,
-) -> tuple[list[Line], list[BadLine]]:
-    """Read a log of sealed lines: truncated, edited, moved, repeated and stray ones are named.
-
-    They stay in the file and are never counted. A missing file holds no lines. `stray` says of a
-    whole line which other log it is of, if it is.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return [], []
-    lines, bad = _check_lines(path, content, kind, key)
-    own = []
-    for line in lines:
-        if (home := stray(line)) is None:
-            own.append(line)
-        else:
-            bad.append(BadLine(path=str(path), number=line.line, reason=f"belongs to {home}"))
-    return own, bad
-
-
-def _check_lines(
-    path: Path, content: bytes, kind: type[Line], key: Callable[[Line], Hashable]
-) -> tuple[list[Line], list[BadLine]]:
-    good: dict[Hashable, Line] = {}
-    bad: list[BadLine] = []
-    for number, raw in enumerate(content.split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        line = _check_line(raw, number, kind)
-        if not isinstance(line, str):
-            known = good.setdefault(key(line), line)
-            if known is line:
-                continue
-            line = f"repeats line {known.line}"
-        bad.append(BadLine(path=str(path), number=number, reason=line))
-    return list(good.values()), bad
-
-
-def _check_line(raw: bytes, number: int, kind: type[Line]) -> Line | str:
-    try:
-        content = json.loads(raw)
-        line = kind.model_validate_json(raw)
-    except ValidationError as error:
-        return f"breaks the form: {error.errors()[0]['msg']}"
-    except (ValueError, RecursionError):
-        return "truncated or damaged: no JSON"
-    if line.check != _checksum(content):
-        return "edited by hand or damaged: its check does not match"
-    if line.line != number:
-        return f"out of place: written as line {line.line}, stands at {number}"
-    return line

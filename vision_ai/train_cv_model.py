@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from tokenizers import Tokenizer
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.charts import raster, style
 from vision_ai.config import Paths, Section
 from vision_ai.domain import (
@@ -247,7 +247,7 @@ def watching(student: Learner, charts: report.Charts) -> Validate:
 def _finish(run: Run, trained: _Trained) -> None:
     """Export, measure and publish; nothing is visible until all of it is there."""
     reader, parts, config = trained.reader, trained.parts, run.config
-    with records.storage(run.folder):
+    with storage.writing(run.folder):
         staging = Path(tempfile.mkdtemp(prefix="staging-", dir=run.folder))
     staging.chmod(0o755)  # a model is for every user of the machine
     words = words_of(reader)
@@ -284,7 +284,7 @@ def write_towers(reader: ChartReader, words: Words, folder: Path, pictures: Byte
         StorageError: the disk is full or read-only.
     """
     export.export(reader, folder)
-    records.write_text(folder / "tokenizer.json", words.tokenizer.to_str())
+    storage.write_text(folder / "tokenizer.json", words.tokenizer.to_str())
     sentences, _ = words.sentences(NAMES)
     return export.check_parity(reader, folder, pictures, words.tokens(sentences))
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.feedback.examples import AS_OF, H_MS, M15, flat, prediction, walk
-from vision_ai import records
+from vision_ai import records, storage
 from vision_ai import trader_decision as trader
 from vision_ai.config import Config, DecisionConfig, DecisionRule, Paths, load
 from vision_ai.domain import Direction, Interval, Klines, Phase, Setup, parse_time
@@ -275,7 +275,7 @@ def test_later_candles_change_no_decision(seed: int, extra: int) -> None:
 def stored(root: Path, **changes: Any) -> records.Prediction:
     call = prediction(**{"setup": Setup.BREAKOUT, "confidence": 0.9} | changes)
     path = Paths(root).prediction(call.symbol, parse_time(call.as_of))
-    records.write_document(path, call)
+    storage.write_document(path, call)
     return call
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.feedback.examples import H_MS, line, neighbor, prediction
 from vision_ai import feedback_loop_cv as feedback
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon, Interval, parse_time
 from vision_ai.errors import InputError
@@ -181,7 +181,7 @@ class Models:
 def written(paths: Paths, days: int, **kind: Any) -> None:
     calls, lines = desk(days, **kind)
     for call in calls:
-        records.write_document(paths.prediction(call.symbol, parse_time(call.as_of)), call)
+        storage.write_document(paths.prediction(call.symbol, parse_time(call.as_of)), call)
     for entry in lines:
         feedback.append(paths, [entry])
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.feedback.examples import AS_OF, H_MS, line, neighbor, prediction
 from vision_ai import feedback_loop_cv as feedback
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.domain import Setup, parse_time
 from vision_ai.feedback_loop_cv import Proposal
@@ -89,13 +89,13 @@ def test_a_proposal_is_written_and_nothing_else_changes(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     calls, lines = judged([True, False])
     for call, entry in zip(calls, lines, strict=True):
-        records.write_document(paths.prediction(call.symbol, parse_time(call.as_of)), call)
+        storage.write_document(paths.prediction(call.symbol, parse_time(call.as_of)), call)
         feedback.append(paths, [entry])
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     now = AS_OF + 100 * H_MS
     proposal = feedback.update_cv_model_weights(paths, now)
     assert (proposal.rung, proposal.lines, proposal.base_rate) == ("log-only", 2, 0.5)
-    written = records.read_document(paths.proposal(now), Proposal, repair="")
+    written = storage.read_document(paths.proposal(now), Proposal, repair="")
     assert written == proposal
     assert all(path.read_bytes() == content for path, content in before.items())
     assert set(tmp_path.rglob("*.json")) - set(before) == {paths.proposal(now)}

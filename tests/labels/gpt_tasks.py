@@ -15,7 +15,7 @@ START = 1_700_000_100_000 // 900_000 * 900_000
 
 
 def config(**changes: object) -> GptConfig:
-    return GptConfig(**{"backoff_s": 0.01, "timeout_s": 0.5, "poll_s": 0.0, **changes})
+    return GptConfig(**{"backoff_s": 0.01, "timeout_s": 3.0, "poll_s": 0.0, **changes})
 
 
 def order(**changes: object) -> Order:

@@ -16,7 +16,6 @@ import select
 import socket
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -55,9 +54,12 @@ def mixed(share: float, seed: int, faults: tuple[str, ...] = FAULTS) -> Choose:
 
 
 class OpenAiServer:
-    """Requests that came in, tokens that were delivered, batches under way."""
+    """Requests that came in, tokens that were delivered, batches under way.
 
-    def __init__(self, choose: Choose = never, *, slow_s: float = 2.0, port: int = 0) -> None:
+    A slow reply waits for `slow_s`, or until nobody waits for it any more.
+    """
+
+    def __init__(self, choose: Choose = never, *, slow_s: float = 30.0, port: int = 0) -> None:
         self.choose = choose
         self.slow_s = slow_s
         self.write: Callable[[dict], dict] = honest
@@ -109,8 +111,6 @@ class OpenAiServer:
             self.requests.append(body)
             self.charts[chart] += 1
             fault = self.choose(len(self.requests), chart)
-        if fault == "slow":
-            time.sleep(self.slow_s)
         if fault == "hang-up":
             return Answer(0, None)
         if fault in ERRORS:
@@ -120,7 +120,8 @@ class OpenAiServer:
             return Answer(200, b"<html>It works!</html>")
         reply = self._response(body, fault)
         whole = chart if fault in ("", "slow") else ""
-        return Answer(200, json.dumps(reply).encode(), {}, reply["usage"], whole)
+        wait_s = self.slow_s if fault == "slow" else 0.0
+        return Answer(200, json.dumps(reply).encode(), {}, reply["usage"], whole, wait_s)
 
     def delivered(self, answer: "Answer") -> None:
         """Count what a caller has got, late or not; what nobody waited for is not counted."""
@@ -232,13 +233,14 @@ class OpenAiServer:
 
 @dataclass(frozen=True)
 class Answer:
-    """One reply: status, content, headers, its tokens, and the chart that it words whole."""
+    """One reply: status, content, headers, its tokens, the chart that it words whole, its delay."""
 
     status: int
     content: bytes | None
     headers: dict[str, str] = field(default_factory=dict)
     usage: dict | None = None
     whole: str = ""
+    wait_s: float = 0.0
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -283,7 +285,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def respond(self, body: dict) -> None:
         answer = self.said.answer(body)
-        if answer.content is None or self.is_gone():
+        if answer.content is None or self.is_gone(answer.wait_s):
             self.close_connection = True
             return
         # counted first: the caller may look at the figures as soon as it has the reply
@@ -293,9 +295,9 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    def is_gone(self) -> bool:
-        """Whether the caller has hung up."""
-        readable, _, _ = select.select([self.connection], [], [], 0)
+    def is_gone(self, within_s: float) -> bool:
+        """Whether the caller has hung up, or does so within a time that is waited for."""
+        readable, _, _ = select.select([self.connection], [], [], within_s)
         if not readable:
             return False
         try:

@@ -26,7 +26,7 @@ width = 480
 height = 300
 [gpt]
 backoff_s = 0.02
-timeout_s = 1.0
+timeout_s = 3.0
 poll_s = 0.05
 attempts = 4
 """
@@ -57,7 +57,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> dict:
 @pytest.mark.klines
 def test_two_hundred_real_charts_with_a_fifth_of_mixed_faults(place, monkeypatch, capsys, caplog):
     caplog.set_level(logging.DEBUG)
-    with OpenAiServer(mixed(0.2, 7), slow_s=1.5) as server:
+    with OpenAiServer(mixed(0.2, 7), slow_s=30) as server:
         server.echo_key = True
         reach(server, monkeypatch)
         code = run(asked(200))

@@ -195,8 +195,8 @@ def test_a_picture_that_cannot_be_drawn_leaves_only_its_chart_out(tmp_path) -> N
 
 
 def test_the_ledger_matches_the_servers_own_count(tmp_path) -> None:
-    with OpenAiServer(mixed(0.3, 1), slow_s=0.8) as server:
-        _, ledger = run(server, tmp_path, 40, timeout_s=0.3)
+    with OpenAiServer(mixed(0.3, 1), slow_s=30) as server:
+        _, ledger = run(server, tmp_path, 40, timeout_s=3.0)
     totals = agreement.totals(ledger.read()[0])
     assert totals.requests == len(server.requests)
     assert totals.input_tokens == server.input_tokens

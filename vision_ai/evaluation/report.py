@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.evaluation.captions import (
     AIMS,
     DRIFT,
@@ -75,9 +75,9 @@ def write(folder: Path, content: Mapping[str, Any]) -> Path:
         StorageError: a file could not be written.
     """
     for name, plot in plots(content).items():
-        records.write_text(folder / f"{name}.svg", plot)
+        storage.write_text(folder / f"{name}.svg", plot)
     page = "# How well charts are read\n\n" + section(content)
-    records.write_text(folder / "report.md", page)
+    storage.write_text(folder / "report.md", page)
     return folder / "report.md"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.evaluation import report
 
 CV, NO_CV = "model's rules", "features alone"
@@ -128,7 +128,7 @@ def write(folder: Path, content: Mapping[str, Any]) -> Path:
         StorageError: it could not be written.
     """
     path = folder / "backtest.md"
-    records.write_text(path, "# Backtest\n\n" + section(content))
+    storage.write_text(path, "# Backtest\n\n" + section(content))
     return path
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.domain import Bytes, Floats, Ints
 from vision_ai.errors import InputError
 from vision_ai.evaluation import price_trends
@@ -98,7 +98,7 @@ def save(net: Any, path: Path) -> None:
     from safetensors.torch import save as packed
 
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
-    records.write_bytes(path, packed(tensors))
+    storage.write_bytes(path, packed(tensors))
 
 
 def restored(net: Any, path: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from vision_ai import records
+from vision_ai import sealed_log
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon
 from vision_ai.records import BadLine, Finite, IsoTime, LogLine, Probability, Record
@@ -59,7 +59,7 @@ class Attempt(LogLine):
 
 def read(paths: Paths) -> tuple[list[Attempt], list[BadLine]]:
     """Every intact attempt, in order, and the lines that are damaged: each of them spent too."""
-    return records.read_sealed(_path(paths), Attempt, _number)
+    return sealed_log.read(_path(paths), Attempt, _number)
 
 
 def append(paths: Paths, attempt: Attempt) -> bool:
@@ -68,7 +68,7 @@ def append(paths: Paths, attempt: Attempt) -> bool:
     Raises:
         StorageError: nothing was written.
     """
-    return bool(records.append_once(_path(paths), [attempt], _number))
+    return bool(sealed_log.append_once(_path(paths), [attempt], _number))
 
 
 def _path(paths: Paths) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vision_ai import records
+from vision_ai import sealed_log, storage
 from vision_ai.config import Paths
 from vision_ai.domain import HORIZONS, parse_time, stamp
 from vision_ai.errors import CorruptFileError
@@ -41,7 +41,7 @@ def append(paths: Paths, lines: Sequence[Feedback]) -> list[Feedback]:
         StorageError: nothing was written.
     """
     path = paths.feedback(lines[0].symbol, parse_time(lines[0].as_of))
-    return records.append_once(path, lines, key)
+    return sealed_log.append_once(path, lines, key)
 
 
 def read_log(path: Path) -> tuple[list[Feedback], list[BadLine]]:
@@ -51,14 +51,14 @@ def read_log(path: Path) -> tuple[list[Feedback], list[BadLine]]:
         at_home = _stem(line.symbol, line.as_of) == path.stem
         return None if at_home else f"{line.symbol} {line.as_of}"
 
-    return records.read_sealed(path, Feedback, key, stray)
+    return sealed_log.read(path, Feedback, key, stray)
 
 
 def read_logs(paths: Paths) -> tuple[list[Feedback], list[BadLine]]:
     """Intact lines of all logs by file name, and the lines that are not counted."""
     lines: list[Feedback] = []
     bad: list[BadLine] = []
-    for path in records.listed(paths.feedback_logs, "*.jsonl"):
+    for path in storage.listed(paths.feedback_logs, "*.jsonl"):
         good, worse = read_log(path)
         lines += good
         bad += worse
@@ -71,7 +71,7 @@ def read_prediction(path: Path) -> Prediction:
     Raises:
         CorruptFileError: damaged, of another form, or of another symbol or time.
     """
-    prediction = records.read_document(path, Prediction, repair=_REPAIR)
+    prediction = storage.read_document(path, Prediction, repair=_REPAIR)
     if _stem(prediction.symbol, prediction.as_of) != path.stem:
         raise CorruptFileError(
             f"{path} is of {prediction.symbol} at {prediction.as_of}: expected what its name says.",
@@ -102,7 +102,7 @@ def prediction_files(paths: Paths) -> list[Path]:
     Raises:
         StorageError: the folder cannot be read.
     """
-    return [path for path in records.listed(paths.predictions, "*.json") if _NAME.match(path.stem)]
+    return [path for path in storage.listed(paths.predictions, "*.json") if _NAME.match(path.stem)]
 
 
 def open_journal(paths: Paths, now_ms: int) -> Journal:

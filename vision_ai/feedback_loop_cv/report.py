@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.feedback_loop_cv.figures import Bin, Call, Coverage, Rate, Review
 
 _WIDTH, _HEIGHT, _MARGIN = 480, 320, 44
@@ -21,9 +21,9 @@ def write(folder: Path, review: Review, *, data_root: str = "../..") -> Path:
     Raises:
         StorageError: a file could not be written.
     """
-    records.write_text(folder / "calibration.svg", calibration_plot(review.calibration))
-    records.write_text(folder / "coverage.svg", coverage_plot(review.coverage))
-    records.write_text(folder / "report.md", markdown(review, data_root=data_root))
+    storage.write_text(folder / "calibration.svg", calibration_plot(review.calibration))
+    storage.write_text(folder / "coverage.svg", coverage_plot(review.coverage))
+    storage.write_text(folder / "report.md", markdown(review, data_root=data_root))
     return folder / "report.md"
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon, iso
 from vision_ai.errors import InputError
@@ -94,7 +94,7 @@ def update_cv_model_weights(
     else:
         turn = Turn(paths, now_ms, champion, horizon, alpha, rung)
         proposal = turn.take(predictions, lines)
-    records.write_document(paths.proposal(now_ms), proposal)
+    storage.write_document(paths.proposal(now_ms), proposal)
     return proposal
 
 

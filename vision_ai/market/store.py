@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.domain import Interval, Klines, iso, parse_symbol, stamp
 from vision_ai.errors import CorruptFileError, InputError, KlinesError, VisionError
@@ -204,7 +204,7 @@ class Store:
         except CorruptFileError as error:
             path = self.path(symbol, interval)
             aside = path.with_name(f"{path.name}.corrupt-{stamp(round(self._clock() * 1000))}")
-            with records.storage(aside):
+            with storage.writing(aside):
                 path.rename(_free(aside))
             logger.warning("event=set-aside path=%s reason=%s", aside, error.message)
             return Cached(Klines.empty(symbol, interval))
@@ -223,7 +223,7 @@ class Store:
         table = pa.table(columns).replace_schema_metadata({KEY: json.dumps(facts)})
         buffer = io.BytesIO()
         pq.write_table(table, buffer, write_page_checksum=True)
-        records.write_bytes(self.path(klines.symbol, klines.interval), buffer.getvalue())
+        storage.write_bytes(self.path(klines.symbol, klines.interval), buffer.getvalue())
         last = iso(int(klines.close_ms[-1])) if len(klines) else "-"
         logger.info(
             "event=stored venue=%s symbol=%s interval=%s candles=%d until=%s",
@@ -250,7 +250,7 @@ class Store:
 def _hold(lock: Path) -> Iterator[None]:
     """Hold a lock file, the one that stands there: its last holder may have removed it."""
     while True:
-        with records.storage(lock):
+        with storage.writing(lock):
             lock.parent.mkdir(parents=True, exist_ok=True)
             file = lock.open("ab")
         with file:

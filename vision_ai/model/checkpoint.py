@@ -21,7 +21,7 @@ from pydantic import Field
 from safetensors import SafetensorError
 from torch import Tensor
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.errors import CorruptFileError, StateError
 from vision_ai.records import Record
 
@@ -75,7 +75,7 @@ def alone(folder: Path, name: str) -> Iterator[None]:
         StateError: the run is under way already.
         StorageError: the folder cannot be made.
     """
-    with records.storage(folder):
+    with storage.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("a")
     with lock:
@@ -109,9 +109,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     )
     listed = folder / "checkpoints.json"
     earlier = _listing(folder).entries if listed.exists() else []
-    records.write_bytes(folder / entry.name, payload)
+    storage.write_bytes(folder / entry.name, payload)
     kept = [entry, *(old for old in earlier if old.name != entry.name)][:KEPT]
-    records.write_document(listed, Listing(entries=kept))
+    storage.write_document(listed, Listing(entries=kept))
     names = {old.name for old in kept}
     for path in [*folder.glob("step-*.safetensors"), *folder.glob(".*.tmp")]:
         if path.name not in names:
@@ -143,7 +143,7 @@ def load(folder: Path) -> Checkpoint | None:
 
 
 def _listing(folder: Path) -> Listing:
-    return records.read_document(folder / "checkpoints.json", Listing, repair=_repair(folder))
+    return storage.read_document(folder / "checkpoints.json", Listing, repair=_repair(folder))
 
 
 def _repair(folder: Path) -> str:

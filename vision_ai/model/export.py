@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.domain import Bytes, Ints
 from vision_ai.errors import StateError
 from vision_ai.model.presets import ChartReader
@@ -61,7 +61,7 @@ def export(reader: ChartReader, folder: Path) -> None:
     tokens = torch.zeros((2, reader.context), dtype=torch.int64)
     tokens[:, 1] = 1
     weights = {name: _half(t).contiguous() for name, t in reader.clip.state_dict().items()}
-    records.write_bytes(folder / "model.safetensors", safetensors.torch.save(weights))
+    storage.write_bytes(folder / "model.safetensors", safetensors.torch.save(weights))
     _graph(_Images(reader), pictures, folder / "image.onnx", "pictures")
     _graph(_Texts(reader), tokens, folder / "text.onnx", "tokens")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.domain import PHASES, READINGS, Klines, Labels
 from vision_ai.model.batches import Corpus
 
@@ -65,7 +65,7 @@ class LabelCache:
         labels = self.rule_book(table.windows(ends))
         payload = io.BytesIO()
         np.savez_compressed(payload, reading=labels.reading, phase=labels.phase)
-        records.write_bytes(path, payload.getvalue())
+        storage.write_bytes(path, payload.getvalue())
         return labels.reading, labels.phase
 
 

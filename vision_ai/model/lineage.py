@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.errors import MissingModelError, StateError
 from vision_ai.model import history, registry
@@ -45,16 +45,16 @@ def derive(
         StateError: a version of that name stands already.
         StorageError: the disk is full or read-only.
     """
-    with records.storage(paths.models):
+    with storage.writing(paths.models):
         paths.models.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(dir=paths.models, prefix=".derived-"))
     try:
-        with records.storage(staging):
+        with storage.writing(staging):
             for path in sorted(parent.path.iterdir()):
                 if path.name != "manifest.json" and path.name not in files:
                     shutil.copyfile(path, staging / path.name)
         for name, payload in files.items():
-            records.write_bytes(staging / name, payload)
+            storage.write_bytes(staging / name, payload)
         staging.chmod(0o755)
         return registry.publish(paths, staging, manifest)
     finally:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.domain import iso
 from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError, StateError
@@ -180,7 +180,7 @@ def open_folder(folder: Path) -> ModelFolder:
         CorruptFileError: a file is missing, or differs from what was trained.
     """
     repair = _repair(folder)
-    manifest = records.read_document(folder / "manifest.json", Manifest, repair=repair)
+    manifest = storage.read_document(folder / "manifest.json", Manifest, repair=repair)
     lacking = [name for name in NEEDED if name not in manifest.files]
     if lacking or (folder != SHIPPED and manifest.version != folder.name):
         what = f"it lists no {lacking[0]}" if lacking else f"it is of {manifest.version[:80]!r}"
@@ -222,7 +222,7 @@ def activate(
     if was != version:
         at = iso(time.time_ns() // 1_000_000 if now_ms is None else now_ms)
         history.note(paths, History(at=at, kind=kind, was=was, to=version))
-    records.write_text(paths.models / CURRENT, version + "\n")
+    storage.write_text(paths.models / CURRENT, version + "\n")
 
 
 def publish(paths: Paths, staging: Path, manifest: Manifest) -> ModelFolder:
@@ -244,10 +244,10 @@ def publish(paths: Paths, staging: Path, manifest: Manifest) -> ModelFolder:
         )
     hashes = {path.name: sha256(path) for path in sorted(staging.iterdir())}
     full = manifest.model_copy(update={"files": hashes})
-    records.write_document(staging / "manifest.json", full)
-    with records.storage(target):
+    storage.write_document(staging / "manifest.json", full)
+    with storage.writing(target):
         staging.replace(target)
-        records.sync_folder(paths.models)
+        storage.sync_folder(paths.models)
     return open_folder(target)
 
 
@@ -294,7 +294,7 @@ def _folders(paths: Paths) -> Mapping[str, Path]:
 
 
 def _name(folder: Path) -> str:
-    content = records.read_json(folder / "manifest.json", repair=_repair(folder))
+    content = storage.read_json(folder / "manifest.json", repair=_repair(folder))
     return str(content.get("version"))
 
 

@@ -4,17 +4,15 @@ Vectors are half floats: a cosine moves by less than 0.001, the file halves. Mod
 book and data stand in the schema's metadata, so that a file cannot be taken for another's.
 """
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.domain import (
     CHART_INTERVALS,
     HORIZONS,
@@ -42,7 +40,7 @@ def save(path: Path, embeddings: Embeddings) -> None:
     Raises:
         StorageError: the disk is full or read-only.
     """
-    records.write_bytes(path, dump(embeddings))
+    storage.write_bytes(path, dump(embeddings))
 
 
 def dump(embeddings: Embeddings) -> bytes:
@@ -64,7 +62,7 @@ def dump(embeddings: Embeddings) -> bytes:
             columns[f"{name}_{horizon}"] = pa.array(values)
         columns[f"complete_ms_{horizon}"] = pa.array(outcomes.complete_ms[:, code], pa.int64())
     marks = {"format": FORMAT} | {mark: getattr(embeddings, mark) for mark in MARKS}
-    return _parquet(pa.table(columns), marks)
+    return storage.dump_table(pa.table(columns), marks)
 
 
 def load(
@@ -76,7 +74,7 @@ def load(
         CorruptFileError: missing, truncated, of another format, or with codes out of range.
     """
     try:
-        table = pq.read_table(io.BytesIO(path.read_bytes()))
+        table = storage.load_table(path.read_bytes())
         marks = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
         if marks.get("format") != FORMAT:
             raise CorruptFileError(
@@ -102,11 +100,11 @@ def reweighted(path: Path, weight: NDArray[np.float32], *, model: str) -> bytes:
         weight: float32 (n,), in the order of its rows.
         model: version that the copy belongs to.
     """
-    table = pq.read_table(io.BytesIO(path.read_bytes()))
+    table = storage.load_table(path.read_bytes())
     marks = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     place = table.schema.get_field_index("weight")
     table = table.set_column(place, "weight", pa.array(np.asarray(weight, np.float32)))
-    return _parquet(table, marks | {"model": model})
+    return storage.dump_table(table, marks | {"model": model})
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,18 +133,14 @@ def save_texts(path: Path, texts: Texts, *, model: str) -> None:
         "sentence": pa.array(texts.sentences, pa.string()),
         "label": pa.array(texts.labels, pa.string()),
     }
-    records.write_bytes(path, _parquet(pa.table(columns), {"format": TEXTS, "model": model}))
+    storage.write_bytes(
+        path, storage.dump_table(pa.table(columns), {"format": TEXTS, "model": model})
+    )
 
 
 def _half(vectors: NDArray[np.float32]) -> pa.Array:
     half = np.ascontiguousarray(vectors, np.float16)
     return pa.FixedSizeListArray.from_arrays(pa.array(half.ravel(), pa.float16()), half.shape[1])
-
-
-def _parquet(table: pa.Table, marks: dict[str, str]) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(marks), sink, compression="zstd")
-    return sink.getvalue()
 
 
 _TEXT = (pa.string(), pa.dictionary(pa.int32(), pa.string()))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.errors import CorruptFileError
 
 CONTEXT = 40
@@ -71,7 +71,7 @@ def load(path: Path, *, repair: str) -> Tokenizer:
     Raises:
         CorruptFileError: the file is missing or damaged; `repair` is the hint.
     """
-    content = records.read_json(path, repair=repair)
+    content = storage.read_json(path, repair=repair)
     if not {"model", "pre_tokenizer", "post_processor"} <= set(content):
         raise CorruptFileError(f"{path} is damaged: expected a tokenizer.", hint=repair)
     return Tokenizer.from_str(json.dumps(content))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.domain import WINDOW, Interval, Klines, Label, iso, parse_symbol, parse_time
 from vision_ai.errors import InputError, KlinesError, VisionError
@@ -146,7 +146,7 @@ def draw(workspace: Workspace, window: Klines) -> bytes:
             return path.read_bytes()
         return mpl.draw(window, workspace.config.chart)  # other candles of the same name
     payload = mpl.draw(window, workspace.config.chart)
-    records.write_bytes(path, payload)
+    storage.write_bytes(path, payload)
     return payload
 
 

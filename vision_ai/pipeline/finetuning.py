@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vision_ai import feedback_loop_cv, index, predict_cv_setup, records, train_cv_model
+from vision_ai import feedback_loop_cv, index, predict_cv_setup, storage, train_cv_model
 from vision_ai.domain import Embeddings, Floats, iso
 from vision_ai.feedback_loop_cv import Attempt, Proposal, Stages, Tuned
 from vision_ai.feedback_loop_cv.challenge import DAY_MS
@@ -192,7 +192,7 @@ class Tuner:
         Bands, and how far people's words carry, stay the champion's: this rung learned nothing
         about them.
         """
-        with records.storage(self.folder):
+        with storage.writing(self.folder):
             staging = Path(tempfile.mkdtemp(prefix="staging-", dir=self.folder))
         staging.chmod(0o755)
         some = train_cv_model.charts_of(curriculum.some(found.choosing, 32, 0))
@@ -208,7 +208,7 @@ class Tuner:
         fitted = predict_cv_setup.fit(evidence, charts, rows, level=settings.predict.level)
         kept = {name: getattr(was, name) for name in ("bands", "trust", "human_error")}
         fitted = fitted.model_copy(update=kept)
-        records.write_document(staging / reader.CALIBRATION, fitted)
+        storage.write_document(staging / reader.CALIBRATION, fitted)
         return _Challenger(folder, rows, fitted)
 
     def _manifest(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.charts import sheet
 from vision_ai.domain import CLOSE, PHASES, READINGS, Klines, Label
 from vision_ai.errors import InputError
@@ -82,7 +82,7 @@ def contact_sheet(
         [f"{example.title} | {facts.caption(example.label)}" for example in found],
         [facts.marks(example.label, float(example.bars[-1, CLOSE])) for example in found],
     )
-    records.write_bytes(out, picture)
+    storage.write_bytes(out, picture)
     titles = [example.title for example in found]
     return Report(
         {"label": name, "sheet": str(out), "examples": titles}, [f"{out}: {len(found)} examples"]

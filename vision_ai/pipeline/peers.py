@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai import predict_cv_setup, records
+from vision_ai import predict_cv_setup, storage
 from vision_ai.charts import raster
 from vision_ai.domain import CHART_INTERVALS, READINGS, Embeddings, Floats, Ints, Klines, Labels
 from vision_ai.errors import InputError
@@ -238,7 +238,7 @@ def _once(path: Path | None, make: Callable[[], NDArray[np.float32]]) -> NDArray
     except (OSError, ValueError):
         made, buffer = make(), io.BytesIO()
         np.save(buffer, made)
-        records.write_bytes(path, buffer.getvalue())
+        storage.write_bytes(path, buffer.getvalue())
         return made
     return stands
 

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai import index, predict_cv_setup, records
+from vision_ai import index, predict_cv_setup, storage
 from vision_ai.charts import raster
 from vision_ai.domain import PHASES, READINGS, Embeddings, Floats, Interval
 from vision_ai.errors import (
@@ -216,7 +216,7 @@ def calibration(model: ModelFolder) -> Calibration:
     Raises:
         CorruptFileError: it is missing or damaged.
     """
-    return records.read_document(model.path / CALIBRATION, Calibration, repair=model.repair)
+    return storage.read_document(model.path / CALIBRATION, Calibration, repair=model.repair)
 
 
 def prompts(model: ModelFolder) -> Prototypes:

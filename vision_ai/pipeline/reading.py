@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
-from vision_ai import predict_cv_setup, records
+from vision_ai import predict_cv_setup, storage
 from vision_ai.config import Paths
 from vision_ai.domain import (
     CHART_INTERVALS,
@@ -265,7 +265,7 @@ def _draw(workspace: Workspace, window: Klines) -> Path:
 
     path = _chart_path(workspace.paths, window)
     if not path.exists():
-        records.write_bytes(path, mpl.draw(window, workspace.config.chart))
+        storage.write_bytes(path, mpl.draw(window, workspace.config.chart))
         return path
     meta = png.peek(path)
     if meta is None or meta.klines != window.digest:
@@ -294,10 +294,10 @@ def _keep(workspace: Workspace, prediction: Prediction) -> Prediction:
     path = workspace.paths.prediction(prediction.symbol, parse_time(prediction.as_of))
     if path.exists():
         repair = f"Move {path} away and run the same command again."
-        kept = records.read_document(path, Prediction, repair=repair)
+        kept = storage.read_document(path, Prediction, repair=repair)
         _refuse_other_candles(kept, prediction, path, repair)
         return kept
-    records.write_document(path, prediction)
+    storage.write_document(path, prediction)
     return prediction
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
-from vision_ai import feedback_loop_cv, records
+from vision_ai import feedback_loop_cv, storage
 from vision_ai.config import Config, Paths
 from vision_ai.domain import iso, parse_time
 from vision_ai.errors import InputError, StateError, TransientError
@@ -175,7 +175,7 @@ def run(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> Itera
                     clock.set(now_ms)
                     desk.work(worker, timetable, now_ms)
                     kept = plan.model_copy(update={"done": number + 1})
-                    records.write_document(_note(root), kept)
+                    storage.write_document(_note(root), kept)
                 yield Hour(now_ms, worker.missing)
 
 
@@ -192,9 +192,9 @@ def _note(root: Path) -> Path:
 def _kept(plan: Plan, root: Path) -> Plan:
     """The plan as it was left, or as it begins."""
     if not _note(root).exists():
-        records.write_document(_note(root), plan)
+        storage.write_document(_note(root), plan)
         return plan
-    kept = records.read_document(_note(root), Plan, repair=f"Delete {root} and rehearse anew.")
+    kept = storage.read_document(_note(root), Plan, repair=f"Delete {root} and rehearse anew.")
     if not kept.is_of(plan):
         raise InputError(
             f"{root} holds another rehearsal, of {kept.source} from {kept.first}.",
@@ -205,7 +205,7 @@ def _kept(plan: Plan, root: Path) -> Plan:
 
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    with records.storage(root):
+    with storage.writing(root):
         root.mkdir(parents=True, exist_ok=True)
         lock = (root / ".lock").open("a")
     with lock:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.domain import (
     PHASES,
     READINGS,
@@ -145,7 +145,7 @@ def export(workspace: Workspace, out: Path) -> Report:
         StorageError: the file could not be written.
     """
     corrections, bad = Desk(workspace.paths.corrections).read()
-    records.write_text(out, review.dump(corrections, as_csv=_is_csv(out)))
+    storage.write_text(out, review.dump(corrections, as_csv=_is_csv(out)))
     missing = {f"{line.path} line {line.number}": line.reason for line in bad}
     content = {"exported": len(corrections), "path": str(out)}
     return Report(content, [f"{len(corrections)} corrections in {out}."], missing)
@@ -202,9 +202,9 @@ def _words(attempt: Attempt) -> str:
 
 def _predicted(workspace: Workspace, finder: Finder) -> Iterator[tuple[Subject, Opinion]]:
     """Charts of the newest predictions, labelled by the rule book, with the model's reading."""
-    for path in records.listed(workspace.paths.predictions, "*.json")[: -RECENT - 1 : -1]:
+    for path in storage.listed(workspace.paths.predictions, "*.json")[: -RECENT - 1 : -1]:
         try:
-            prediction = records.read_document(path, Prediction, repair=f"Move {path} away.")
+            prediction = storage.read_document(path, Prediction, repair=f"Move {path} away.")
         except VisionError as error:
             logger.warning("left out: %s", error)
             continue

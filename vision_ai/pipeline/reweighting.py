@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai import predict_cv_setup, records
+from vision_ai import predict_cv_setup, storage
 from vision_ai.domain import Embeddings, Interval, iso
 from vision_ai.errors import ConfigError
 from vision_ai.feedback_loop_cv import Attempt, Challenge, Champion, Place
@@ -64,7 +64,7 @@ class _Maker:
             return registry.resolve(self.workspace.paths, version).version
         rows = reader.exemplars(self.model)
         weight = _reweighted(rows, found)
-        old = records.read_document(
+        old = storage.read_document(
             self.model.path / reader.CALIBRATION, Calibration, repair="Run vision-ai train again."
         )
         manifest = self.model.manifest.model_copy(

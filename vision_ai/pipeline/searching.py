@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.charts import raster, sheet
 from vision_ai.domain import (
     CLOSE,
@@ -248,7 +248,7 @@ def _draw(
             "The candles of none of these charts are here.",
             hint="Name a folder that holds them: --klines DIR.",
         )
-    records.write_bytes(
+    storage.write_bytes(
         wanted.sheet or Path("sheet.png"),
         sheet.contact_sheet(charts, captions, marks, columns=COLUMNS, known=WINDOW),
     )

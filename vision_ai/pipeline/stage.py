@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import Config, Paths
 from vision_ai.model import registry
 from vision_ai.pipeline.workspace import Workspace
@@ -59,7 +59,7 @@ def _copy(source: Path, target: Path) -> None:
     """Copy a folder in one step: killed at any instant, it is there or not."""
     if target.exists():
         return
-    with records.storage(target):
+    with storage.writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=_PARTIAL))
         shutil.copytree(source, partial, dirs_exist_ok=True)

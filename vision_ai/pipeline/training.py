@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vision_ai import errors, predict_cv_setup, records
+from vision_ai import errors, predict_cv_setup, storage
 from vision_ai.config import IndexConfig
 from vision_ai.domain import HORIZONS, PHASES, READINGS, Embeddings, Ints, iso
 from vision_ai.errors import InputError
@@ -103,7 +103,7 @@ def calibrate(workspace: Workspace, model: ModelFolder) -> dict[str, float]:
         level=settings.predict.level,
         earlier=gather(index, index.rows, reader.prompts(model), settings.index),
     )
-    records.write_document(model.path / reader.CALIBRATION, fitted)
+    storage.write_document(model.path / reader.CALIBRATION, fitted)
     return measure(evidence.take(later), charts.take(later), fitted)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vision_ai import index, records
+from vision_ai import index, storage
 from vision_ai.domain import Embeddings
 from vision_ai.errors import StaleIndexError
 from vision_ai.model import lineage, registry
@@ -134,7 +134,7 @@ def _bands(a: ModelFolder, b: ModelFolder) -> dict[str, list[float]]:
 
 
 def _stretches(model: ModelFolder) -> dict[str, float]:
-    calibration = records.read_document(
+    calibration = storage.read_document(
         model.path / reader.CALIBRATION, Calibration, repair="Run vision-ai train again."
     )
     return {

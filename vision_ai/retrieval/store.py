@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.errors import CorruptFileError, EmptyIndexError
 from vision_ai.records import IsoTime, Record
 
@@ -53,11 +53,11 @@ def publish(
     """
     hashes = {name: hashlib.sha256(payload).hexdigest() for name, payload in files.items()}
     manifest = manifest.model_copy(update={"files": hashes})
-    with records.storage(root), _locked(root):
+    with storage.writing(root), _locked(root):
         if not _is_whole(root, manifest.version):
             _write_version(root, manifest, files)
         if in_use:
-            records.write_text(root / "current", manifest.version + "\n")
+            storage.write_text(root / "current", manifest.version + "\n")
 
 
 def current(root: Path) -> str:
@@ -89,7 +89,7 @@ def read(root: Path, version: str) -> tuple[Manifest, dict[str, bytes]]:
         CorruptFileError: a file is missing, truncated or altered.
     """
     folder = root / version
-    manifest = records.read_document(folder / "manifest.json", Manifest, repair=REPAIR)
+    manifest = storage.read_document(folder / "manifest.json", Manifest, repair=REPAIR)
     return manifest, {name: _checked(folder / name, sha) for name, sha in manifest.files.items()}
 
 
@@ -117,7 +117,7 @@ def version_for(root: Path, model: str) -> str:
 
 def _manifest(root: Path, version: str) -> Manifest | None:
     try:
-        return records.read_document(root / version / "manifest.json", Manifest, repair=REPAIR)
+        return storage.read_document(root / version / "manifest.json", Manifest, repair=REPAIR)
     except CorruptFileError:
         return None  # named when it is asked for
 
@@ -162,14 +162,14 @@ def _write_version(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
     try:
         for name, payload in files.items():
-            records.write_bytes(building / name, payload)
-        records.write_document(building / "manifest.json", manifest)
+            storage.write_bytes(building / name, payload)
+        storage.write_document(building / "manifest.json", manifest)
         building.chmod(0o755)
         target = root / manifest.version
         if target.exists():  # damaged: nothing of it can be read any more
             target.replace(Path(tempfile.mkdtemp(prefix=".building-", dir=root)) / "damaged")
         building.replace(target)
-        records.sync_folder(root)
+        storage.sync_folder(root)
     finally:
         for leftover in root.glob(".building-*"):
             shutil.rmtree(leftover, ignore_errors=True)

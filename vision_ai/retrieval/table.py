@@ -1,12 +1,12 @@
 """The rows of an index as one Parquet table: everything known of each chart but its vector."""
 
 import hashlib
-import io
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vision_ai import storage
 from vision_ai.domain import HORIZONS, PHASES, READINGS, Embeddings, Outcomes
 from vision_ai.errors import CorruptFileError, VisionError
 
@@ -25,7 +25,6 @@ _TYPES: dict[str, Any] = {
 def pack(rows: Embeddings) -> bytes:
     """Write all columns of the rows but the vectors as Parquet."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     columns: dict[str, Any] = {name: getattr(rows, name) for name in _TYPES if name != "scale"}
     columns["scale"] = np.asarray(rows.outcomes.scale, np.float64)
@@ -34,10 +33,7 @@ def pack(rows: Embeddings) -> bytes:
             columns[f"{name}_{horizon}"] = getattr(rows.outcomes, name)[:, column]
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     codes = {"readings": [r.name for r in READINGS], "phases": [p.value for p in PHASES]}
-    table = table.replace_schema_metadata({key: ",".join(codes[key]) for key in codes})
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
+    return storage.dump_table(table, {key: ",".join(codes[key]) for key in codes})
 
 
 def unpack(
@@ -49,10 +45,9 @@ def unpack(
         CorruptFileError: not such a table, or as many rows as there are vectors are not in it.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(io.BytesIO(payload))
+        table = storage.load_table(payload)
         columns = {name: table[name].to_numpy() for name in _names()}
     except (pa.ArrowException, KeyError, OSError) as error:
         raise CorruptFileError(f"rows.parquet is damaged: {error}.", hint=repair) from error

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from vision_ai import records
+from vision_ai import sealed_log, storage
 from vision_ai.config import Paths
 from vision_ai.domain import iso, parse_time
 from vision_ai.records import BadLine, Finite, IsoTime, LogLine, SymbolText
@@ -36,14 +36,14 @@ def append(paths: Paths, decision: Decision) -> bool:
     Raises:
         StorageError: nothing was written.
     """
-    return bool(records.append_once(_log_of(paths, decision), [decision], _key))
+    return bool(sealed_log.append_once(_log_of(paths, decision), [decision], _key))
 
 
 def read(paths: Paths) -> tuple[list[Decision], list[BadLine]]:
     """Intact decisions of all logs by file name, and the lines that are not counted."""
     decisions: list[Decision] = []
     bad: list[BadLine] = []
-    for path in records.listed(paths.decisions, "*.jsonl"):
+    for path in storage.listed(paths.decisions, "*.jsonl"):
         good, worse = read_log(paths, path)
         decisions += good
         bad += worse
@@ -57,7 +57,7 @@ def read_log(paths: Paths, path: Path) -> tuple[list[Decision], list[BadLine]]:
         home = _log_of(paths, line).name
         return None if home == path.name else home
 
-    return records.read_sealed(path, Decision, _key, stray)
+    return sealed_log.read(path, Decision, _key, stray)
 
 
 def _log_of(paths: Paths, decision: Decision) -> Path:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.config import DecisionConfig, Paths, data_root
 from vision_ai.domain import iso, parse_symbol, parse_time, stamp
 from vision_ai.errors import CorruptFileError
@@ -76,7 +76,7 @@ def find_cv_prediction(
     if path is None:
         return CvReading(None, f"there is no prediction of {symbol}")
     try:
-        prediction = records.read_document(path, Prediction, repair="Predict again.")
+        prediction = storage.read_document(path, Prediction, repair="Predict again.")
     except CorruptFileError as error:
         return CvReading(None, f"the prediction is damaged: {error.message}")
     if f"{prediction.symbol}_{stamp(parse_time(prediction.as_of))}" != path.stem:
@@ -91,7 +91,7 @@ def wall_ms() -> int:
 
 def _newest(paths: Paths, symbol: str, now_ms: int) -> Path | None:
     name = re.compile(rf"{symbol}_\d{{8}}_\d{{4}}\Z")
-    listed = records.listed(paths.predictions, f"{symbol}_*.json")
+    listed = storage.listed(paths.predictions, f"{symbol}_*.json")
     found = (path for path in listed if name.match(path.stem))
     past = (path for path in found if path.stem <= f"{symbol}_{stamp(now_ms)}")
     return max(past, default=None, key=lambda path: path.stem)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from vision_ai import records
+from vision_ai import storage
 from vision_ai.errors import CorruptFileError
 from vision_ai.labels.gpt.client import Client, kind_of
 from vision_ai.labels.gpt.ledger import Ledger
@@ -171,12 +171,12 @@ class Batches:
             model=self.order.config.model,
             subjects=[subject for subject, _ in part],
         )
-        records.write_bytes(self._path(plan.name, ".jsonl"), b"".join(line for _, line in part))
+        storage.write_bytes(self._path(plan.name, ".jsonl"), b"".join(line for _, line in part))
         return self._save(plan)
 
     def _save(self, plan: Plan, **changes: str) -> Plan:
         changed = plan.model_copy(update=changes)
-        records.write_document(self._path(plan.name, ".json"), changed)
+        storage.write_document(self._path(plan.name, ".json"), changed)
         return changed
 
     def _path(self, name: str, suffix: str) -> Path:
@@ -196,7 +196,7 @@ def open_plans(ledger: Ledger) -> list[Plan]:
     """
     paths = sorted(folder(ledger).glob("*.json"))
     repair = "Delete that file: its batch will be asked for anew."
-    plans = [records.read_document(path, Plan, repair=repair) for path in paths]
+    plans = [storage.read_document(path, Plan, repair=repair) for path in paths]
     return [plan for plan in plans if plan.is_open]
 
 

@@ -1,0 +1,114 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vision_ai import storage
+from vision_ai.errors import CorruptFileError, StorageError
+from vision_ai.records import BadLine
+
+
+def test_a_document_of_another_form_is_named_by_field(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    storage.write_text(path, '{"path": "p", "number": "many", "reason": "r"}')
+    with pytest.raises(CorruptFileError, match="number"):
+        storage.read_document(path, BadLine, repair="Do this.")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b"\xff\xfe", b"null", b"[" * 100_000, b"1" * 5000]
+)
+def test_a_damaged_document_says_how_to_repair_it(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(CorruptFileError, match="Do this"):
+        storage.read_json(path, repair="Do this.")
+
+
+def test_a_write_that_cannot_finish_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    storage.write_bytes(path, b"old")
+    code = (
+        "import sys, resource, signal; from pathlib import Path; from vision_ai import storage\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "from vision_ai.errors import StorageError\n"
+        "try: storage.write_bytes(Path(sys.argv[1]), b'x' * 5000)\n"
+        "except StorageError as e: print(e)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    assert "Cannot write" in done.stdout
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "charts").write_text("I am a file")
+    with pytest.raises(StorageError, match="Cannot write"):
+        storage.write_bytes(tmp_path / "charts" / "x" / "a.png", b"x")
+
+
+def test_a_path_that_cannot_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", tmp_path / ("a" * 300) / "a.png"):
+        with pytest.raises(StorageError, match="Cannot write"):
+            storage.write_bytes(path, b"x")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_named() -> None:
+    def fill() -> None:
+        with storage.writing(Path("/dev/full")), Path("/dev/full").open("wb", 0) as file:
+            file.write(b"x")
+
+    with pytest.raises(StorageError, match="disk is full"):
+        fill()
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text("{}")
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "a.txt").write_text("")
+    assert [path.name for path in storage.listed(tmp_path, "*.json")] == ["a.json", "b.json"]
+    assert storage.listed(tmp_path / "nowhere", "*.json") == []
+    with pytest.raises(StorageError, match="cannot be read"):
+        storage.listed(tmp_path / "a.txt", "*.json")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_without_the_right_to_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o300)
+    with pytest.raises(StorageError, match="cannot be read"):
+        storage.listed(tmp_path / "closed", "*")
+
+
+ALONE = """
+import io, os, sys
+from pathlib import Path
+import pyarrow as pa
+from vision_ai import storage
+
+tasks = Path("/proc/self/task")
+table = pa.table({"value": pa.array(range(100_000)), "other": pa.array(range(100_000))})
+payload = storage.dump_table(table, {"of": "me"})
+before = len(list(tasks.iterdir()))
+back = storage.load_table(payload)
+assert back.equals(table) and back.schema.metadata == {b"of": b"me"}
+own = len(list(tasks.iterdir())) - before
+pa.parquet.read_table(io.BytesIO(payload))
+print(own, len(list(tasks.iterdir())) - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
+def test_a_table_is_read_by_no_thread_that_outlives_the_reading() -> None:
+    """Such a thread may drop our bytes when Python is on its way out, which aborts the process."""
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=True)
+    own, arrows = map(int, done.stdout.split())
+    assert own == 0
+    assert arrows > 0  # the reader that is not used would have been seen

@@ -137,7 +137,7 @@ def _read(mask: InkMask) -> _Reading:
 def _read_at(mask: InkMask, lattice: Lattice) -> _Reading:
     """Read the picture twice: where candles are must be known to tell lines drawn over them."""
     rough = _find_candles(mask, lattice)
-    ink = _without_overlays(mask, lattice, rough)
+    ink = _bare_ink(mask, lattice, rough)
     if ink is None:
         return _measure(mask, lattice, rough)
     clean = replace(mask, ink=ink)
@@ -169,7 +169,7 @@ def _find_candles(mask: InkMask, lattice: Lattice, rough: _Found | None = None) 
     chain = longest_chain(strokes, height)
 
     def joined(slot: int, span: Span) -> float:
-        edge = min(round(lattice.first + (slot + 0.5) * lattice.pitch), mask.ink.shape[1])
+        edge = min(round(lattice.column(slot + 0.5)), mask.ink.shape[1])
         return float(mask.ink[span[0] : span[1], edge - 2 : edge + 1].mean(axis=0).min())
 
     chain = without_tag(chain, joined)
@@ -185,15 +185,16 @@ def _find_candles(mask: InkMask, lattice: Lattice, rough: _Found | None = None) 
     return _Found(slots, chain[-WINDOW:], base)
 
 
-def _without_overlays(mask: InkMask, lattice: Lattice, found: _Found) -> Bools | None:
+def _bare_ink(mask: InkMask, lattice: Lattice, found: _Found) -> Bools | None:
+    """Ink less the lines drawn over the candles that were found; None where there is no line."""
     height, width = mask.ink.shape
     bottom = height if found.base is None else found.base - 1
-    places = np.array([place for place, _ in found.chain])
-    edges = lattice.first + (np.arange(places[0] - 1, places[-1] + 1) + 0.5) * lattice.pitch
-    near = np.clip(edges[:, None].astype(int) + np.array([-1, 0, 1]), 0, width - 1)
+    places = [place for place, _ in found.chain]
+    edges = [int(lattice.column(slot + 0.5)) for slot in range(places[0] - 1, places[-1] + 1)]
+    near = np.clip(np.array(edges)[:, None] + np.array([-1, 0, 1]), 0, width - 1)
     bare = mask.ink[:bottom].sum(axis=0)[near].argmin(axis=1)
     gaps = near[np.arange(len(near)), bare]
-    strokes = [(lattice.first + place * lattice.pitch, span) for place, span in found.chain]
+    strokes = [(lattice.column(place), span) for place, span in found.chain]
     return without_overlays(mask, gaps, strokes, bottom)
 
 

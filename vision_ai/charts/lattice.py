@@ -26,6 +26,10 @@ class Lattice:
         """All centres on a picture of that width."""
         return np.arange(self.first, width, self.pitch)
 
+    def column(self, slot: float) -> float:
+        """Where a slot's centre lies, in pixels; half a slot on lies the gap to the next."""
+        return self.first + slot * self.pitch
+
 
 def find_lattice(ink: Bools, largest: float = _LARGEST) -> Lattice | None:
     """Find the spacing of candles in ink (h, w), or None where nothing repeats.

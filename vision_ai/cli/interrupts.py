@@ -3,8 +3,8 @@
 import signal
 from types import FrameType
 
-RETRY_S = 0.02
-IMPORT_CODE = "<frozen importlib._bootstrap>"
+_RETRY_S = 0.02
+_IMPORT_CODE = "<frozen importlib._bootstrap>"
 
 
 def install() -> None:
@@ -26,14 +26,14 @@ def ignore() -> None:
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
     if _importing(frame):
-        signal.setitimer(signal.ITIMER_REAL, RETRY_S)
+        signal.setitimer(signal.ITIMER_REAL, _RETRY_S)
     else:
         raise KeyboardInterrupt
 
 
 def _importing(frame: FrameType | None) -> bool:
     while frame is not None:
-        if frame.f_code.co_filename == IMPORT_CODE:
+        if frame.f_code.co_filename == _IMPORT_CODE:
             return True
         frame = frame.f_back
     return False

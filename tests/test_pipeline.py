@@ -68,6 +68,27 @@ def test_history_is_replayed_as_it_was(server, tmp_path, monkeypatch, capsys) ->
     assert {**now, "created_at": ""} == {**then, "created_at": ""}
 
 
+def test_stored_candles_of_the_past_are_read_without_a_connection(
+    server, tmp_path, monkeypatch, capsys
+) -> None:
+    assert run(["predict", "AAAUSDT", "--json"]) == 0
+    live = json.loads(capsys.readouterr().out)["prediction"]
+    (fetched,) = (tmp_path / "data").rglob("*AAAUSDT*15m*.parquet")
+    path = tmp_path / "bybit-linear_AAAUSDT_15m.parquet"
+    path.write_bytes(fetched.read_bytes())
+    # Bybit by its name, at a port where nothing answers
+    monkeypatch.setenv("VISION_AI_BYBIT_URL", "http://api.bybit.com:9")
+    monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "offline"))
+    (tmp_path / "vision_ai.toml").write_text("[market]\nattempts = 1\nbackoff_s = 0.0\n")
+    assert run(["import", str(path)]) == 0
+    capsys.readouterr()
+    assert run(["predict", "AAAUSDT", "--as-of", NOW, "--json"]) == 0
+    stored = json.loads(capsys.readouterr().out)["prediction"]
+    assert stored["intervals"] == live["intervals"]
+    assert stored["venue"] == "bybit-linear"
+    assert run(["predict", "AAAUSDT"]) == 4  # the newest candles are the exchange's to give
+
+
 def test_a_damaged_prediction_spoils_no_other(server, tmp_path, capsys) -> None:
     folder = tmp_path / "data" / "vision_ai" / "predictions"
     folder.mkdir(parents=True)

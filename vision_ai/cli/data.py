@@ -60,7 +60,8 @@ def import_(
 ) -> None:
     """Add candles of Parquet or CSV files to the cache.
 
-    Columns: open_ms (or timestamp), open, high, low, close, volume.
+    Columns: open_ms (or timestamp), open, high, low, close, volume. Stored candles of the past are
+    read without a connection: `vision-ai predict BTCUSDT --as-of 2025-06-15T12:00:00Z`
 
     Example: `vision-ai import bybit-linear_BTCUSDT_15m.parquet`
     """

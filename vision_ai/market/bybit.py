@@ -39,6 +39,9 @@ BAN_S = 600.0
 BREAK_AFTER = 3
 """Calls in a row that used up their attempts before the next ones get one attempt each."""
 
+SURELY_PAST_MS = 2 * 86_400_000
+"""How far behind our own clock a time must lie to be past by any clock of the world."""
+
 MOST_PAGES = 50
 """Pages of instruments that are read before a cursor that never ends is given up."""
 
@@ -109,6 +112,15 @@ class Bybit:
         """
         self._ask("get_server_time", lambda _: None)
         return self._seen_ms
+
+    def is_long_past(self, time_ms: int) -> bool:
+        """Whether a time is over by any clock, so that the exchange need not be asked for its own.
+
+        Only Bybit lives in our time: a replay server has a clock that may stand in any year.
+        """
+        return bool(instruments.bybit_host(self._host)) and (
+            time_ms < self._clock() * 1000 - SURELY_PAST_MS
+        )
 
     def venue(self) -> str:
         """Where the candles come from, for file names: `bybit-linear`, `simulated-7-linear`.

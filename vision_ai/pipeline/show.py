@@ -27,12 +27,12 @@ def prediction(found: Prediction, root: Path, path: Path | None) -> list[str]:
 
 
 def table(found: Mapping[str, Prediction]) -> list[str]:
-    """One line a symbol, the most confident setups first."""
+    """One line a symbol, the most confident setups first, with the interval that leads."""
     ranked = sorted(found.values(), key=lambda p: (p.setup is Setup.NONE, -p.confidence, p.symbol))
     wide = max([16, *(len(p.symbol) + 2 for p in ranked)])
-    head = f"{'symbol':<{wide}}{'setup':<30}{'phase':<14}{'confidence':<12}as of"
+    head = f"{'symbol':<{wide}}{'on':<5}{'setup':<30}{'phase':<14}{'confidence':<12}as of"
     return [head] + [
-        f"{p.symbol:<{wide}}{_setup(p.setup, p.direction):<30}{p.phase:<14}"
+        f"{p.symbol:<{wide}}{p.lead_interval:<5}{_setup(p.setup, p.direction):<30}{p.phase:<14}"
         f"{_confidence(p.confidence, abstained=p.abstained):<12}{p.as_of}"
         for p in ranked
     ]

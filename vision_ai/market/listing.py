@@ -272,8 +272,9 @@ def _bucket(
     """Start and end of the candle of `interval` that each time lies in."""
     if interval == "M":
         month = open_ms.astype("datetime64[ms]").astype("datetime64[M]")
-        edges = (month.astype("datetime64[ms]"), (month + 1).astype("datetime64[ms]"))
-        return edges[0].astype(np.int64), edges[1].astype(np.int64)
+        edges = (month, month + np.timedelta64(1, "M"))
+        start, end = (edge.astype("datetime64[ms]").astype(np.int64) for edge in edges)
+        return start, end
     # 1970-01-01 was a Thursday, and weeks begin on Monday
     length, shift = (
         (7 * DAY_MS, 3 * DAY_MS) if interval == "W" else (MINUTES[interval] * MINUTE_MS, 0)

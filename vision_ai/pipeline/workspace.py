@@ -63,11 +63,6 @@ def progress(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
     from rich.progress import track
 
     console = Console(stderr=True)
-    yield from track(
-        items,
-        description=what,
-        total=total,
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
+    if console.is_terminal:
+        items = track(items, description=what, total=total, console=console, transient=True)
+    yield from items

@@ -41,9 +41,3 @@ def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no settings file") as caught:
         config.load(environ={"VISION_AI_CONFIG": str(tmp_path / "no.toml")})
     assert "VISION_AI_CONFIG" in caught.value.hint
-
-
-def test_the_fingerprint_follows_what_changes_a_prediction() -> None:
-    base = config.Config()
-    assert base.fingerprint != config.Config(index=config.IndexConfig(neighbors=3)).fingerprint
-    assert base.fingerprint == config.Config(market=config.MarketConfig(workers=2)).fingerprint

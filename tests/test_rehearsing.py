@@ -15,6 +15,7 @@ from tests.kills import kill_at_random
 from vision_ai import feedback_loop_cv
 from vision_ai.cli.app import run
 from vision_ai.config import Paths
+from vision_ai.domain import iso
 from vision_ai.errors import InputError, StateError
 from vision_ai.market.store import Store
 from vision_ai.pipeline import rehearsing
@@ -123,6 +124,30 @@ def test_another_rehearsal_in_the_same_folder_is_refused(
         next(rehearsing.run(workspace, desks.listing(), desks.plan(seed=1), tmp_path))
 
 
+def test_a_folder_of_other_files_is_refused_and_left_alone(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    real = tmp_path / "vision_ai" / "predictions" / ".BTCUSDT.json.a.tmp"
+    real.parent.mkdir(parents=True)
+    real.write_text("half of a real record, that a sweep would take")
+    with pytest.raises(InputError, match="is no rehearsal"):
+        next(rehearsing.run(workspace, desks.listing(), desks.plan(), tmp_path))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / ".lock", real]
+
+
+def test_hours_that_could_not_be_read_are_told_each_time(
+    workspace: Workspace, folder: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("VISION_AI_DATA", str(workspace.paths.root))
+    first = iso(int(desks.markets()[0].open_ms[0]) // H_MS * H_MS + H_MS)
+    wishes = ["--start", first, "--days", "1", "--no-charts", "--out", str(tmp_path / "out")]
+    for _ in range(2):
+        assert run(["rehearse", "--klines", str(folder), *wishes]) == 5
+        shown = capsys.readouterr()
+        assert "24 hours" in shown.out
+        assert "closed candles" in shown.err
+
+
 def killed(workspace: Workspace, calm: Files, tmp_path: Path, kills: int) -> int:
     """Kill a rehearsal again and again; after each, what stood stands, and the end is the same."""
     root = tmp_path / "killed"
@@ -177,6 +202,7 @@ def folder(tmp_path_factory) -> Path:
         ["--start", "2025-06-15T12:00:00Z"],
         ["--start", "tomorrow"],
         ["--rung", "dream", "--days", "1"],
+        ["--seed", "-1"],
     ],
     ids=" ".join,
 )

@@ -5,7 +5,6 @@ the environment where they are used.
 """
 
 import difflib
-import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -64,13 +63,24 @@ class IndexConfig(Section):
     """How look-alikes are chosen."""
 
     neighbors: int = Field(default=24, ge=1, le=200)
-    embargo_h: float = Field(default=24.0, ge=0, description="kept free around a query's span")
+    embargo_h: float = Field(
+        default=24.0,
+        ge=0,
+        le=10_000,
+        description="kept free around a query's span where models are trained, evaluated and "
+        "backtested; a live prediction sees only what was complete before it",
+    )
 
 
 class PredictConfig(Section):
     """How votes and prompts become probabilities."""
 
-    level: float = Field(default=0.8, gt=0, lt=1, description="nominal coverage of outcome bands")
+    level: float = Field(
+        default=0.8,
+        gt=0,
+        lt=1,
+        description="coverage of outcome bands of models trained here; the shipped one's is 0.8",
+    )
     shown: int = Field(default=5, ge=0, le=50, description="look-alikes listed in a prediction")
 
 
@@ -144,13 +154,6 @@ class Config(Section):
     decision: DecisionConfig = DecisionConfig()
     gpt: GptConfig = GptConfig()
     review: ReviewConfig = ReviewConfig()
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the sections that change what a prediction says."""
-        parts = [self.model, self.index, self.predict]
-        text = "\n".join(part.model_dump_json() for part in parts)
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -273,7 +276,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
 
 
 def _read(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    named = path or (Path(environ["VISION_AI_CONFIG"]) if "VISION_AI_CONFIG" in environ else None)
+    given = environ.get("VISION_AI_CONFIG")
+    named = path or (Path(given) if given else None)
     source = named or Path("vision_ai.toml")
     if named is None and not source.exists():
         return {}

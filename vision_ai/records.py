@@ -34,7 +34,11 @@ class Band(Record):
     high: Finite
     level: Probability
     up_probability: Probability
-    samples: int = Field(ge=0, description="look-alikes whose outcome is known")
+    samples: int = Field(
+        ge=0,
+        description="look-alikes whose outcome is known; the band itself is fitted on many more "
+        "charts, and follows them only as far as that fit found them to tell anything",
+    )
 
 
 class NeighborRecord(Record):

@@ -1,9 +1,11 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from vision_ai.charts.sheet import CELL, contact_sheet
+from vision_ai.charts.sheet import CELL, contact_sheet, refuse_other_names
+from vision_ai.errors import InputError
 
 RISING = np.stack(
     [np.linspace(a, a + 10, 96) for a in (100, 101, 99, 100.5)] + [np.ones(96)], axis=1
@@ -19,6 +21,13 @@ def test_a_sheet_has_a_cell_for_every_chart():
     assert picture.shape == (2 * CELL[1], 4 * CELL[0], 3)
     one_row = opened(contact_sheet(np.stack([RISING] * 5), ["a"] * 5, columns=5))
     assert one_row.shape == (CELL[1], 5 * CELL[0], 3)
+
+
+@pytest.mark.parametrize("name", ["notes.md", "sheet", "sheet.jpg"])
+def test_a_sheet_takes_no_other_files_name(name, tmp_path):
+    with pytest.raises(InputError, match=r"ends in \.png"):
+        refuse_other_names(tmp_path / name)
+    refuse_other_names(tmp_path / "sheet.PNG")
 
 
 def test_a_level_is_drawn_over_its_candles_only_and_inside_its_cell():

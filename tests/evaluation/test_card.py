@@ -153,10 +153,14 @@ def test_the_page_says_first_that_there_is_no_outcome_skill(tmp_path) -> None:
     told = content()
     told["outcome"]["2h"]["brier_skill"] = {"value": 0.001, "low": -0.01, "high": 0.012}
     told["outcome"]["6h"]["brier_skill"] = {"value": 0.03, "low": 0.01, "high": 0.05}
-    assert report.verdict(told) == [
-        "Outcome skill at 2h is not different from zero: 0.001 (-0.010 to 0.012).",
-        "Outcome skill at 6h is above zero: 0.030 (0.010 to 0.050).",
+    told["setup"]["macro_f1"]["value"], told["phase"]["macro_f1"]["value"] = 0.8499, 0.9
+    *skill, missed = report.verdict(told)
+    assert skill == [
+        "Outcome skill at 2h is not different from zero: 0.0010 (-0.0100 to 0.0120).",
+        "Outcome skill at 6h is above zero: 0.0300 (0.0100 to 0.0500).",
     ]
+    assert missed.startswith("Aims missed: setup macro-F1 0.8499 (")
+    assert "phase macro-F1 0.9" not in missed
     page = report.write(tmp_path, told).read_text()
     assert page.index("not different from zero") < page.index("### Figures")
     for words in (

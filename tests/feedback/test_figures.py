@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.feedback.examples import AS_OF, H_MS, line
 from vision_ai import feedback_loop_cv as feedback
 from vision_ai.domain import Horizon, Setup, iso
-from vision_ai.feedback_loop_cv import Filters, wilson
+from vision_ai.feedback_loop_cv import Filters, report, wilson
 from vision_ai.records import BadLine, Feedback
 
 lines = st.lists(
@@ -110,6 +110,9 @@ def test_best_and_worst_calls_are_ranked_in_their_own_direction() -> None:
     found = [line(as_of_ms=AS_OF + i * H_MS, move=move) for i, move in enumerate([0.03, -0.05, 0])]
     review = feedback.review(found, calls=1)
     assert (review.best[0].gain, review.worst[0].gain) == (0.03, -0.05)
+    few = feedback.review(found)
+    assert [call.gain for call in few.best] == [0.03]  # no loss is among the best, nor nothing
+    assert [call.gain for call in few.worst] == [-0.05]
 
 
 def test_the_report_is_markdown_with_plots_that_are_xml(tmp_path: Path) -> None:
@@ -132,6 +135,15 @@ def test_the_report_is_markdown_with_plots_that_are_xml(tmp_path: Path) -> None:
     for name in ("calibration.svg", "coverage.svg"):
         assert name in text
         ET.fromstring((tmp_path / name).read_text())
+
+
+def test_days_stand_where_they_lie_in_time_and_say_what_they_rest_on() -> None:
+    found = [line(as_of_ms=AS_OF + days * 24 * H_MS) for days in (0, 90, 90, 100)]
+    plot = ET.fromstring(report.coverage_plot(feedback.review(found).coverage))
+    dots = [dot for dot in plot.iter() if dot.tag.endswith("circle")]
+    left, middle, right = (float(dot.get("cx", "0")) for dot in dots)
+    assert (middle - left) / (right - left) == pytest.approx(0.9, abs=0.01)
+    assert [dot[0].text.split(": ")[1] for dot in dots] == ["100% of 1", "100% of 2", "100% of 1"]
 
 
 @pytest.mark.parametrize("found", [[], [line(success=None)]])

@@ -49,3 +49,8 @@ def test_a_time_before_all_history_is_the_callers_to_mend(server, capsys) -> Non
     assert "0 closed candles" in capsys.readouterr().err
     assert run(["snapshot", "BTCUSDT", "--as-of", "0001-01-01T00:00+14:00"]) == 2
     assert "out of range" in capsys.readouterr().err
+
+
+def test_history_that_lies_ahead_is_the_callers_to_mend(server, capsys) -> None:
+    assert run(["fetch", "BTCUSDT", "--from", "2040-01-01"]) == 2
+    assert "lies ahead" in capsys.readouterr().err

@@ -83,6 +83,16 @@ def test_symbol_and_interval_come_from_the_name_or_are_given(tmp_path: Path) -> 
         read_file(csv(tmp_path, HEAD + lines(T0, T0 + 60), "download.csv"), "ethusdt")
 
 
+def test_candles_are_not_taken_for_finer_ones_with_gaps(tmp_path: Path) -> None:
+    hours = [T0 + hour * 3_600_000 for hour in range(30)]
+    path = csv(tmp_path, HEAD + lines(*hours), "download.csv")
+    with pytest.raises(KlinesError, match="60 minutes apart: expected 15m"):
+        read_file(path, "ethusdt", Interval.M15)
+    quarters = [*hours, *(hours[-1] + i * 900_000 for i in range(1, 40))]
+    path = csv(tmp_path, HEAD + lines(*quarters), "download.csv")
+    assert read_file(path, "ethusdt", Interval.M15).gaps()
+
+
 @pytest.mark.parametrize(
     ("text", "error", "says"),
     [

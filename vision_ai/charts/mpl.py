@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
 from vision_ai.charts import png, ticks
@@ -187,6 +188,11 @@ def _label_axes(price: Axes, volume: Axes, klines: Klines, theme: Theme) -> None
     rows, texts = ticks.time_ticks(klines.open_ms, min(room, 12))
     price.set_xticks(rows, [""] * len(rows))
     volume.set_xticks(rows, texts)
+    short = _TIME_LABEL / 2 - price.transData.transform((rows[0], 0))[0] if len(rows) else 0.0
+    if short > 0:  # the edge would cut it off
+        label = volume.get_xticklabels()[0]
+        aside = Affine2D().translate(short, 0)
+        label.set_transform(label.get_transform() + aside)
     marks, decimals = ticks.price_ticks(*price.get_ylim(), 8)
     price.yaxis.tick_right()
     last = float(klines.bars[-1, CLOSE])

@@ -2,11 +2,13 @@
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, Floats
+from vision_ai.errors import InputError
 
 CELL = (400, 300)
 CANDLE = 4
@@ -15,6 +17,19 @@ UP, DOWN, INK, PAPER, LEVEL = "#1a9850", "#d73027", "#222222", "#ffffff", "#2b6c
 
 Level = tuple[float, float, float]
 """A price, and the first and last candle that it is drawn over."""
+
+
+def refuse_other_names(path: Path) -> None:
+    """A sheet is a PNG: it does not take the place of notes or of another kind of picture.
+
+    Raises:
+        InputError: the name says something else.
+    """
+    if path.suffix.lower() != ".png":
+        raise InputError(
+            f"{path} is no name for a sheet: expected one that ends in .png.",
+            hint="Name it like sheet.png.",
+        )
 
 
 def contact_sheet(

@@ -84,7 +84,7 @@ def replay(
     fault_rate: Annotated[
         float, typer.Option("--faults", min=0, max=1, help="Share of replies that go wrong.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Which replies go wrong.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Which replies go wrong.")] = 0,
 ) -> None:
     """Serve stored candles as Bybit's v5 market API would, on this machine only.
 
@@ -109,8 +109,10 @@ def label(
     ] = None,
     out: Annotated[Path, typer.Option(help="Where the sheet goes.")] = Path("sheet.png"),
     interval: IntervalOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N files.")] = None,
-    seed: Annotated[int, typer.Option(help="Which examples.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only N files: the first, or random ones for a sheet.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Which examples.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the rule book what it sees in stored candles.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vision_ai.cli.console import JsonOption, KlinesOption, emit
+from vision_ai.cli.console import JsonOption, KlinesOption, emit, refuse_if_incomplete
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def evaluate(
         typer.Option(help="Only these symbols; repeat it, or separate them by commas."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many charts.")] = 8000,
-    seed: Annotated[int, typer.Option(help="Which charts.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Which charts.")] = 0,
     learned_from: Annotated[
         Path | None,
         typer.Option(
@@ -115,7 +115,7 @@ def rehearse(
     fault_rate: Annotated[
         float, typer.Option("--faults", min=0, max=0.5, help="Share of replies that go wrong.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Which replies go wrong.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Which replies go wrong.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Work past days hour by hour as a desk would: scan, feedback, update, decide.
@@ -142,6 +142,9 @@ def rehearse(
     )
     found = rehearsing.rehearse(Workspace.open(), wanted)
     emit(found.payload(), found.text(), as_json=as_json)
+    refuse_if_incomplete(
+        found.missing, "not read", hint="All else was rehearsed and is kept.", most=3
+    )
 
 
 def backtest(
@@ -167,7 +170,7 @@ def backtest(
     days: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
     fee: Annotated[float, typer.Option(help="Of each fill, a fraction.")] = 0.00055,
     slippage: Annotated[float, typer.Option(help="Of each fill, a fraction.")] = 0.0002,
-    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the resampling.")] = 0,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a page there.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -175,7 +178,7 @@ def backtest(
 
     Hour by hour: charts, predictions, feedback, updates, decisions, in memory. Every figure has a
     95 % interval. Candles that share time with what the model has learned from are refused. It
-    needs `pip install 'vision-ai[evaluate]'`.
+    needs `pip install -e '.[evaluate]'`.
 
     Examples: `vision-ai backtest --klines candles/ --days 30`,
     `vision-ai backtest --klines candles/ --without-cv --frozen --report walk/`

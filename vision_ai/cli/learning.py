@@ -26,7 +26,9 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="cuda, mps or cpu; the first present when left out.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Everything random follows from it.")
+    ] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's own.")] = None,
     rate: Annotated[
         float | None, typer.Option(min=1e-9, max=1, help="Peak learning rate, likewise.")
@@ -36,9 +38,9 @@ def train(
     """Train a model on labelled charts, export it to ONNX, embed and calibrate it.
 
     A run that was stopped goes on where its last checkpoint stands. The new model becomes the
-    current one. The shipped weights took two runs, the second on the weights of the first.
+    current one. The shipped weights took four runs, each on the weights of the one before.
 
-    Needs `pip install 'vision-ai[train]'`.
+    Needs `pip install -e '.[train]'`.
 
     Examples: `vision-ai train --klines candles/train`,
     `vision-ai train --klines candles/train --weights model.safetensors --steps 12000 --rate 3e-3`

@@ -77,7 +77,7 @@ def describe(
     model, prompt version, tokens, cost and time. The key comes from `OPENAI_API_KEY`, the address
     from `OPENAI_BASE_URL`; model and prices stand under `[gpt]` in the settings.
 
-    Needs `pip install 'vision-ai[gpt]'`.
+    Needs `pip install -e '.[gpt]'`.
 
     Examples: `vision-ai describe --dry-run --limit 500`,
     `vision-ai describe --symbols BTCUSDT --limit 500 --max-cost 2`,

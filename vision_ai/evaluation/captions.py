@@ -8,6 +8,7 @@ FIGURES = {
     "phase.accuracy": "phase accuracy",
     "clear_cut.setup.macro_f1": "setup macro-F1, clear-cut charts",
     "clear_cut.phase.macro_f1": "phase macro-F1, clear-cut charts",
+    "clear_cut.share": "share of charts that are clear-cut",
     "confidence.ece": "calibration error of confidence (ECE)",
     "confidence.ece_noise": "ECE that honest confidence would show by chance",
     "abstention.accuracy_at_50": "accuracy of the surest half",

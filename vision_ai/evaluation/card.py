@@ -121,6 +121,11 @@ def accuracy_at_50(charts: Measured) -> float:
     return metrics.accuracy_at(charts.confidence, charts.right, 0.5)
 
 
+def clear_share(charts: Measured) -> float:
+    """Share of charts whose facts lie far from every threshold of the rule book."""
+    return mean(charts.clear)
+
+
 def abstained(charts: Measured) -> float:
     """Share of charts about which nothing is claimed."""
     return mean(charts.abstained)
@@ -212,6 +217,7 @@ ALL: Mapping[str, Figure] = {
     "setup.accuracy": setup_accuracy,
     "phase.accuracy": phase_accuracy,
     "reading.macro_f1": reading_f1,
+    "clear_cut.share": clear_share,
     "abstention.share": abstained,
 }
 """Figures of all charts together."""

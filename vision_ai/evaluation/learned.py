@@ -1,6 +1,6 @@
 """Baselines that need a library: a linear probe, boosted trees and dynamic time warping.
 
-`pip install 'vision-ai[evaluate]'` brings scikit-learn, LightGBM and dtaidistance. Each library is
+The extra `evaluate` brings scikit-learn, LightGBM and dtaidistance. Each library is
 imported where it is used, and a missing one is named, so that the others can still be measured.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from vision_ai.domain import CLOSE, PHASES, READINGS, Embeddings, Floats, Ints
-from vision_ai.errors import InputError
+from vision_ai.errors import InputError, install
 from vision_ai.evaluation.baselines import Guess
 from vision_ai.forecast import votes
 from vision_ai.retrieval.purge import Purge, Spans
@@ -146,6 +146,4 @@ def _standard(closes: Floats) -> Floats:
 
 
 def _missing(error: ModuleNotFoundError) -> InputError:
-    return InputError(
-        f"{error.name} is not installed.", hint="Run: pip install 'vision-ai[evaluate]'"
-    )
+    return InputError(f"{error.name} is not installed.", hint=install("evaluate"))

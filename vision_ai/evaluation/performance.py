@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vision_ai.domain import Floats, Ints
-from vision_ai.errors import InputError
+from vision_ai.errors import InputError, install
 from vision_ai.evaluation import card, metrics, trades
 from vision_ai.evaluation.metrics import Estimate
 from vision_ai.evaluation.trades import Trade
@@ -127,7 +127,7 @@ def library() -> Any:
     except ModuleNotFoundError as error:
         raise InputError(
             f"Figures of trading need {error.name}, which is not installed.",
-            hint="pip install 'vision-ai[evaluate]'",
+            hint=install("evaluate"),
         ) from error
     return empyrical
 

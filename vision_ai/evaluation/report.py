@@ -51,21 +51,34 @@ def summary(content: Mapping[str, Any]) -> list[str]:
 
 
 def verdict(content: Mapping[str, Any]) -> list[str]:
-    """What the outcome figures amount to, said first: skill, or none."""
+    """What is said first: whether outcomes were told better than by chance, and aims missed."""
     said = []
     for horizon in ("2h", "6h"):
         skill = figure(content, f"outcome.{horizon}.brier_skill")
         if not skill or skill["low"] is None:
             continue
+        told = shown(skill, 4)
         if skill["low"] > 0:
-            said.append(f"Outcome skill at {horizon} is above zero: {shown(skill)}.")
+            said.append(f"Outcome skill at {horizon} is above zero: {told}.")
         elif skill["high"] < 0:
-            said.append(
-                f"Outcome chances at {horizon} are worse than the base rate: {shown(skill)}."
-            )
+            said.append(f"Outcome chances at {horizon} are worse than the base rate: {told}.")
         else:
-            said.append(f"Outcome skill at {horizon} is not different from zero: {shown(skill)}.")
+            said.append(f"Outcome skill at {horizon} is not different from zero: {told}.")
+    missed = [
+        f"{FIGURES[name]} {shown(found, 4)}, aimed for {bound}"
+        for name, (found, bound) in _missed(content)
+    ]
+    if missed:
+        said.append(f"Aims missed: {'; '.join(missed)}.")
     return said
+
+
+def _missed(content: Mapping[str, Any]) -> Iterable[tuple[str, tuple[Any, str]]]:
+    for name, aim in AIMS.items():
+        if (found := figure(content, name)) is not None:
+            bound, reached = aimed(aim, found)
+            if reached == "no":
+                yield name, (found, bound)
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> Path:

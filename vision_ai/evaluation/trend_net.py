@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vision_ai import storage
 from vision_ai.domain import Bytes, Floats, Ints
-from vision_ai.errors import InputError
+from vision_ai.errors import InputError, install
 from vision_ai.evaluation import price_trends
 
 UNKNOWN = -1
@@ -82,9 +82,7 @@ def made(classes: Sequence[int], budget: Budget) -> Any:
     try:
         import torch
     except ModuleNotFoundError as error:
-        raise InputError(
-            f"{error.name} is not installed.", hint="Run: pip install 'vision-ai[train]'"
-        ) from error
+        raise InputError(f"{error.name} is not installed.", hint=install("train")) from error
     torch.manual_seed(budget.seed)
     return _net(classes, budget.channels).eval()
 

@@ -158,8 +158,8 @@ def review(
         calibration=bins,
         calibration_error={h: _error(bins, h) for h in _horizons(judged)},
         coverage=_coverage(chosen),
-        best=ranked[::-1][:calls],
-        worst=ranked[:calls],
+        best=[call for call in ranked[::-1] if call.gain > 0][:calls],
+        worst=[call for call in ranked if call.gain < 0][:calls],
         bad=list(bad),
     )
 

@@ -1,6 +1,7 @@
 """A review as Markdown, with its plots as SVG text: no drawing library is needed for two lines."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 
 from vision_ai import storage
@@ -135,23 +136,35 @@ def calibration_plot(bins: list[Bin]) -> str:
 
 
 def coverage_plot(coverage: list[Coverage]) -> str:
-    """Share of bands that held, day by day, the nominal level dashed: SVG text."""
+    """Share of bands that held, day by day, the nominal level dashed: SVG text.
+
+    Days stand where they lie in time; pointing at one says how many bands it rests on.
+    """
     daily = [c for c in coverage if c.day != "all"]
-    days = sorted({c.day for c in daily})
+    days = sorted({date.fromisoformat(c.day) for c in daily})
+    length = max(1, (days[-1] - days[0]).days) if days else 1
     marks = [
         _line([(0, level), (1, level)], "#9ca3af", dashed=True)
         for level in sorted({c.nominal for c in daily})
     ]
     for name, colour in _COLOURS.items():
         own = [c for c in daily if c.horizon == name]
-        places = [days.index(c.day) / max(1, len(days) - 1) for c in own]
+        places = [(date.fromisoformat(c.day) - days[0]).days / length for c in own]
         rates = [c.covered.rate or 0.0 for c in own]
-        marks.append(_line(list(zip(places, rates, strict=True)), colour))
+        said = [f"{c.day}: {rate:.0%} of {c.covered.n}" for c, rate in zip(own, rates, strict=True)]
+        marks.append(_line(list(zip(places, rates, strict=True)), colour, said=said))
     span = f"{days[0]} to {days[-1]}" if days else "no days"
     return _plot(span, "coverage", marks)
 
 
-def _line(points: list[tuple[float, float]], colour: str, *, dashed: bool = False) -> str:
+def _line(
+    points: list[tuple[float, float]],
+    colour: str,
+    *,
+    dashed: bool = False,
+    said: Sequence[str] = (),
+) -> str:
+    """A line with a dot at each point; `said` is what pointing at each dot shows."""
     places = [
         (_MARGIN + x * (_WIDTH - 2 * _MARGIN), _HEIGHT - _MARGIN - y * (_HEIGHT - 2 * _MARGIN))
         for x, y in points
@@ -161,7 +174,10 @@ def _line(points: list[tuple[float, float]], colour: str, *, dashed: bool = Fals
     line = f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
     if dashed:
         return line
-    dots = (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places)
+    dots = (
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"><title>{what}</title></circle>'
+        for (x, y), what in zip(places, said or [""] * len(places), strict=True)
+    )
     return "\n".join([line, *dots])
 
 

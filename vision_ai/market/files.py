@@ -43,6 +43,8 @@ VALUE_COLUMNS = ("open", "high", "low", "close", "volume")
 _NAME = re.compile(
     r"(?:(?P<venue>[A-Za-z0-9.-]{1,60})_)?(?P<symbol>[A-Z0-9]{2,30})_(?P<interval>1m|5m|15m|1h)\Z"
 )
+_ENOUGH_STEPS = 20
+"""Candles from which on a file shows how far apart they usually are."""
 _HEADLESS = re.compile(rb"\s*\d{10,19}(\s*,\s*-?[\d.eE+-]+){5}")
 
 # Times later than 1973 in each unit do not overlap: 1e8 s, 1e11 ms, 1e14 us, 1e17 ns.
@@ -141,6 +143,8 @@ def read_file(path: Path, symbol: str = "", interval: Interval | None = None) ->
         )
     symbol = parse_symbol(symbol)
     open_ms, bars = _columns(_table(path), path)
+    if said := interval or name.interval:
+        _refuse_coarser(open_ms, said, path)
     try:
         return Klines(symbol, interval or name.interval or _step(open_ms, path), open_ms, bars)
     except KlinesError as error:
@@ -255,6 +259,18 @@ def _times(column: pa.ChunkedArray) -> Any:
     if factor >= 1:
         return numbers * int(factor)
     return numbers // round(1 / factor)
+
+
+def _refuse_coarser(open_ms: Any, said: Interval, path: Path) -> None:
+    """Candles of an hour under the name of 15m would be taken for mostly gaps."""
+    steps, counts = np.unique(np.diff(open_ms), return_counts=True)
+    if len(open_ms) < _ENOUGH_STEPS or steps[np.argmax(counts)] <= said.ms:
+        return
+    apart = steps[np.argmax(counts)] / 60_000
+    raise KlinesError(
+        f"{path.name}: most candles are {apart:g} minutes apart: expected {said}.",
+        hint="Say their own interval with --interval, or in the file's name.",
+    )
 
 
 def _step(open_ms: Any, path: Path) -> Interval:

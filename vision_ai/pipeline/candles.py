@@ -13,7 +13,7 @@ from vision_ai.domain import (
     parse_symbol,
     parse_time,
 )
-from vision_ai.errors import IntervalError, VisionError
+from vision_ai.errors import InputError, IntervalError, VisionError
 from vision_ai.market.bybit import Bybit, KlineRequest
 from vision_ai.market.store import Store, import_candles
 from vision_ai.pipeline.workspace import Report, Workspace
@@ -57,6 +57,7 @@ def fetch(
 
     Raises:
         SymbolError: a symbol is not valid.
+        InputError: `since` lies ahead.
         TransientError: the exchange cannot be asked at all.
         VisionError: the error of the only symbol; those of several are named as missing.
     """
@@ -64,6 +65,11 @@ def fetch(
     since_ms = None if since is None else parse_time(since)
     with Bybit(workspace.config.market) as exchange:
         now_ms = exchange.server_time()
+        if since_ms is not None and since_ms >= now_ms:
+            raise InputError(
+                f"--from {iso(since_ms)} lies ahead: the exchange's clock says {iso(now_ms)}.",
+                hint="Name a time in the past, or leave it out.",
+            )
         wanted = checked or exchange.universe(top)
         found = sync(workspace, exchange, wanted, now_ms, since_ms=since_ms)
         venue = exchange.venue()

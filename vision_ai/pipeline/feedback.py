@@ -1,6 +1,7 @@
 """Predictions and later candles to logs, a review of them, and what they would change."""
 
 import collections
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,11 +76,15 @@ def review(
         until=None if until is None else iso(parse_time(until)),
         interval=None if interval is None else parse_interval(interval),
     )
+    if filters.since and filters.until and filters.since >= filters.until:
+        raise InputError(
+            f"--from {filters.since} is not before --to {filters.until}.", hint="Swap them."
+        )
     lines, bad = feedback_loop_cv.read_logs(workspace.paths)
     found = feedback_loop_cv.review(lines, filters, bad=bad)
     said = _said(found)
     if report is not None:
-        root = str(workspace.paths.root.absolute())
+        root = os.path.relpath(workspace.paths.root, report)
         said.append(f"Report {feedback_loop_cv.write(report, found, data_root=root)}")
     return Report({"review": found.model_dump(mode="json")}, said)
 
@@ -158,8 +163,10 @@ def _would(found: Proposal) -> list[str]:
 
 
 def _said(found: Review) -> list[str]:
-    if not found.lines:
+    if not found.lines and found.filters == Filters():
         return ["No outcomes yet: run vision-ai feedback run once a prediction is 2 h old."]
+    if not found.lines:
+        return ["No outcome is of these symbols, times and interval: leave out what you can."]
     lines = [
         f"{found.predictions} predictions, {found.lines} outcomes.",
         "A hit: the target came before the stop within the horizon, in the setup's direction.",

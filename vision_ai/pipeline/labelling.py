@@ -61,6 +61,7 @@ def contact_sheet(
         StorageError: the picture could not be written.
     """
     matches = _matcher(name)
+    sheet.refuse_other_names(out)
     rng = np.random.default_rng(seed)
     paths = files.candle_files(klines)
     order = rng.permutation(len(paths))[:limit]

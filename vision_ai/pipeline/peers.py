@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vision_ai import predict_cv_setup, storage
 from vision_ai.charts import raster
 from vision_ai.domain import CHART_INTERVALS, READINGS, Embeddings, Floats, Ints, Klines, Labels
-from vision_ai.errors import InputError
+from vision_ai.errors import InputError, install
 from vision_ai.evaluation import baselines as plain
 from vision_ai.evaluation import learned, versus
 from vision_ai.evaluation.baselines import Guess
@@ -209,7 +209,7 @@ def _untrained(
         from vision_ai.model import learner
     except ModuleNotFoundError as error:
         raise InputError(
-            f"{error.name} is not installed.", hint="Run: pip install 'vision-ai[train,evaluate]'"
+            f"{error.name} is not installed.", hint=install("train,evaluate")
         ) from error
     model = asked.reader.model
     tower = learner.start(learner.Recipe(preset=model.manifest.preset, seed=0))

@@ -40,9 +40,12 @@ TOGETHER = 16
 """Symbols that are drawn and read before their predictions are written."""
 
 KEPT = (
-    "It stands as it was made at {at}, by an earlier index: predictions are never rewritten. "
-    "What was learned since counts from the next candle on."
+    "stands as it was made at {at}, though it would be another now: predictions are never "
+    "rewritten. Other settings, and what was learned since, count from the next candle on."
 )
+
+ALIKE = 0.005
+"""Confidence that two readings of one chart may differ by: the last bits depend on the batch."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +97,14 @@ def predict(workspace: Workspace, symbol: str, *, as_of: str | None = None) -> R
     checked = parse_symbol(symbol)
     found = _find(workspace, [checked], None, as_of, CHART_INTERVALS)
     reader = Reader.open(workspace)
-    predictions = _predict_all(workspace, reader, found, _draw_all(workspace, found))
+    predictions, aged = _predict_all(workspace, reader, found, _draw_all(workspace, found))
     _refuse_nothing(found, predictions)
     prediction = predictions[checked]
     path = workspace.paths.prediction(checked, parse_time(prediction.as_of))
     content = {"prediction": prediction.model_dump(mode="json"), "path": str(path)}
     lines = show.prediction(prediction, workspace.paths.root, path)
-    if prediction.index_version != reader.index.version:
-        lines.append(KEPT.format(at=prediction.created_at))
+    if aged:
+        lines.append(f"It {KEPT.format(at=prediction.created_at)}")
     return Report(content, lines)
 
 
@@ -127,9 +130,12 @@ def scan(
     found = _find(workspace, checked, top, as_of, CHART_INTERVALS)
     drawn: dict[str, list[str]] = {}
     predictions: dict[str, Prediction] = {}
+    aged: set[str] = set()
     for part in _parts(found):
         drawn |= _draw_all(workspace, part) if charts else {}
-        predictions |= _predict_all(workspace, reader, part, drawn)
+        made, old = _predict_all(workspace, reader, part, drawn)
+        predictions |= made
+        aged |= old
     _refuse_nothing(found, predictions)
     content = {
         "venue": found.venue,
@@ -139,7 +145,9 @@ def scan(
             for name, prediction in predictions.items()
         },
     }
-    return Report(content, show.table(predictions), found.missing)
+    lines = show.table(predictions)
+    lines += [f"{name} {KEPT.format(at=predictions[name].created_at)}" for name in sorted(aged)]
+    return Report(content, lines, found.missing)
 
 
 def predict_image(
@@ -280,16 +288,20 @@ def _draw(workspace: Workspace, window: Klines) -> Path:
 
 def _predict_all(
     workspace: Workspace, reader: Reader, found: Found, drawn: dict[str, list[str]]
-) -> dict[str, Prediction]:
+) -> tuple[dict[str, Prediction], set[str]]:
+    """The predictions on disk, and the symbols whose earlier one would be another now."""
     made_by = answering.provenance(reader, found.venue, found.now_ms)
-    predictions = {}
+    predictions, aged = {}, set()
     for asked in answering.ask(reader, found.windows, drawn):
         try:
             prediction = asked.prediction(reader, made_by, shown=workspace.config.predict.shown)
-            predictions[asked.symbol] = _keep(workspace, prediction)
+            kept = _keep(workspace, prediction)
+            predictions[asked.symbol] = kept
+            if not _is_alike(kept, prediction):
+                aged.add(asked.symbol)
         except (CorruptFileError, StaleIndexError) as error:  # the file of one symbol
             found.failed[asked.symbol] = error
-    return predictions
+    return predictions, aged
 
 
 def _keep(workspace: Workspace, prediction: Prediction) -> Prediction:
@@ -311,6 +323,18 @@ def _refuse_other_candles(kept: Prediction, new: Prediction, path: Path, repair:
             f"{path} was made from other candles, of {kept.venue}: these are of {new.venue}.",
             hint=f"Set VISION_AI_DATA to another folder for them. {repair}",
         )
+
+
+def _is_alike(kept: Prediction, new: Prediction) -> bool:
+    """Whether both say the same, by the same model and index."""
+    if (kept.model_version, kept.index_version) != (new.model_version, new.index_version):
+        return False
+    return all(
+        (was.setup, was.direction, was.phase, was.abstained)
+        == (now.setup, now.direction, now.phase, now.abstained)
+        and abs(was.confidence - now.confidence) < ALIKE
+        for was, now in zip(kept.intervals.values(), new.intervals.values(), strict=True)
+    )
 
 
 def _chart_path(paths: Paths, window: Klines) -> Path:

@@ -55,6 +55,9 @@ class Plan(Record):
     seed: int = Field(default=0, description="which replies go wrong")
     settings: str = Field(default="", description="hash of what changes a prediction")
     done: int = Field(default=0, ge=0, description="hours that are finished")
+    unread: dict[IsoTime, dict[str, str]] = Field(
+        default={}, description="of the finished hours: what could not be read, and why"
+    )
 
     @property
     def timetable(self) -> Timetable:
@@ -63,7 +66,7 @@ class Plan(Record):
 
     def is_of(self, other: "Plan") -> bool:
         """Whether it rehearses the same; more hours of the same are the same."""
-        free = {"hours", "done"}
+        free = {"hours", "done", "unread"}
         return self.model_dump(exclude=free) == other.model_dump(exclude=free)
 
 
@@ -99,7 +102,7 @@ def rehearse(workspace: Workspace, wanted: Wanted) -> Report:
 
     Raises:
         InputError: no candles, a start that is not on the hour, or a folder that holds another
-            rehearsal.
+            rehearsal or other files.
         StateError: it is under way in another process, or the model is damaged.
         TransientError: too many replies went wrong.
     """
@@ -144,7 +147,7 @@ def planned(wanted: Wanted) -> tuple[Listing, Plan]:
 
 @dataclass(frozen=True)
 class Hour:
-    """What became of an hour; empty where an earlier run had finished it."""
+    """What became of an hour, in this run or in an earlier one."""
 
     now_ms: int
     missing: dict[str, str] = field(default_factory=dict)
@@ -154,29 +157,31 @@ def run(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> Itera
     """Work the hours of a plan under `root`, one at each step.
 
     Raises:
-        InputError: the folder holds another rehearsal.
+        InputError: the folder holds another rehearsal, or other files.
         StateError: it is under way in another process, or the model is damaged.
         TransientError: too many replies went wrong.
     """
     timetable = plan.timetable
     with _locked(root):
-        stage.sweep(root)
         plan = plan.model_copy(update={"settings": _settings(workspace.config)})
-        local = stage.borrow(workspace, root, timetable.first_ms)
         kept = _kept(plan, root)
+        stage.sweep(root)
+        local = stage.borrow(workspace, root, timetable.first_ms)
         clock = Clock(timetable.first_ms, frozen=True)
         with Replay(listing, clock) as server:
             server.faults = faults.switched(plan.fault_rate, seed=plan.seed, slow_s=SLOW_S)
             worker = _Desk(_at(local, server.url, plan), plan)
             for number in range(plan.hours):
                 now_ms = timetable.at(number)
-                worker.missing = {}
                 if number >= kept.done:
+                    worker.missing = {}
                     clock.set(now_ms)
                     desk.work(worker, timetable, now_ms)
-                    kept = plan.model_copy(update={"done": number + 1})
+                    gaps = {iso(now_ms): worker.missing} if worker.missing else {}
+                    changes = {"done": number + 1, "unread": kept.unread | gaps}
+                    kept = plan.model_copy(update=changes)
                     storage.write_document(_note(root), kept)
-                yield Hour(now_ms, worker.missing)
+                yield Hour(now_ms, kept.unread.get(iso(now_ms), {}))
 
 
 def _settings(config: Config) -> str:
@@ -192,6 +197,7 @@ def _note(root: Path) -> Path:
 def _kept(plan: Plan, root: Path) -> Plan:
     """The plan as it was left, or as it begins."""
     if not _note(root).exists():
+        _refuse_other_files(root)
         storage.write_document(_note(root), plan)
         return plan
     kept = storage.read_document(_note(root), Plan, repair=f"Delete {root} and rehearse anew.")
@@ -201,6 +207,16 @@ def _kept(plan: Plan, root: Path) -> Plan:
             hint="Name another folder with --out, or delete that one.",
         )
     return kept
+
+
+def _refuse_other_files(root: Path) -> None:
+    """A rehearsal writes and sweeps as if all were its own: no real records may be among it."""
+    others = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+    if others:
+        raise InputError(
+            f"{root} holds {others[0]!r} and is no rehearsal: expected a folder of its own.",
+            hint="Name a new folder with --out.",
+        )
 
 
 @contextlib.contextmanager
@@ -349,4 +365,5 @@ def _told(plan: Plan, root: Path, hours: Sequence[Hour], seconds: float) -> Repo
         *(f"  not read: {why} ({count} hours)" for why, count in missing.most_common(5)),
         *(f"  not counted: {what}" for what in damaged),
     ]
-    return Report(content, said)
+    unread = {f"{iso(h.now_ms)} {name}": why for h in hours for name, why in h.missing.items()}
+    return Report(content, said, unread)

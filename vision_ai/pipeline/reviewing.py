@@ -126,7 +126,7 @@ def stats(workspace: Workspace) -> Report:
     counted = ", ".join(f"{n} {action}" for action, n in sorted(content["actions"].items()))
     lines = [
         f"{content['waiting']} charts wait, {content['disagreements']} with a disagreement; "
-        f"{len(corrections)} words so far ({counted or 'none'}).",
+        f"words so far: {len(corrections)} ({counted or 'none'}).",
         *(f"  {who:<24}{n}" for who, n in sorted(content["reviewers"].items())),
     ]
     if right.rate is not None:

@@ -77,11 +77,14 @@ def search(workspace: Workspace, wanted: Wanted) -> Report:
     """Find the charts of the index that are most like words, or like a symbol's newest chart.
 
     Raises:
-        InputError: neither words nor a symbol, or both; or no word that the model knows.
+        InputError: neither words nor a symbol, or both; no word that the model knows; or a sheet
+            that is no PNG.
         EmptyIndexError: the index holds no chart of that symbol or interval.
         StateError: model and index do not belong together.
         TransientError: the exchange cannot be asked for the newest chart.
     """
+    if wanted.sheet is not None:
+        sheet.refuse_other_names(wanted.sheet)
     if (wanted.words is None) == (wanted.like is None):
         raise InputError(
             "What to look for is not clear: expected words or --like SYMBOL, not both.",
@@ -202,7 +205,7 @@ def _lines(finds: Sequence[dict[str, Any]]) -> Iterator[str]:
     for found in finds:
         yield (
             f"  {found['similarity']:.3f}  {found['symbol']:<12}{found['interval']:<4} "
-            f"{found['as_of']}  {_shown(found):<28}{found['phase']:<14}{_moves(found['moves'])}"
+            f"{found['as_of']}  {_shown(found):<30}{found['phase']:<14}{_moves(found['moves'])}"
         )
 
 

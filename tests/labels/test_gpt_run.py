@@ -121,6 +121,8 @@ def test_a_dry_run_needs_no_key(place, monkeypatch, capsys):
     assert told(capsys)["charts"] == 3
     assert run(asked(3)) == 2
     assert "OPENAI_API_KEY" in capsys.readouterr().err
+    assert run(asked(3, "--dry-run", "--symbols", "NOSUCHUSDT")) == 2
+    assert "no candles of NOSUCHUSDT" in capsys.readouterr().err
 
 
 @pytest.mark.klines

@@ -117,6 +117,7 @@ def test_candles_are_not_taken_for_finer_ones_with_gaps(tmp_path: Path) -> None:
         (HEAD + f"{T0},1,2,1,2,-5\n", KlinesError, "negative volume"),
         (HEAD + f"{T0},1,1,1,2,5\n", KlinesError, "outside its high and low"),
         (HEAD + f"{T0},0,2,0,2,5\n", KlinesError, "zero or below"),
+        (HEAD + f"{T0},1e308,1e308,1e308,1e308,5\n", KlinesError, "above 1e\\+30"),
     ],
 )
 def test_a_bad_file_is_named_in_one_sentence(

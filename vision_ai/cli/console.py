@@ -20,7 +20,7 @@ AsOfOption = Annotated[
     typer.Option("--as-of", metavar="ISO", help="Replay history: only candles closed then."),
 ]
 IntervalOption = Annotated[
-    list[str] | None, typer.Option("--interval", help="15m or 1h; both when left out.")
+    list[str] | None, typer.Option("--interval", help="15m, 1h or 15m,1h; both when left out.")
 ]
 
 

@@ -95,7 +95,7 @@ def find(
     """Up to `limit` charts whose digest is not among the known ones.
 
     Raises:
-        KlinesError: the folder holds no candles.
+        KlinesError: the folder holds no candles, or none of a symbol that is asked for.
         InputError: the folder holds no pictures.
     """
     missing: dict[str, str] = {}
@@ -103,6 +103,7 @@ def find(
         every = _in_turn(_pictures(wanted.charts, wanted, missing))
     else:
         folder = wanted.klines or workspace.paths.klines_folder
+        _refuse_unknown(folder, wanted.symbols)
         every = _in_turn(_windows(workspace, folder, wanted))
     seen: set[str] = set()
     tasks: list[Task] = []
@@ -114,6 +115,15 @@ def find(
             tasks.append(task)
             seen.add(digest)
     return Found(tasks, missing)
+
+
+def _refuse_unknown(folder: Path, symbols: frozenset[str]) -> None:
+    here = {files.parse_name(path).symbol for path in files.candle_files(folder)}
+    if unknown := sorted(symbols - here):
+        raise KlinesError(
+            f"{folder} holds no candles of {', '.join(unknown)}.",
+            hint="Fetch or import them, or leave them out.",
+        )
 
 
 def subject_of(

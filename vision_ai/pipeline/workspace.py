@@ -47,14 +47,15 @@ class Report:
 
 
 def intervals(wanted: Sequence[str] | None) -> tuple[Interval, ...]:
-    """Check the intervals that were asked for; both where none was.
+    """Check the intervals that were asked for, one a text or several by commas; or both.
 
     Raises:
         IntervalError: charts are drawn of 15m and 1h only.
     """
     if not wanted:
         return CHART_INTERVALS
-    return tuple(dict.fromkeys(parse_interval(text) for text in wanted))
+    named = [part for text in wanted for part in text.split(",")]
+    return tuple(dict.fromkeys(parse_interval(text) for text in named))
 
 
 def progress(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:

@@ -137,7 +137,7 @@ def test_peers_that_need_pictures_find_the_candles_of_the_exemplars(
         if importlib.util.find_spec(library):
             assert name in peers
         else:
-            assert "vision-ai[evaluate]" in peers["not_measured"][name]
+            assert "[evaluate]" in peers["not_measured"][name]
     assert {"pixel_knn", "returns_knn"} <= set(peers)
     assert peers["pixel_knn"]["n"] == 30
     if "dtw_knn" in peers:  # slow: on some of the charts, with the model's figure on those

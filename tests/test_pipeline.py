@@ -77,7 +77,7 @@ def test_stored_candles_of_the_past_are_read_without_a_connection(
     path = tmp_path / "bybit-linear_AAAUSDT_15m.parquet"
     path.write_bytes(fetched.read_bytes())
     # Bybit by its name, at a port where nothing answers
-    monkeypatch.setenv("VISION_AI_BYBIT_URL", "http://api.bybit.com:9")
+    monkeypatch.setenv("VISION_AI_BYBIT_URL", "http://api.bybit.invalid:9")
     monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "offline"))
     (tmp_path / "vision_ai.toml").write_text("[market]\nattempts = 1\nbackoff_s = 0.0\n")
     assert run(["import", str(path)]) == 0

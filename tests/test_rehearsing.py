@@ -16,7 +16,7 @@ from vision_ai import feedback_loop_cv
 from vision_ai.cli.app import run
 from vision_ai.config import Paths
 from vision_ai.domain import iso
-from vision_ai.errors import InputError, StateError
+from vision_ai.errors import InputError, MissingModelError, StateError
 from vision_ai.market.store import Store
 from vision_ai.pipeline import rehearsing
 from vision_ai.pipeline.workspace import Workspace
@@ -124,15 +124,32 @@ def test_another_rehearsal_in_the_same_folder_is_refused(
         next(rehearsing.run(workspace, desks.listing(), desks.plan(seed=1), tmp_path))
 
 
+@pytest.mark.parametrize("name", ["vision_ai/predictions", ".cache", ".derived-data"])
 def test_a_folder_of_other_files_is_refused_and_left_alone(
-    workspace: Workspace, tmp_path: Path
+    name: str, workspace: Workspace, tmp_path: Path
 ) -> None:
-    real = tmp_path / "vision_ai" / "predictions" / ".BTCUSDT.json.a.tmp"
+    real = tmp_path / name / ".BTCUSDT.json.a.tmp"
     real.parent.mkdir(parents=True)
     real.write_text("half of a real record, that a sweep would take")
     with pytest.raises(InputError, match="is no rehearsal"):
         next(rehearsing.run(workspace, desks.listing(), desks.plan(), tmp_path))
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / ".lock", real]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [real]
+
+
+def test_a_start_that_fails_leaves_the_folder_to_the_next(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    wrong = workspace.config.model.model_copy(update={"version": "nosuch"})
+    config = workspace.config.model_copy(update={"model": wrong})
+    with pytest.raises(MissingModelError):
+        next(
+            rehearsing.run(
+                Workspace(config, workspace.paths), desks.listing(), desks.plan(), tmp_path
+            )
+        )
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".rehearsal.json.abc.tmp").write_text("{")
+    next(rehearsing.run(workspace, desks.listing(), desks.plan(), tmp_path))
 
 
 def test_hours_that_could_not_be_read_are_told_each_time(

@@ -429,17 +429,19 @@ def _check_times(klines: Klines) -> None:
 
 
 LARGEST = 1e30
-"""No market has such a price or volume, and sums and squares of smaller ones are still numbers."""
+"""No market has such a price, nor one below its inverse; squares of the others are numbers yet."""
 
 
 def _check_prices(klines: Klines) -> None:
     name = f"{klines.symbol} {klines.interval}"
     o, h, low, c, v = klines.bars.T
+    prices = klines.bars[:, :VOLUME]
     problems = (
         (~np.isfinite(klines.bars).all(axis=1), "a value that is not a finite number"),
-        ((klines.bars[:, :VOLUME] <= 0).any(axis=1), "a price of zero or below"),
+        ((prices <= 0).any(axis=1), "a price of zero or below"),
         (v < 0, "a negative volume"),
-        ((klines.bars > LARGEST).any(axis=1), f"a value above {LARGEST:g}"),
+        ((prices > LARGEST).any(axis=1), f"a price above {LARGEST:g}"),
+        ((prices < 1 / LARGEST).any(axis=1), f"a price below {1 / LARGEST:g}"),
         ((h < np.maximum(o, c)) | (low > np.minimum(o, c)), "a body outside its high and low"),
     )
     for bad, what in problems:

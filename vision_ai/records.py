@@ -3,13 +3,11 @@
 Every document carries `schema_version`, every log line its place and its checksum.
 """
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from vision_ai.domain import Direction, Horizon, Interval, Phase, Setup
-
-Document = TypeVar("Document", bound=BaseModel)
 
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -366,7 +366,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8790)
     parser.add_argument("--faults", type=float, default=0.0, help="share of replies that go wrong")
     parser.add_argument("--seed", type=int, default=0, help="which replies go wrong")
-    parser.add_argument("--slow", type=float, default=2.0, help="seconds of a slow reply")
+    parser.add_argument("--slow", type=float, default=30.0, help="seconds of a slow reply")
     wanted = parser.parse_args()
     choose = mixed(wanted.faults, wanted.seed)
     with OpenAiServer(choose, slow_s=wanted.slow, port=wanted.port) as server:

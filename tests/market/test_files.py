@@ -21,9 +21,9 @@ from vision_ai.errors import (
     SymbolError,
     VisionError,
 )
-from vision_ai.market.files import candle_files, parse_name, read_file, read_folder
+from vision_ai.market.files import candle_files, parse_name, read_file, read_folder, refuse_coarser
 from vision_ai.market.simulate import simulate
-from vision_ai.market.store import Store
+from vision_ai.market.store import Store, import_candles
 
 REAL = Path(os.environ.get("VISION_AI_KLINES", Path(__file__).parents[2] / "../shared/klines"))
 T0 = 1_749_945_600_000  # 2025-06-15T00:00:00Z
@@ -87,10 +87,14 @@ def test_candles_are_not_taken_for_finer_ones_with_gaps(tmp_path: Path) -> None:
     hours = [T0 + hour * 3_600_000 for hour in range(30)]
     path = csv(tmp_path, HEAD + lines(*hours), "download.csv")
     with pytest.raises(KlinesError, match="60 minutes apart: expected 15m"):
-        read_file(path, "ethusdt", Interval.M15)
+        refuse_coarser(read_file(path, "ethusdt", Interval.M15), path)
+    refused = import_candles(Paths(tmp_path), path, symbol="ETHUSDT", interval=Interval.M15)
+    assert "60 minutes apart" in str(refused[path])
     quarters = [*hours, *(hours[-1] + i * 900_000 for i in range(1, 40))]
     path = csv(tmp_path, HEAD + lines(*quarters), "download.csv")
-    assert read_file(path, "ethusdt", Interval.M15).gaps()
+    gappy = read_file(path, "ethusdt", Interval.M15)
+    assert gappy.gaps()
+    refuse_coarser(gappy, path)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,7 @@ def test_candles_are_not_taken_for_finer_ones_with_gaps(tmp_path: Path) -> None:
         (HEAD + f"{T0},1,1,1,2,5\n", KlinesError, "outside its high and low"),
         (HEAD + f"{T0},0,2,0,2,5\n", KlinesError, "zero or below"),
         (HEAD + f"{T0},1e308,1e308,1e308,1e308,5\n", KlinesError, "above 1e\\+30"),
+        (HEAD + f"{T0},1e-305,1e-305,1e-305,1e-305,5\n", KlinesError, "below 1e-30"),
     ],
 )
 def test_a_bad_file_is_named_in_one_sentence(

@@ -60,8 +60,9 @@ def import_(
 ) -> None:
     """Add candles of Parquet or CSV files to the cache.
 
-    Columns: open_ms (or timestamp), open, high, low, close, volume. Stored candles of the past are
-    read without a connection: `vision-ai predict BTCUSDT --as-of 2025-06-15T12:00:00Z`
+    Columns: open_ms (or timestamp), open, high, low, close, volume. 15m candles named as
+    in the example are read without a connection where they reach 400 back from then:
+    `vision-ai predict BTCUSDT --as-of 2025-06-15T12:00:00Z`
 
     Example: `vision-ai import bybit-linear_BTCUSDT_15m.parquet`
     """

@@ -151,7 +151,10 @@ def coverage_plot(coverage: list[Coverage]) -> str:
         own = [c for c in daily if c.horizon == name]
         places = [(date.fromisoformat(c.day) - days[0]).days / length for c in own]
         rates = [c.covered.rate or 0.0 for c in own]
-        said = [f"{c.day}: {rate:.0%} of {c.covered.n}" for c, rate in zip(own, rates, strict=True)]
+        said = [
+            f"<title>{c.day}: {rate:.0%} of {c.covered.n}</title>"
+            for c, rate in zip(own, rates, strict=True)
+        ]
         marks.append(_line(list(zip(places, rates, strict=True)), colour, said=said))
     span = f"{days[0]} to {days[-1]}" if days else "no days"
     return _plot(span, "coverage", marks)
@@ -164,7 +167,7 @@ def _line(
     dashed: bool = False,
     said: Sequence[str] = (),
 ) -> str:
-    """A line with a dot at each point; `said` is what pointing at each dot shows."""
+    """A line with a dot at each point; `said` is what each dot holds, such as a title."""
     places = [
         (_MARGIN + x * (_WIDTH - 2 * _MARGIN), _HEIGHT - _MARGIN - y * (_HEIGHT - 2 * _MARGIN))
         for x, y in points
@@ -175,7 +178,7 @@ def _line(
     if dashed:
         return line
     dots = (
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"><title>{what}</title></circle>'
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}">{what}</circle>'
         for (x, y), what in zip(places, said or [""] * len(places), strict=True)
     )
     return "\n".join([line, *dots])

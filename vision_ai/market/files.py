@@ -143,12 +143,28 @@ def read_file(path: Path, symbol: str = "", interval: Interval | None = None) ->
         )
     symbol = parse_symbol(symbol)
     open_ms, bars = _columns(_table(path), path)
-    if said := interval or name.interval:
-        _refuse_coarser(open_ms, said, path)
     try:
         return Klines(symbol, interval or name.interval or _step(open_ms, path), open_ms, bars)
     except KlinesError as error:
         raise KlinesError(f"{path.name}: {error.message}", hint=error.hint) from error
+
+
+def refuse_coarser(klines: Klines, path: Path) -> None:
+    """Candles of an hour under the name of 15m would be taken for mostly gaps.
+
+    Raises:
+        KlinesError: most candles lie further apart than their interval says.
+    """
+    if len(klines) < _ENOUGH_STEPS:
+        return
+    steps, counts = np.unique(np.diff(klines.open_ms), return_counts=True)
+    step = int(steps[np.argmax(counts)])
+    if step > klines.interval.ms:
+        raise KlinesError(
+            f"{path.name}: most candles are {step / 60_000:g} minutes apart: expected "
+            f"{klines.interval}.",
+            hint="Say their own interval with --interval, or in the file's name.",
+        )
 
 
 def _table(path: Path) -> pa.Table:
@@ -259,18 +275,6 @@ def _times(column: pa.ChunkedArray) -> Any:
     if factor >= 1:
         return numbers * int(factor)
     return numbers // round(1 / factor)
-
-
-def _refuse_coarser(open_ms: Any, said: Interval, path: Path) -> None:
-    """Candles of an hour under the name of 15m would be taken for mostly gaps."""
-    steps, counts = np.unique(np.diff(open_ms), return_counts=True)
-    if len(open_ms) < _ENOUGH_STEPS or steps[np.argmax(counts)] <= said.ms:
-        return
-    apart = steps[np.argmax(counts)] / 60_000
-    raise KlinesError(
-        f"{path.name}: most candles are {apart:g} minutes apart: expected {said}.",
-        hint="Say their own interval with --interval, or in the file's name.",
-    )
 
 
 def _step(open_ms: Any, path: Path) -> Interval:

@@ -295,7 +295,9 @@ def import_candles(
 
     def one(path: Path) -> Klines:
         store = Store(paths, venue or files.parse_name(path).venue or files.IMPORTED)
-        return store.add(files.read_file(path, symbol, interval))
+        klines = files.read_file(path, symbol, interval)
+        files.refuse_coarser(klines, path)
+        return store.add(klines)
 
     if source.is_dir() and (symbol or interval):
         raise InputError(

@@ -45,7 +45,7 @@ def windows_of(klines: Klines, as_of_ms: int, intervals: Sequence[Interval]) -> 
 def provenance(
     reader: Reader, venue: str, now_ms: int, *, source: Literal["klines", "image"] = "klines"
 ) -> Provenance:
-    """What makes a prediction, and when: `now_ms` is the clock that the candles came by."""
+    """What makes a prediction, and when: `now_ms` is the clock that the candles were read by."""
     return Provenance(
         model_version=reader.model.version,
         index_version=reader.index.version,

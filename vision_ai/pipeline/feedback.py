@@ -78,7 +78,8 @@ def review(
     )
     if filters.since and filters.until and filters.since >= filters.until:
         raise InputError(
-            f"--from {filters.since} is not before --to {filters.until}.", hint="Swap them."
+            f"--from {filters.since} is not before --to {filters.until}.",
+            hint="Name an earlier --from, or a later --to.",
         )
     lines, bad = feedback_loop_cv.read_logs(workspace.paths)
     found = feedback_loop_cv.review(lines, filters, bad=bad)

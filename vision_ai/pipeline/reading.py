@@ -25,6 +25,7 @@ from vision_ai.errors import (
     CorruptFileError,
     InputError,
     StaleIndexError,
+    TransientError,
     VisionError,
 )
 from vision_ai.market.bybit import Bybit
@@ -40,8 +41,13 @@ TOGETHER = 16
 """Symbols that are drawn and read before their predictions are written."""
 
 KEPT = (
-    "stands as it was made at {at}, though it would be another now: predictions are never "
+    "stands as it was made, though it would be another now: predictions are never "
     "rewritten. Other settings, and what was learned since, count from the next candle on."
+)
+
+UNSTORED = (
+    "Stored 15m candles of {venue} do not hold all before --as-of that are asked for "
+    "(market.history): import more, or check the connection."
 )
 
 ALIKE = 0.005
@@ -50,7 +56,10 @@ ALIKE = 0.005
 
 @dataclass(frozen=True)
 class Found:
-    """The charts of several symbols, from one venue at one time by its clock."""
+    """The charts of several symbols, from one venue at one time.
+
+    The time is the venue's, or ours where only stored candles of the past are read.
+    """
 
     venue: str
     now_ms: int
@@ -101,10 +110,14 @@ def predict(workspace: Workspace, symbol: str, *, as_of: str | None = None) -> R
     _refuse_nothing(found, predictions)
     prediction = predictions[checked]
     path = workspace.paths.prediction(checked, parse_time(prediction.as_of))
-    content = {"prediction": prediction.model_dump(mode="json"), "path": str(path)}
+    content = {
+        "prediction": prediction.model_dump(mode="json"),
+        "path": str(path),
+        "would_be_other": bool(aged),
+    }
     lines = show.prediction(prediction, workspace.paths.root, path)
     if aged:
-        lines.append(f"It {KEPT.format(at=prediction.created_at)}")
+        lines.append(f"Made at {prediction.created_at}, it {KEPT}")
     return Report(content, lines)
 
 
@@ -144,9 +157,11 @@ def scan(
             name: str(workspace.paths.prediction(name, parse_time(prediction.as_of)))
             for name, prediction in predictions.items()
         },
+        "would_be_other": sorted(aged),
     }
     lines = show.table(predictions)
-    lines += [f"{name} {KEPT.format(at=predictions[name].created_at)}" for name in sorted(aged)]
+    if aged:
+        lines.append(f"{', '.join(sorted(aged))}: each {KEPT}")
     return Report(content, lines, found.missing)
 
 
@@ -224,6 +239,8 @@ def _find(
     failed: dict[str, VisionError] = {}
     for symbol, result in fetched.items():
         try:
+            if is_past and isinstance(result, TransientError):
+                raise type(result)(result.message, hint=UNSTORED.format(venue=venue))
             if isinstance(result, VisionError):
                 raise result
             windows[symbol] = answering.windows_of(result, as_of_ms, intervals)
@@ -333,7 +350,7 @@ def _is_alike(kept: Prediction, new: Prediction) -> bool:
         (was.setup, was.direction, was.phase, was.abstained)
         == (now.setup, now.direction, now.phase, now.abstained)
         and abs(was.confidence - now.confidence) < ALIKE
-        for was, now in zip(kept.intervals.values(), new.intervals.values(), strict=True)
+        for was, now in ((was, new.intervals[name]) for name, was in kept.intervals.items())
     )
 
 

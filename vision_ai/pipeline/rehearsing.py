@@ -8,6 +8,7 @@ that was killed goes on in the hour that it had not finished: doing an hour agai
 import contextlib
 import fcntl
 import hashlib
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from vision_ai.errors import InputError, StateError, TransientError
 from vision_ai.market import faults
 from vision_ai.market.listing import Listing
 from vision_ai.market.replay import Clock, Replay
+from vision_ai.model import registry
 from vision_ai.pipeline import deciding, desk, feedback, reading, stage
 from vision_ai.pipeline.desk import DAY_H, H_MS, Timetable
 from vision_ai.pipeline.reader import Reader
@@ -162,6 +164,9 @@ def run(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> Itera
         TransientError: too many replies went wrong.
     """
     timetable = plan.timetable
+    _refuse_other_files(root)
+    # Whatever is wrong with the model is said before a note with these settings is left behind.
+    registry.resolve(workspace.paths, workspace.config.model.version)
     with _locked(root):
         plan = plan.model_copy(update={"settings": _settings(workspace.config)})
         kept = _kept(plan, root)
@@ -197,7 +202,6 @@ def _note(root: Path) -> Path:
 def _kept(plan: Plan, root: Path) -> Plan:
     """The plan as it was left, or as it begins."""
     if not _note(root).exists():
-        _refuse_other_files(root)
         storage.write_document(_note(root), plan)
         return plan
     kept = storage.read_document(_note(root), Plan, repair=f"Delete {root} and rehearse anew.")
@@ -210,8 +214,14 @@ def _kept(plan: Plan, root: Path) -> Plan:
 
 
 def _refuse_other_files(root: Path) -> None:
-    """A rehearsal writes and sweeps as if all were its own: no real records may be among it."""
-    others = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+    """Refuse a folder that is no rehearsal: a rehearsal sweeps and counts all in it as its own.
+
+    What a start leaves that is killed before its note stands is no other file.
+    """
+    if not root.is_dir() or _note(root).exists():
+        return
+    own = re.compile(rf"\.lock|\.{_note(root).name}\..*\.tmp|\.DS_Store")
+    others = sorted(path.name for path in root.iterdir() if not own.fullmatch(path.name))
     if others:
         raise InputError(
             f"{root} holds {others[0]!r} and is no rehearsal: expected a folder of its own.",

@@ -165,9 +165,11 @@ def shown(found: Any, digits: int = 3) -> str:
     """A figure with its interval."""
     if not isinstance(found, Mapping) or found.get("value") is None:
         return "-"
-    if found["low"] is None:
-        return f"{found['value']:.{digits}f}"
-    return f"{found['value']:.{digits}f} ({found['low']:.{digits}f} to {found['high']:.{digits}f})"
+    value, low, high = (
+        "" if found[part] is None else f"{round(found[part], digits) + 0.0:.{digits}f}"  # no -0.0
+        for part in ("value", "low", "high")
+    )
+    return f"{value} ({low} to {high})" if low else value
 
 
 def _figures(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:

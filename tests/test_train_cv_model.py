@@ -17,6 +17,8 @@ pytest.importorskip("open_clip")
 import torch
 
 from vision_ai import train_cv_model
+from vision_ai.charts import raster
+from vision_ai.labels import rules
 from vision_ai.model import checkpoint, registry, vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.train_cv_model import TrainConfig
@@ -96,9 +98,9 @@ def test_exemplars_are_the_vectors_of_their_charts(trained, klines):
     end = np.flatnonzero(table.open_ms == rows.last_ms[3])
     bars = table.windows(end)
     assert bars.shape == (1, WINDOW, 5)
-    picture = train_cv_model.raster.render(bars)
+    picture = raster.render(bars)
     assert (Embedder(model).images(picture) * rows.vectors[3]).sum() > 0.999
-    assert train_cv_model.rules.label(bars).reading[0] == rows.reading[3]
+    assert rules.label(bars).reading[0] == rows.reading[3]
 
 
 def test_texts_are_kept_with_what_they_mean(trained):

@@ -19,29 +19,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from tokenizers import Tokenizer
 
-from vision_ai import storage
-from vision_ai.charts import raster, style
+from vision_ai import lessons, storage
+from vision_ai.charts import raster
 from vision_ai.config import Paths, Section
 from vision_ai.domain import (
     CHART_INTERVALS,
     PHASES,
     READINGS,
     Bytes,
-    Embeddings,
-    Floats,
     Klines,
-    Labels,
-    Outcomes,
-    Phase,
-    Reading,
     iso,
 )
 from vision_ai.errors import StateError
-from vision_ai.labels import describe, outcomes, places, review, rules
-from vision_ai.labels.gpt.ledger import Ledger
-from vision_ai.labels.review import Correction, Desk
+from vision_ai.labels import review, rules
 from vision_ai.labels.wording import Wording
 from vision_ai.market import files
 from vision_ai.model import (
@@ -50,17 +41,16 @@ from vision_ai.model import (
     export,
     label_cache,
     learner,
-    presets,
     registry,
     report,
     split,
     vectors,
 )
-from vision_ai.model.batches import Artist, Batches, Corpus
+from vision_ai.model.batches import Batches, Corpus
 from vision_ai.model.embed import Embedder
 from vision_ai.model.fit import Course, Validate, fit
 from vision_ai.model.learner import Device, Learner, Recipe, Words
-from vision_ai.model.practice import Practice, balanced
+from vision_ai.model.practice import Practice
 from vision_ai.model.presets import ChartReader
 from vision_ai.model.registry import Data, Manifest, ModelFolder
 from vision_ai.model.split import Split, SplitConfig
@@ -113,7 +103,7 @@ def train(
         StorageError: the disk is full or read-only.
     """
     where = learner.pick_device(device)
-    run = Run(config, paths, read_tables(klines), weights, written(paths))
+    run = Run(config, paths, read_tables(klines), weights, lessons.written(paths))
     return carry_out(run, where, quiet=quiet)
 
 
@@ -202,15 +192,15 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
     config, recipe = run.config, run.config.recipe
     parts = _labelled(run)
     reader = learner.start(recipe, run.weights)
-    words = words_of(reader)
+    words = lessons.words_of(reader)
     student = student_of(reader, words, recipe, where)
     logger.info(
         "training version=%s device=%s bf16=%s train=%d held_out=%d",
         run.version, where, student.bf16, len(parts.train), len(parts.held_out),
     )  # fmt: skip
     practice = practice_of(parts.train, recipe)
-    source = Batches(parts.train, artist(run.wording), practice, shown=student.shown)
-    charts = charts_of(sampled(parts.held_out, config.validation, recipe.seed))
+    source = Batches(parts.train, lessons.artist(run.wording), practice, shown=student.shown)
+    charts = lessons.charts_of(lessons.sampled(parts.held_out, config.validation, recipe.seed))
     course = fit(student, source, run.folder, watching(student, charts), quiet=quiet)
     average = student.average.cpu()
     if average.preset.kept:
@@ -222,7 +212,7 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
 def student_of(reader: ChartReader, words: Words, recipe: Recipe, where: Device) -> Learner:
     """A model about to be trained on what `artist` draws and measures."""
     bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and learner.bf16_pays(where))
-    return Learner(reader, words, recipe, where, facts=FACTS, bf16=bf16)
+    return Learner(reader, words, recipe, where, facts=lessons.FACTS, bf16=bf16)
 
 
 def practice_of(corpus: Corpus, recipe: Recipe) -> Practice:
@@ -250,23 +240,23 @@ def _finish(run: Run, trained: _Trained) -> None:
     with storage.writing(run.folder):
         staging = Path(tempfile.mkdtemp(prefix="staging-", dir=run.folder))
     staging.chmod(0o755)  # a model is for every user of the machine
-    words = words_of(reader)
-    known = sampled(parts.train, config.exemplars, config.recipe.seed, balance=0.5)
-    unseen = sampled(parts.held_out, config.measured, config.recipe.seed + 1)
-    charts = charts_of(unseen)
+    words = lessons.words_of(reader)
+    known = lessons.sampled(parts.train, config.exemplars, config.recipe.seed, balance=0.5)
+    unseen = lessons.sampled(parts.held_out, config.measured, config.recipe.seed + 1)
+    charts = lessons.charts_of(unseen)
     sentences, meant = words.sentences(NAMES)
     parity = write_towers(reader, words, staging, charts.pictures[:32])
     prototypes = learner.prototypes(reader, words)
     manifest = _manifest(run, trained, named(prototypes))
     embedder = Embedder(ModelFolder(staging, manifest))
-    figures = report.figures(embedder.images, prototypes, charts, charts_of(known))
+    figures = report.figures(embedder.images, prototypes, charts, lessons.charts_of(known))
     manifest = manifest.model_copy(update={"figures": {**figures, "onnx_parity": parity}})
-    exemplars = embeddings_of(known, embedder.images, manifest)
+    exemplars = lessons.embeddings_of(known, embedder.images, manifest)
     exemplars, _ = review.apply(exemplars, run.wording.words, CORRECTED)
     vectors.save(staging / "exemplars.parquet", exemplars)
     folder = run.paths.embeddings
     vectors.save(folder / f"{run.version}.parquet", exemplars)
-    held_out = embeddings_of(unseen, embedder.images, manifest)
+    held_out = lessons.embeddings_of(unseen, embedder.images, manifest)
     vectors.save(folder / f"{run.version}-held-out.parquet", held_out)
     vectors.save_texts(
         folder / f"{run.version}-texts.parquet",
@@ -331,129 +321,7 @@ def _labelled(run: Run) -> Split:
     train, held_out = cache.label(parts.train), cache.label(parts.held_out)
     if run.wording.words:
         train, held_out = (
-            heeded(train, run.wording.words, CORRECTED),
-            heeded(held_out, run.wording.words, 1),
+            lessons.heeded(train, run.wording.words, CORRECTED),
+            lessons.heeded(held_out, run.wording.words, 1),
         )
     return replace(parts, train=train, held_out=held_out)
-
-
-def heeded(corpus: Corpus, words: Sequence[Correction], times: int) -> Corpus:
-    """The corpus with people's labels, each chart that they looked at in it so many times."""
-    at = {word.place: word for word in words}
-    near = np.flatnonzero(np.isin(corpus.last_ms, [last_ms for _, _, last_ms in at]))
-    symbol, interval, last_ms = corpus.symbol, corpus.interval, corpus.last_ms
-    reading, phase = corpus.reading.copy(), corpus.phase.copy()
-    count = np.ones(len(corpus), np.int64)
-    for row in near.tolist():
-        word = at.get((str(symbol[row]), str(interval[row]), int(last_ms[row])))
-        if word is not None:
-            reading[row], phase[row] = READINGS.index(word.reading), PHASES.index(word.phase)
-            count[row] = times
-    told = replace(corpus, reading=reading, phase=phase)
-    return told.take(np.repeat(np.arange(len(corpus)), count))
-
-
-def sampled(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Corpus:
-    """Up to `count` rows, each at most once, in their order."""
-    rng = np.random.default_rng([seed, count])
-    chance = balanced(corpus.reading.astype(np.int64), balance)
-    rows = rng.choice(len(corpus), min(count, len(corpus)), replace=False, p=chance / chance.sum())
-    return corpus.take(np.sort(rows))
-
-
-def charts_of(corpus: Corpus) -> report.Charts:
-    """Pictures of all windows in the canonical style."""
-    pictures = raster.render(corpus.bars(np.arange(len(corpus))))
-    return report.Charts(pictures, corpus.reading, corpus.phase)
-
-
-def embeddings_of(corpus: Corpus, images: report.Seer, manifest: Manifest) -> Embeddings:
-    """Vectors of all windows, which are sorted by table, with what followed each."""
-    rows = np.arange(len(corpus))
-    parts = (corpus.take(rows[at : at + _AT_ONCE]) for at in range(0, len(corpus), _AT_ONCE))
-    return Embeddings(
-        vectors=np.concatenate([images(charts_of(part).pictures) for part in parts]),
-        symbol=corpus.symbol,
-        interval=corpus.interval,
-        last_ms=corpus.last_ms,
-        reading=corpus.reading,
-        phase=corpus.phase,
-        weight=np.ones(len(corpus), np.float32),
-        outcomes=_outcomes(corpus),
-        model=manifest.version,
-        style=manifest.style,
-        rules=manifest.rules,
-        data=manifest.data.klines,
-    )
-
-
-_AT_ONCE = 1024
-"""Charts drawn and embedded at a time: their pictures take 57 MB."""
-
-
-def _outcomes(corpus: Corpus) -> Outcomes:
-    """Outcomes of all windows, in their order; windows are sorted by table."""
-    parts = [
-        outcomes.outcomes(corpus.tables[code], corpus.end[corpus.table == code].astype(np.int64))
-        for code in np.unique(corpus.table)
-    ]
-    names = ("move", "best", "worst", "scale", "complete_ms")
-    return Outcomes(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
-STYLED = 0.5
-"""Share of training charts drawn in a random style; the rest as they are drawn when read."""
-
-
-def _draw(bars: NDArray[np.float64], rng: np.random.Generator) -> Bytes:
-    pictures = raster.render(bars)
-    foreign = np.flatnonzero(rng.random(len(bars)) < STYLED)
-    pictures[foreign] = raster.render(bars[foreign], style.sample(len(foreign), rng))
-    return pictures
-
-
-LOG_DISTANCES = ("level", "box_top", "box_bottom")
-BARS = ("box_bars", "box_ended", "bars_since", "leg_bars")
-SIZES = ("furthest_atr", "volume_ratio", "leg_atr", "touches_top", "touches_bottom")
-PARTS = ("retraced",)
-WHOLE_CHART = ("trend", "earlier_trend", "place")
-"""Facts that the model learns to measure on the side, by the scale that they need."""
-
-
-def _measure(labels: Labels) -> NDArray[np.float32]:
-    """Facts of order 1, NaN where a fact says nothing: what the picture itself can show."""
-    facts = labels.facts
-    height = np.maximum(facts["atr"] * facts["chart_atr"], 1e-12)
-    columns: list[Floats] = [_said(facts[name]) / height for name in LOG_DISTANCES]
-    columns += [_said(facts[name]) / 24 for name in BARS]
-    columns += [np.arcsinh(_said(facts[name])) for name in SIZES]
-    columns += [2 * _said(facts[name]) for name in PARTS]
-    columns += [2 * facts[name] for name in WHOLE_CHART]
-    return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _said(fact: Floats) -> Floats:
-    return np.where(fact == 0, np.nan, fact)
-
-
-FACTS = len(LOG_DISTANCES + BARS + SIZES + PARTS + WHOLE_CHART)
-
-
-def artist(wording: Wording) -> Artist:
-    """How this project draws, labels and words its charts."""
-    return Artist(_draw, wording.label, wording.describe, _measure, places.places)
-
-
-def written(paths: Paths) -> Wording:
-    """What GPT described and people corrected under a data root; damaged lines are left out."""
-    attempts, _ = Ledger(paths.descriptions).read()
-    corrections, _ = Desk(paths.corrections).read()
-    return Wording.of(attempts, corrections)
-
-
-def words_of(reader: ChartReader, tokenizer: Tokenizer | None = None) -> Words:
-    """What a model can be told; without its own tokenizer a fresh one of our vocabulary."""
-    tokenizer = tokenizer or presets.tokenizer(reader, list(describe.VOCABULARY))
-    codes: tuple[Reading | Phase, ...] = (*READINGS, *PHASES)
-    groups = [describe.prompts(code) for code in codes]
-    return Words(tokenizer, reader.context, groups)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from vision_ai import feedback_loop_cv, train_cv_model
+from vision_ai import feedback_loop_cv, lessons, train_cv_model
 from vision_ai.config import Section
 from vision_ai.domain import Embeddings
 from vision_ai.feedback_loop_cv import Stages
@@ -114,7 +114,7 @@ def prepare(
         The charts, or a sentence on what is missing.
     """
     paths = workspace.paths
-    wording = train_cv_model.written(paths)
+    wording = lessons.written(paths)
     predictions, _ = feedback_loop_cv.read_predictions(paths)
     finder = Finder(workspace)
     learned, choosing, judging = (
@@ -151,7 +151,7 @@ def some(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Corp
     """Up to `count` rows; an empty corpus stays one."""
     if count <= 0 or not len(corpus):
         return corpus.take(np.empty(0, np.int64))
-    return train_cv_model.sampled(corpus, count, seed, balance=balance)
+    return lessons.sampled(corpus, count, seed, balance=balance)
 
 
 def _lessons(learned: Corpus, replay: Corpus, share: float, wording: Wording) -> Corpus:
@@ -159,6 +159,4 @@ def _lessons(learned: Corpus, replay: Corpus, share: float, wording: Wording) ->
     wanted = share / (1 - share) * len(replay) / len(learned)
     times = int(min(MOST_REPEATS, max(1, round(wanted))))
     often = learned.take(np.tile(np.arange(len(learned)), times))
-    return train_cv_model.heeded(
-        resolved.joined([often, replay]), wording.words, train_cv_model.CORRECTED
-    )
+    return lessons.heeded(resolved.joined([often, replay]), wording.words, train_cv_model.CORRECTED)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vision_ai import feedback_loop_cv, index, predict_cv_setup, storage, train_cv_model
+from vision_ai import feedback_loop_cv, index, lessons, predict_cv_setup, storage, train_cv_model
 from vision_ai.domain import Embeddings, Floats, iso
 from vision_ai.feedback_loop_cv import Attempt, Proposal, Stages, Tuned
 from vision_ai.feedback_loop_cv.challenge import DAY_MS
@@ -121,7 +121,7 @@ class Tuner:
         start = presets.create(preset, pretrained=False)
         presets.load_weights(start, self.model.weights, repair=_REPAIR)
         tokenizer = vocabulary.load(self.model.tokenizer, repair=_REPAIR)
-        return start, train_cv_model.words_of(start, tokenizer)
+        return start, lessons.words_of(start, tokenizer)
 
     def _trained(self, found: Curriculum, words: Words) -> ChartReader:
         """The champion's weights after training; a killed run of the same goes on."""
@@ -134,9 +134,9 @@ class Tuner:
         where = learner.pick_device(self.wanted.device)
         student = train_cv_model.student_of(self._champion()[0], words, recipe, where)
         practice = train_cv_model.practice_of(found.lessons, recipe)
-        artist = train_cv_model.artist(found.wording)
+        artist = lessons.artist(found.wording)
         source = Batches(found.lessons, artist, practice, shown=student.shown)
-        charts = train_cv_model.charts_of(
+        charts = lessons.charts_of(
             curriculum.some(found.choosing, self.config.tried_on, recipe.seed)
         )
         watch = train_cv_model.watching(student, charts)
@@ -157,10 +157,10 @@ class Tuner:
         config, settings = self.config, self.workspace.config
         known = curriculum.some(found.known, config.tried_with, config.recipe.seed)
         asked = curriculum.some(found.choosing, config.tried_on, config.recipe.seed)
-        voices, drawn = train_cv_model.charts_of(known), train_cv_model.charts_of(asked)
+        voices, drawn = lessons.charts_of(known), lessons.charts_of(asked)
         manifest = self.model.manifest
         rows, charts = (
-            train_cv_model.embeddings_of(part, partial(learner.see, start), manifest)
+            lessons.embeddings_of(part, partial(learner.see, start), manifest)
             for part in (known, asked)
         )
         scores = {}
@@ -195,7 +195,7 @@ class Tuner:
         with storage.writing(self.folder):
             staging = Path(tempfile.mkdtemp(prefix="staging-", dir=self.folder))
         staging.chmod(0o755)
-        some = train_cv_model.charts_of(curriculum.some(found.choosing, 32, 0))
+        some = lessons.charts_of(curriculum.some(found.choosing, 32, 0))
         parity = train_cv_model.write_towers(mixed, words, staging, some.pictures)
         manifest = self._manifest(found, parted, mixed, words, parity)
         folder = ModelFolder(staging, manifest)
@@ -203,7 +203,7 @@ class Tuner:
         vectors.save(folder.exemplars, rows)
         settings = self.workspace.config
         images = Embedder(folder, threads=settings.model.threads).images
-        charts = train_cv_model.embeddings_of(found.choosing, images, manifest)
+        charts = lessons.embeddings_of(found.choosing, images, manifest)
         evidence = training.gather(Index(rows), charts, reader.prompts(folder), settings.index)
         fitted = predict_cv_setup.fit(evidence, charts, rows, level=settings.predict.level)
         kept = {name: getattr(was, name) for name in ("bands", "trust", "human_error")}
@@ -255,7 +255,7 @@ class Tuner:
         images = Embedder(folder, threads=settings.threads, batch=settings.batch).images
         starts = range(0, len(found.known), _SLICE)
         parts = [
-            train_cv_model.embeddings_of(
+            lessons.embeddings_of(
                 found.known.take(np.arange(at, min(at + _SLICE, len(found.known)))),
                 images,
                 folder.manifest,
@@ -292,7 +292,7 @@ class Tuner:
         scores: dict[str, Floats] = {}
         figures: dict[str, float] = {}
         for side, (seer, voters, prompts, calibration) in sides.items():
-            charts = train_cv_model.embeddings_of(found.judging, seer.images, seer.model.manifest)
+            charts = lessons.embeddings_of(found.judging, seer.images, seer.model.manifest)
             evidence = training.gather(voters, charts, prompts, settings.index)
             scores[side] = _scores(predict_cv_setup.read(evidence, calibration), charts)
             measured = training.measure(evidence, charts, calibration)

@@ -53,7 +53,7 @@ def without_overlays(
     for tint, members in _tints([run.tint for run in found], [run.gap for run in found]):
         kept = [found[i] for i in members]
         if len({run.gap for run in kept}) >= _SHOWN * len(gaps):
-            lines += [_Line(tint, *path) for path in _paths(kept, gaps)]
+            lines += [_line(tint, path, gaps) for path in _paths(kept, gaps)]
     if not lines:
         return None
     corridors = [_corridor(line, mask.ink.shape, bottom) for line in lines]
@@ -120,10 +120,8 @@ def _tints(
     return found
 
 
-def _paths(
-    found: list[_Run], gaps: NDArray[np.int64]
-) -> list[tuple[float, NDArray[np.float64], NDArray[np.float64]]]:
-    """Lines of one colour: thickness, columns and rows of their points."""
+def _paths(found: list[_Run], gaps: NDArray[np.int64]) -> list[list[_Run]]:
+    """Stretches of one colour that go on from gap to gap."""
     pitch = float(np.diff(gaps).mean())
     open_paths: list[list[_Run]] = []
     done: list[list[_Run]] = []
@@ -144,7 +142,7 @@ def _paths(
             used[1].add(j)
             open_paths[i].append(here[j])
         open_paths += [[run] for j, run in enumerate(here) if j not in used[1]]
-    return [_points(path, gaps) for path in done + open_paths if len(path) >= _LEAST_GAPS]
+    return [path for path in done + open_paths if len(path) >= _LEAST_GAPS]
 
 
 def _ahead(path: list[_Run], gap: int) -> float:
@@ -155,9 +153,7 @@ def _ahead(path: list[_Run], gap: int) -> float:
     return last.row + (last.row - before.row) / (last.gap - before.gap) * (gap - last.gap)
 
 
-def _points(
-    path: list[_Run], gaps: NDArray[np.int64]
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+def _line(tint: NDArray[np.float64], path: list[_Run], gaps: NDArray[np.int64]) -> _Line:
     """Where a line runs: seen between candles, worked out at their middles, where it bends."""
     at = np.arange(path[0].gap, path[-1].gap + 1)
     rows = np.interp(at, [run.gap for run in path], [run.row for run in path])
@@ -170,7 +166,8 @@ def _points(
     middles = (columns[1:] + columns[:-1]) / 2
     order = np.argsort(np.concatenate([columns, middles]))
     flat = np.percentile([run.thickness for run in path], 25)
-    return (
+    return _Line(
+        tint,
         float(flat),
         np.concatenate([columns, middles])[order][1:-1],
         np.concatenate([rows, bends])[order][1:-1],

@@ -24,6 +24,11 @@ IntervalOption = Annotated[
 ]
 
 
+def seed_option(what: str) -> Any:
+    """An option for a seed: every generator takes what it lets through."""
+    return typer.Option(min=0, max=2**31 - 1, help=what)
+
+
 def emit(payload: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     """Print a result to stdout, as one JSON object or as text for people."""
     shown = json.dumps(payload, ensure_ascii=False, allow_nan=False) if as_json else text

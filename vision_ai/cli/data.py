@@ -11,6 +11,7 @@ from vision_ai.cli.console import (
     KlinesOption,
     emit,
     refuse_if_incomplete,
+    seed_option,
 )
 from vision_ai.errors import InputError
 
@@ -85,7 +86,7 @@ def replay(
     fault_rate: Annotated[
         float, typer.Option("--faults", min=0, max=1, help="Share of replies that go wrong.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Which replies go wrong.")] = 0,
+    seed: Annotated[int, seed_option("Which replies go wrong.")] = 0,
 ) -> None:
     """Serve stored candles as Bybit's v5 market API would, on this machine only.
 
@@ -113,7 +114,7 @@ def label(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only N files: the first, or random ones for a sheet.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Which examples.")] = 0,
+    seed: Annotated[int, seed_option("Which examples.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the rule book what it sees in stored candles.

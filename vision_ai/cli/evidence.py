@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vision_ai.cli.console import JsonOption, KlinesOption, emit, refuse_if_incomplete
+from vision_ai.cli.console import JsonOption, KlinesOption, emit, refuse_if_incomplete, seed_option
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def evaluate(
         typer.Option(help="Only these symbols; repeat it, or separate them by commas."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many charts.")] = 8000,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Which charts.")] = 0,
+    seed: Annotated[int, seed_option("Which charts.")] = 0,
     learned_from: Annotated[
         Path | None,
         typer.Option(
@@ -115,7 +115,7 @@ def rehearse(
     fault_rate: Annotated[
         float, typer.Option("--faults", min=0, max=0.5, help="Share of replies that go wrong.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Which replies go wrong.")] = 0,
+    seed: Annotated[int, seed_option("Which replies go wrong.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Work past days hour by hour as a desk would: scan, feedback, update, decide.
@@ -170,7 +170,7 @@ def backtest(
     days: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
     fee: Annotated[float, typer.Option(help="Of each fill, a fraction.")] = 0.00055,
     slippage: Annotated[float, typer.Option(help="Of each fill, a fraction.")] = 0.0002,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the resampling.")] = 0,
+    seed: Annotated[int, seed_option("Of the resampling.")] = 0,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a page there.")] = None,
     as_json: JsonOption = False,
 ) -> None:

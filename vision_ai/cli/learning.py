@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vision_ai.cli.console import JsonOption, KlinesOption, emit
+from vision_ai.cli.console import JsonOption, KlinesOption, emit, seed_option
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +26,7 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="cuda, mps or cpu; the first present when left out.")
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**31 - 1, help="Everything random follows from it.")
-    ] = 0,
+    seed: Annotated[int, seed_option("Everything random follows from it.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's own.")] = None,
     rate: Annotated[
         float | None, typer.Option(min=1e-9, max=1, help="Peak learning rate, likewise.")

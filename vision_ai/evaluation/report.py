@@ -64,21 +64,17 @@ def verdict(content: Mapping[str, Any]) -> list[str]:
             said.append(f"Outcome chances at {horizon} are worse than the base rate: {told}.")
         else:
             said.append(f"Outcome skill at {horizon} is not different from zero: {told}.")
-    missed = [
-        f"{FIGURES[name]} {shown(found, 4)}, aimed for {bound}"
-        for name, (found, bound) in _missed(content)
-    ]
-    if missed:
+    if missed := list(_missed(content)):
         said.append(f"Aims missed: {'; '.join(missed)}.")
     return said
 
 
-def _missed(content: Mapping[str, Any]) -> Iterable[tuple[str, tuple[Any, str]]]:
+def _missed(content: Mapping[str, Any]) -> Iterable[str]:
     for name, aim in AIMS.items():
         if (found := figure(content, name)) is not None:
             bound, reached = aimed(aim, found)
             if reached == "no":
-                yield name, (found, bound)
+                yield f"{FIGURES[name]} {shown(found, 4)}, aimed for {bound}"
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> Path:

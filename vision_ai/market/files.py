@@ -157,8 +157,7 @@ def refuse_coarser(klines: Klines, path: Path) -> None:
     """
     if len(klines) < _ENOUGH_STEPS:
         return
-    steps, counts = np.unique(np.diff(klines.open_ms), return_counts=True)
-    step = int(steps[np.argmax(counts)])
+    step = _usual_step(klines.open_ms)
     if step > klines.interval.ms:
         raise KlinesError(
             f"{path.name}: most candles are {step / 60_000:g} minutes apart: expected "
@@ -277,9 +276,14 @@ def _times(column: pa.ChunkedArray) -> Any:
     return numbers // round(1 / factor)
 
 
-def _step(open_ms: Any, path: Path) -> Interval:
+def _usual_step(open_ms: Any) -> int:
+    """The commonest time between candles, in milliseconds; 0 where there are not two."""
     steps, counts = np.unique(np.diff(open_ms), return_counts=True)
-    step = int(steps[np.argmax(counts)]) if len(steps) else 0
+    return int(steps[np.argmax(counts)]) if len(steps) else 0
+
+
+def _step(open_ms: Any, path: Path) -> Interval:
+    step = _usual_step(open_ms)
     for interval in Interval:
         if interval.ms == step:
             return interval

@@ -220,6 +220,8 @@ def folder(tmp_path_factory) -> Path:
         ["--start", "tomorrow"],
         ["--rung", "dream", "--days", "1"],
         ["--seed", "-1"],
+        ["--start", "2020-01-01", "--days", "2"],
+        ["--days", "100000"],
     ],
     ids=" ".join,
 )

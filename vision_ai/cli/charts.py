@@ -63,6 +63,9 @@ def predict(
 ) -> None:
     """Say which setup and phase a symbol shows, how sure, and what look-alikes did next.
 
+    Predictions and charts that stand are kept as they were made. A picture of ours says itself
+    what it shows, whatever SYMBOL and --interval say.
+
     Examples: `vision-ai predict BTCUSDT`,
     `vision-ai predict BTCUSDT --as-of 2025-06-15T12:00:00Z`,
     `vision-ai predict --image chart.png`

@@ -55,7 +55,7 @@ def refuse_if_incomplete(
         return
     named = [f"{name}: {why}" for name, why in sorted(missing.items())][:most]
     rest = len(missing) - len(named)
-    more = f"; and {rest} more" if rest else ""
+    more = f"; and {rest} more." if rest else ""
     raise IncompleteError(f"{len(missing)} {what}: {'; '.join(named)}{more}", hint=hint)
 
 

@@ -181,6 +181,10 @@ class Listing:
             if market.category == category and market.is_open(now_ms)
         ]
 
+    def first_open_ms(self) -> int:
+        """When the oldest candle of all opens; there is one where `last_close_ms` finds one."""
+        return min(int(m.klines.open_ms[0]) for m in self._readable() if len(m.klines))
+
     def last_close_ms(self) -> int:
         """When the newest candle of all closes.
 

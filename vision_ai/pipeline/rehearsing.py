@@ -129,9 +129,16 @@ def planned(wanted: Wanted) -> tuple[Listing, Plan]:
     listing = Listing.from_folder(wanted.klines)
     last_ms = listing.last_close_ms()
     first_ms = (last_ms - wanted.days * DAY_H * H_MS) // H_MS * H_MS
+    if wanted.start is not None:
+        first_ms = parse_time(wanted.start)
+    if first_ms < (begun_ms := listing.first_open_ms()):
+        raise InputError(
+            f"{wanted.days} days begin before the candles do, at {iso(begun_ms)}.",
+            hint="Start later, or ask for fewer days.",
+        )
     plan = Plan(
         source=listing.source,
-        first=iso(first_ms if wanted.start is None else parse_time(wanted.start)),
+        first=iso(first_ms),
         hours=wanted.days * DAY_H,
         learn_every_h=wanted.learn_every_h,
         rung=wanted.rung,

@@ -87,7 +87,7 @@ def search(workspace: Workspace, wanted: Wanted) -> Report:
         sheet.refuse_other_names(wanted.sheet)
     if (wanted.words is None) == (wanted.like is None):
         raise InputError(
-            "What to look for is not clear: expected words or --like SYMBOL, not both.",
+            "What to look for is not clear: expected either words or --like SYMBOL.",
             hint='Try: vision-ai search "failed breakout at the top of a range"',
         )
     settings = workspace.config.model

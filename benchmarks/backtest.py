@@ -15,7 +15,7 @@ from pathlib import Path
 from vision_ai import storage
 from vision_ai.config import Config, Paths
 from vision_ai.evaluation import trading
-from vision_ai.pipeline import backtesting
+from vision_ai.pipeline.backtest import trade
 from vision_ai.pipeline.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
@@ -29,8 +29,8 @@ def main() -> None:
     parser.add_argument("--days", type=int)
     asked = parser.parse_args()
     workspace = Workspace(Config(), Paths(ROOT / "no-data-root"))
-    wanted = backtesting.Wanted(klines=asked.klines, days=asked.days)
-    content = dict(backtesting.backtest(workspace, wanted).content)
+    wanted = trade.Wanted(klines=asked.klines, days=asked.days)
+    content = dict(trade.backtest(workspace, wanted).content)
     print("\n".join(trading.summary(content)), file=sys.stderr)
     storage.write_text(FIGURES, json.dumps(content, indent=1, allow_nan=False) + "\n")
     trades = {name: found["trades"] for name, found in content["arms"].items()}

@@ -22,8 +22,8 @@ from functools import cache, partial
 import numpy as np
 
 from vision_ai.domain import Direction, Floats, Horizon, Interval, Phase, Setup, iso
-from vision_ai.feedback_loop_cv import challenge, fold
-from vision_ai.feedback_loop_cv.challenge import ALPHA, DAY_MS
+from vision_ai.feedback.challenge import ALPHA, DAY_MS, challenge
+from vision_ai.feedback_loop_cv import fold
 from vision_ai.records import Feedback, NeighborRecord, Prediction
 
 SYMBOLS, AFTER, EXEMPLARS = 12, 20, 40

@@ -19,16 +19,17 @@ from pathlib import Path
 import numpy as np
 
 from vision_ai import predict_cv_setup
+from vision_ai.calibration import annotations
+from vision_ai.calibration.fusion import Beliefs, Calibration
 from vision_ai.config import Config, Paths
 from vision_ai.domain import PHASES, READINGS, Embeddings, Floats, Ints, Labelled
-from vision_ai.evaluation import metrics
-from vision_ai.forecast import people
-from vision_ai.forecast.calibration import Beliefs, Calibration
 from vision_ai.index import STEP, Index, Live, Spans
+from vision_ai.measures import metrics
 from vision_ai.model import registry, vectors
-from vision_ai.pipeline import reader, training
+from vision_ai.pipeline import reader
+from vision_ai.pipeline.learning import train
 from vision_ai.predict_cv_setup import Evidence, Witnesses
-from vision_ai.retrieval import words
+from vision_ai.retrieval import annotations as retrieved
 
 HOW = ("random", "doubtful", "exemplars")
 SHARES = (0.01, 0.05)
@@ -89,7 +90,7 @@ class Fold:
         every = np.arange(len(self.charts))
         rest = every if how == "exemplars" else np.setdiff1d(every, said.at)
         asked = self.charts.take(rest)
-        found = words.near(
+        found = retrieved.near(
             said, asked.vectors, Spans.of(asked), purge=Live(), k=reader.WORDS, step=STEP
         )
         witnesses = Witnesses.of(said, *found)
@@ -118,8 +119,8 @@ def fold(path: Path) -> tuple[str, Fold]:
     model = registry.resolve(Paths(Path("data")), charts.model)
     settings = Config()
     index = Index(reader.exemplars(model))
-    evidence = training.gather(index, charts, reader.prompts(model), settings.index)
-    earlier, later = training.halves(charts)
+    evidence = train.gather(index, charts, reader.prompts(model), settings.index)
+    earlier, later = train.halves(charts)
     fitted = predict_cv_setup.fit(
         evidence.take(earlier), charts.take(earlier), index.rows, level=settings.predict.level
     )
@@ -137,7 +138,7 @@ def main() -> None:
         rows.append(row)
         print("  ".join(str(value) for value in row.values()), flush=True)
     curves = {i.value: trust.model_dump() for i, trust in unseen.fitted.trust.items()}
-    content = {"model": version, "charts": len(unseen.charts), "error": people.ERROR}
+    content = {"model": version, "charts": len(unseen.charts), "error": annotations.ERROR}
     print(json.dumps({**content, "draws": DRAWS, "trust": curves, "rows": rows}))
 
 

@@ -24,8 +24,8 @@ import traceback
 from pathlib import Path
 
 from vision_ai.market.listing import Listing
-from vision_ai.pipeline import rehearsing
-from vision_ai.pipeline.rehearsing import Plan, Wanted
+from vision_ai.pipeline.backtest import simulate
+from vision_ai.pipeline.backtest.simulate import Plan, Wanted
 from vision_ai.pipeline.workspace import Workspace
 
 
@@ -37,7 +37,7 @@ def child(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> tup
         os.close(writing)
         return number, reading
     try:
-        for hour in rehearsing.run(workspace, listing, plan, root):
+        for hour in simulate.run(workspace, listing, plan, root):
             os.write(writing, b"." if hour else b"")
         os._exit(0)
     finally:  # reached by errors only; a child must never return into the parent's work
@@ -90,7 +90,7 @@ def hammer(
     before: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
         first_s, hour_s = calm(workspace, listing, plan, Path(folder) / "calm")
-        expected = rehearsing.kept(Path(folder) / "calm")
+        expected = simulate.kept(Path(folder) / "calm")
         root = Path(folder) / "killed"
         while struck_so_far < kills or root.exists():
             latest_s = first_s + reach * hour_s
@@ -98,7 +98,7 @@ def hammer(
             number, reading = child(workspace, listing, plan, root)
             killed = struck(number, reading, after_s)
             struck_so_far += killed
-            found = rehearsing.kept(root)
+            found = simulate.kept(root)
             lost += sum(not found.get(name, b"").startswith(was) for name, was in before.items())
             changed += sum(
                 not expected.get(name, b"").startswith(content) for name, content in found.items()
@@ -134,7 +134,7 @@ def main() -> None:
     asked = parser.parse_args()
     started = time.perf_counter()
     wanted = Wanted(klines=asked.klines, start=asked.start, days=asked.days, charts=asked.charts)
-    listing, plan = rehearsing.planned(wanted)
+    listing, plan = simulate.planned(wanted)
     found = hammer(
         Workspace.open(), listing, plan, kills=asked.kills, reach=asked.reach, seed=asked.seed
     )

@@ -19,7 +19,7 @@ import screenshots
 from vision_ai import storage
 from vision_ai.config import Config, Paths
 from vision_ai.evaluation import report, trading
-from vision_ai.pipeline import evaluating
+from vision_ai.pipeline import evaluate
 from vision_ai.pipeline.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
@@ -73,14 +73,14 @@ CLAIMS = """## What is not claimed
 def measure(klines: Path, folder: str, limit: int, seed: int) -> dict[str, Any]:
     """Everything that `vision-ai evaluate` measures on one folder."""
     workspace = Workspace(Config(), Paths(ROOT / "no-data-root"))
-    wanted = evaluating.Wanted(
+    wanted = evaluate.Wanted(
         klines=klines / folder,
         limit=limit,
         seed=seed,
         learned_from=klines / TRAINED_ON,
         kept=Paths(ROOT / "data").peers,
     )
-    return dict(evaluating.evaluate(workspace, wanted).content)
+    return dict(evaluate.evaluate(workspace, wanted).content)
 
 
 def pictures(klines: Path, seed: int, count: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from vision_ai.config import Config, Paths
 from vision_ai.domain import CHART_INTERVALS, Interval, Klines
 from vision_ai.labels import rules
 from vision_ai.market.simulate import simulate
-from vision_ai.pipeline import answering
+from vision_ai.pipeline import batch
 from vision_ai.pipeline.reader import Reader, spans_of
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.predict_cv_setup import Chart, Provenance
@@ -54,7 +54,7 @@ def markets(count: int) -> list[Klines]:
 def scan(reader: Reader, found: list[Klines], timings: dict[str, float]) -> list[Prediction]:
     """Read every market; what each part took is added to `timings`."""
     started = time.perf_counter()
-    windows = [answering.windows_of(klines, END, CHART_INTERVALS) for klines in found]
+    windows = [batch.windows_of(klines, END, CHART_INTERVALS) for klines in found]
     every = [window for pair in windows for window in pair]
     spans = spans_of(
         [w.symbol for w in every], [w.interval for w in every], [int(w.close_ms[-1]) for w in every]

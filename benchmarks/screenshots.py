@@ -34,8 +34,9 @@ from vision_ai.charts import mpl, png, screen
 from vision_ai.config import ChartConfig, Config, Paths
 from vision_ai.domain import HIGH, LOW, WINDOW, Interval, Ints, Klines
 from vision_ai.errors import ImageError
-from vision_ai.evaluation import card, metrics
-from vision_ai.pipeline import evaluating
+from vision_ai.evaluation import card
+from vision_ai.measures import metrics
+from vision_ai.pipeline import evaluate
 from vision_ai.pipeline.reader import Reader, spans_of
 from vision_ai.pipeline.workspace import Workspace, progress
 
@@ -191,7 +192,7 @@ class Case:
 def charts(klines: Path, count: int, seed: int) -> list[Klines]:
     """Stretches of candles of a folder, some longer than a chart: the picture shows the end."""
     rng = np.random.default_rng(seed)
-    markets = [market.klines for market in evaluating.read_markets(klines, None)]
+    markets = [market.klines for market in evaluate.read_markets(klines, None)]
     found: list[Klines] = []
     while len(found) < count:
         market = markets[int(rng.integers(len(markets)))]

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from vision_ai import predict_cv_setup as predict
+from vision_ai.calibration import fusion
 from vision_ai.domain import HORIZONS, PHASES, READINGS, WINDOW, Embeddings, Interval, Outcomes
-from vision_ai.forecast import calibration
 from vision_ai.index import ExactIndex, Index, Live, Spans
 
 CHARTS, EXEMPLARS, DIM, NEIGHBORS = 1000, 12_000, 256, 24
@@ -97,7 +97,7 @@ def main() -> None:
         return index.search(asked.vectors[rows], spans, purge=Live(), k=NEIGHBORS)
 
     found = search(settled, slice(None))
-    rule = calibration.plain(exemplars, level=0.8)
+    rule = fusion.plain(exemplars, level=0.8)
 
     def read() -> predict.Answers:
         evidence = predict.gather(

@@ -21,10 +21,11 @@ from words import NEAREST, WRITERS, Code, loopback, search, zero_shot
 from vision_ai import train_cv_model
 from vision_ai.config import Paths
 from vision_ai.domain import READINGS, Labels, Reading, Setup
-from vision_ai.labels.wording import WRITTEN, Wording
-from vision_ai.model import learner, vectors
+from vision_ai.labels.captions import WRITTEN, Wording
+from vision_ai.model import vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import ModelFolder
+from vision_ai.model.training import learner
 from vision_ai.train_cv_model import Run, TrainConfig
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from tests import standin
 from vision_ai.config import Config, Paths
 from vision_ai.domain import Interval, Klines, iso, parse_time
+from vision_ai.market import simulate as market
 from vision_ai.market.listing import Listing
-from vision_ai.market.simulate import simulate
-from vision_ai.pipeline import rehearsing
-from vision_ai.pipeline.rehearsing import Plan
+from vision_ai.pipeline.backtest import simulate
+from vision_ai.pipeline.backtest.simulate import Plan
 from vision_ai.pipeline.workspace import Workspace
 
 START = parse_time("2025-06-15T12:00:00Z")
@@ -29,7 +29,7 @@ def markets() -> tuple[Klines, ...]:
     end_ms = START + (HOURS + 2) * H_MS
     count = (5 * 24 + HOURS + 2) * 12
     return tuple(
-        simulate(symbol, Interval.M5, count, seed=seed, end_ms=end_ms)
+        market.simulate(symbol, Interval.M5, count, seed=seed, end_ms=end_ms)
         for seed, symbol in enumerate(SYMBOLS)
     )
 
@@ -44,7 +44,7 @@ def workspace(root: Path) -> Workspace:
     """A data root with the stand-in model, whose exemplars are a month old."""
     paths = Paths(root)
     end_ms = START - 30 * 24 * H_MS
-    standin.install(paths, [simulate("OLDUSDT", Interval.M15, 900, seed=9, end_ms=end_ms)])
+    standin.install(paths, [market.simulate("OLDUSDT", Interval.M15, 900, seed=9, end_ms=end_ms)])
     return Workspace(Config(), paths)
 
 
@@ -65,7 +65,7 @@ def main(models: str, out: str) -> None:
     desk = Workspace(Config(), Paths(Path(models)))
     sys.stdout.write("begun\n")
     sys.stdout.flush()
-    for _ in rehearsing.run(desk, listing(), plan(), Path(out)):
+    for _ in simulate.run(desk, listing(), plan(), Path(out)):
         pass
 
 

@@ -19,7 +19,7 @@ from vision_ai.labels import rules
 from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import Data, Manifest, ModelFolder
-from vision_ai.pipeline import indexing, reader
+from vision_ai.pipeline import index, reader
 
 VERSION = "stand-in-1"
 ROWS, COLUMNS = 12, 24
@@ -75,10 +75,10 @@ def install(paths: Paths, markets: list[Klines]) -> ModelFolder:
 
 
 def charts(embedder: Embedder, markets: list[Klines]) -> Embeddings:
-    parts = [part for market in markets for part in indexing._embedded(embedder, market, 6)]
+    parts = [part for market in markets for part in index._embedded(embedder, market, 6)]
     rows = parts[0]
     for part in parts[1:]:
-        rows = indexing.index.merge(rows, part)
+        rows = index.index.merge(rows, part)
     return rows
 
 

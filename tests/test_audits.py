@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from vision_ai import predict_cv_setup
+from vision_ai.calibration.fusion import Calibration
 from vision_ai.charts import mpl, png, raster, screen, style
 from vision_ai.config import ChartConfig, Config, Paths
 from vision_ai.domain import (
@@ -30,17 +31,16 @@ from vision_ai.domain import (
     Setup,
 )
 from vision_ai.errors import ImageError
-from vision_ai.evaluation import metrics
-from vision_ai.forecast.calibration import Calibration
 from vision_ai.labels import outcomes, rules
 from vision_ai.market.simulate import simulate
-from vision_ai.model.batches import mirrored
+from vision_ai.measures import metrics
+from vision_ai.measures.purge import Live, Spans
 from vision_ai.model.registry import SHIPPED
+from vision_ai.model.training.batches import mirrored
 from vision_ai.pipeline import reader as readers
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.predict_cv_setup import Answers
-from vision_ai.retrieval.purge import Live, Spans
 
 pytestmark = pytest.mark.skipif(
     not (SHIPPED / "manifest.json").exists(), reason="no model is shipped in this checkout"

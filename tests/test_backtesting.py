@@ -15,12 +15,12 @@ from vision_ai import feedback_loop_cv
 from vision_ai.cli.app import run
 from vision_ai.config import Paths
 from vision_ai.domain import Interval, Klines, parse_time
-from vision_ai.market.simulate import simulate
+from vision_ai.market import simulate as market
 from vision_ai.market.store import Store
 from vision_ai.model.registry import SHIPPED
-from vision_ai.pipeline import backtesting, rehearsing, stage
-from vision_ai.pipeline.desk import Timetable
-from vision_ai.pipeline.memory_desk import Market, MemoryDesk, Remembering, World
+from vision_ai.pipeline.backtest import sandbox, simulate, trade
+from vision_ai.pipeline.backtest.cycle import Timetable
+from vision_ai.pipeline.backtest.memory import Market, MemoryDesk, Remembering, World
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.trader_decision import journal
@@ -35,7 +35,7 @@ def markets(until_ms: int | None = None) -> dict[str, Market]:
 
 def play(workspace: Workspace, hours: int, until_ms: int | None = None) -> list[World]:
     timetable = Timetable(START, hours, learn_every_h=4)
-    return backtesting.play(workspace, markets(until_ms), timetable, (False, True))
+    return trade.play(workspace, markets(until_ms), timetable, (False, True))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_it_judges_as_the_rehearsal_does(
     workspace: Workspace, played: list[World], tmp_path: Path
 ) -> None:
     """One engine: what commands write over a socket is what the backtest holds in memory."""
-    list(rehearsing.run(workspace, desks.listing(), desks.plan(), tmp_path))
+    list(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))
     paths = Paths(tmp_path)
     predictions, _ = feedback_loop_cv.read_predictions(paths)
     lines, _ = feedback_loop_cv.read_logs(paths)
@@ -110,7 +110,7 @@ def test_what_proves_better_comes_into_use_in_the_world_that_learns(
     rng = np.random.default_rng(4)
     worlds = []
     for learns in (False, True):
-        own = stage.borrow(workspace, tmp_path / str(learns), AS_OF)
+        own = sandbox.borrow(workspace, tmp_path / str(learns), AS_OF)
         reader = Remembering(**vars(Reader.open(own)))
         worlds.append(World("a world", own, reader, learns))
     for day in range(120):
@@ -155,7 +155,7 @@ def test_a_market_shows_only_what_is_closed() -> None:
 def folder(root: Path, end: str) -> Path:
     paths = Paths(root)
     for seed in range(2):
-        klines = simulate(
+        klines = market.simulate(
             f"S{seed}USDT", Interval.M15, 4 * (105 + 30), seed=seed, end_ms=parse_time(end)
         )
         Store(paths, "simulated").add(klines)
@@ -204,10 +204,10 @@ def test_candles_of_training_time_and_bad_wishes_are_refused(
 
 def test_of_two_files_of_a_symbol_the_finer_is_traded(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
-    fine = simulate("AAAUSDT", Interval.M5, 300, seed=1, end_ms=START)
+    fine = market.simulate("AAAUSDT", Interval.M5, 300, seed=1, end_ms=START)
     for klines in (fine, fine.resample(Interval.M15), fine.resample(Interval.H1)):
         Store(paths, "simulated").add(klines)
-    found = backtesting.read_markets(paths.klines_folder, None)["AAAUSDT"]
+    found = trade.read_markets(paths.klines_folder, None)["AAAUSDT"]
     assert isinstance(found.finest, Klines)
     assert found.finest.interval is Interval.M5
     assert np.allclose(found.quarters.bars, fine.resample(Interval.M15).bars)

@@ -12,8 +12,8 @@ from tests.feedback.examples import AS_OF, H_MS, line
 from vision_ai import feedback_loop_cv
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon, iso
-from vision_ai.feedback_loop_cv import attempts
-from vision_ai.feedback_loop_cv.attempts import Attempt
+from vision_ai.feedback import attempts
+from vision_ai.feedback.attempts import Attempt
 from vision_ai.model import history
 from vision_ai.model.history import History
 from vision_ai.records import BadLine

@@ -100,7 +100,7 @@ def test_charts_without_candles_are_counted_and_named(root: Path) -> None:
 def test_without_the_extra_it_is_one_sentence(root: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("VISION_AI_DATA", str(root))
     monkeypatch.delattr(pipeline, "finetuning", raising=False)
-    monkeypatch.setitem(sys.modules, "vision_ai.pipeline.finetuning", None)
+    monkeypatch.setitem(sys.modules, "vision_ai.pipeline.learning.finetune", None)
     market = simulate("AAAUSDT", Interval.M5, 300, seed=0, end_ms=tuner.now_ms())
     listing = Listing.from_klines("simulated-tuning", [market])
     with Replay(listing, Clock(tuner.now_ms(), frozen=True)) as replay:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tests.clusters import HOUR, START, around, centres, embeddings, with_rows
 from vision_ai import predict_cv_setup as predict
+from vision_ai.calibration import fusion as calibrations
+from vision_ai.calibration.fitting import fit, rising
 from vision_ai.domain import HORIZONS, PHASES, READINGS, Embeddings, Interval, Setup
 from vision_ai.errors import KlinesError, StaleIndexError
-from vision_ai.forecast import calibration as calibrations
-from vision_ai.forecast.fitting import fit, rising
 from vision_ai.index import Evaluation, Index, Live, Spans
 from vision_ai.records import IntervalReading, Prediction
 

@@ -18,12 +18,12 @@ from vision_ai.config import Paths
 from vision_ai.domain import iso
 from vision_ai.errors import InputError, MissingModelError, StateError
 from vision_ai.market.store import Store
-from vision_ai.pipeline import rehearsing
+from vision_ai.pipeline.backtest import simulate
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.trader_decision import journal
 
 Files = dict[str, bytes]
-kept = rehearsing.kept
+kept = simulate.kept
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def workspace(tmp_path_factory) -> Workspace:
 def story(workspace: Workspace, tmp_path_factory) -> dict[int, Files]:
     """What stood after each hour of a calm rehearsal."""
     root = tmp_path_factory.mktemp("calm")
-    hours = rehearsing.run(workspace, desks.listing(), desks.plan(), root)
+    hours = simulate.run(workspace, desks.listing(), desks.plan(), root)
     return {hour.now_ms: kept(root) for hour in hours}
 
 
@@ -65,7 +65,7 @@ def test_every_hour_predicts_looks_back_learns_and_decides(calm: Files, tmp_path
 def test_a_second_rehearsal_writes_the_same_bytes(
     workspace: Workspace, calm: Files, tmp_path: Path
 ) -> None:
-    assert len(list(rehearsing.run(workspace, desks.listing(), desks.plan(), tmp_path))) == HOURS
+    assert len(list(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))) == HOURS
     assert kept(tmp_path) == calm
 
 
@@ -73,7 +73,7 @@ def test_replies_that_go_wrong_change_no_byte(
     workspace: Workspace, story: dict[int, Files], tmp_path: Path
 ) -> None:
     plan = desks.plan(hours=3, fault_rate=0.1, seed=3)
-    assert list(rehearsing.run(workspace, desks.listing(), plan, tmp_path))
+    assert list(simulate.run(workspace, desks.listing(), plan, tmp_path))
     assert kept(tmp_path) == story[START + 2 * H_MS]
 
 
@@ -86,7 +86,7 @@ def test_later_candles_change_no_file_of_the_whole_loop(
     root = tmp_path_factory.mktemp("cut")
     now_ms = START + hour * H_MS
     plan = desks.plan(hours=hour + 1)
-    assert list(rehearsing.run(workspace, desks.listing(now_ms), plan, root))
+    assert list(simulate.run(workspace, desks.listing(now_ms), plan, root))
     assert kept(root) == story[now_ms]
 
 
@@ -94,7 +94,7 @@ def test_a_file_of_the_loop_does_depend_on_the_candles_before(
     workspace: Workspace, story: dict[int, Files], tmp_path: Path
 ) -> None:
     """The law above could fail: an hour less of history is seen at once."""
-    list(rehearsing.run(workspace, desks.listing(START - H_MS), desks.plan(hours=1), tmp_path))
+    list(simulate.run(workspace, desks.listing(START - H_MS), desks.plan(hours=1), tmp_path))
     assert kept(tmp_path) != story[START]
 
 
@@ -103,7 +103,7 @@ def test_it_goes_on_where_it_stopped_and_for_longer(
 ) -> None:
     def work(hours: int) -> None:
         plan = desks.plan(hours=hours)
-        assert len(list(rehearsing.run(workspace, desks.listing(), plan, tmp_path))) == hours
+        assert len(list(simulate.run(workspace, desks.listing(), plan, tmp_path))) == hours
 
     work(4)
     before = kept(tmp_path)
@@ -115,13 +115,13 @@ def test_it_goes_on_where_it_stopped_and_for_longer(
 def test_another_rehearsal_in_the_same_folder_is_refused(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    begun = rehearsing.run(workspace, desks.listing(), desks.plan(), tmp_path)
+    begun = simulate.run(workspace, desks.listing(), desks.plan(), tmp_path)
     next(begun)
     with pytest.raises(StateError, match="under way"):
-        next(rehearsing.run(workspace, desks.listing(), desks.plan(), tmp_path))
+        next(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))
     begun.close()
     with pytest.raises(InputError, match="holds another rehearsal"):
-        next(rehearsing.run(workspace, desks.listing(), desks.plan(seed=1), tmp_path))
+        next(simulate.run(workspace, desks.listing(), desks.plan(seed=1), tmp_path))
 
 
 @pytest.mark.parametrize("name", ["vision_ai/predictions", ".cache", ".derived-data"])
@@ -132,7 +132,7 @@ def test_a_folder_of_other_files_is_refused_and_left_alone(
     real.parent.mkdir(parents=True)
     real.write_text("half of a real record, that a sweep would take")
     with pytest.raises(InputError, match="is no rehearsal"):
-        next(rehearsing.run(workspace, desks.listing(), desks.plan(), tmp_path))
+        next(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [real]
 
 
@@ -143,13 +143,13 @@ def test_a_start_that_fails_leaves_the_folder_to_the_next(
     config = workspace.config.model_copy(update={"model": wrong})
     with pytest.raises(MissingModelError):
         next(
-            rehearsing.run(
+            simulate.run(
                 Workspace(config, workspace.paths), desks.listing(), desks.plan(), tmp_path
             )
         )
     (tmp_path / ".lock").touch()
     (tmp_path / ".rehearsal.json.abc.tmp").write_text("{")
-    next(rehearsing.run(workspace, desks.listing(), desks.plan(), tmp_path))
+    next(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))
 
 
 def test_hours_that_could_not_be_read_are_told_each_time(
@@ -183,7 +183,7 @@ def killed(workspace: Workspace, calm: Files, tmp_path: Path, kills: int) -> int
     command = [sys.executable, "-m", "tests.desks", str(workspace.paths.root), str(root)]
     struck = kill_at_random(command, check, kills=kills, seed=5, before=before, reach=0.5)
     before()
-    list(rehearsing.run(workspace, desks.listing(), desks.plan(), root))
+    list(simulate.run(workspace, desks.listing(), desks.plan(), root))
     check()
     assert ends[-1]
     return struck

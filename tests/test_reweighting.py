@@ -15,13 +15,14 @@ from vision_ai.cli.app import run
 from vision_ai.config import Config, ModelConfig, Paths
 from vision_ai.domain import HORIZONS, Horizon, Interval, iso
 from vision_ai.errors import ConfigError, StateError
+from vision_ai.feedback.attempts import Attempt
 from vision_ai.feedback_loop_cv import Challenge, append, propose
-from vision_ai.feedback_loop_cv.attempts import Attempt
 from vision_ai.market.listing import Listing
 from vision_ai.market.replay import Clock, Replay
 from vision_ai.market.simulate import simulate
 from vision_ai.model import history, lineage, registry
-from vision_ai.pipeline import reader, reweighting, versions
+from vision_ai.pipeline import models, reader
+from vision_ai.pipeline.learning import reweight
 from vision_ai.pipeline.workspace import Workspace
 
 PROGRAM = """
@@ -48,7 +49,7 @@ def workspace(tmp_path: Path, monkeypatch) -> Workspace:
 
 def passed(workspace: Workspace, *, number: int = 1) -> Challenge:
     """A challenge in which everything was found better."""
-    champion = reweighting.champion(workspace, AS_OF)
+    champion = reweight.champion(workspace, AS_OF)
     chosen = sorted(champion.exemplars)[:10]
     attempt = Attempt(
         number=number,
@@ -71,7 +72,7 @@ def passed(workspace: Workspace, *, number: int = 1) -> Challenge:
 
 def test_a_version_shares_everything_but_weights_and_bands(workspace: Workspace) -> None:
     parent = registry.resolve(workspace.paths)
-    champion = reweighting.champion(workspace, AS_OF)
+    champion = reweight.champion(workspace, AS_OF)
     name = champion.publish(passed(workspace))
     assert registry.resolve(workspace.paths).version == parent.version
     child = registry.resolve(workspace.paths, name)
@@ -82,22 +83,22 @@ def test_a_version_shares_everything_but_weights_and_bands(workspace: Workspace)
     assert np.array_equal(was.vectors, now.vectors)
     assert sorted(set((now.weight / was.weight).tolist())) == [0.5, 1.0]
     assert int((now.weight != was.weight).sum()) == 10
-    report = versions.diff(workspace, parent.version, name).content
+    report = models.diff(workspace, parent.version, name).content
     assert report["weights"]["weights_changed"] == 10
     assert report["bands"]["15m 6h"] == [1.0, 1.5]
     assert report["files"] == ["exemplars.parquet"]
 
 
 def test_publishing_the_same_changes_again_gives_the_same_version(workspace: Workspace) -> None:
-    champion = reweighting.champion(workspace, AS_OF)
+    champion = reweight.champion(workspace, AS_OF)
     first = champion.publish(passed(workspace))
     assert champion.publish(passed(workspace)) == first
-    later = reweighting.champion(workspace, AS_OF + H_MS)
+    later = reweight.champion(workspace, AS_OF + H_MS)
     assert later.publish(passed(workspace)) == first
 
 
 def test_stretched_bands_are_wider_and_weights_reach_the_reader(workspace: Workspace) -> None:
-    champion = reweighting.champion(workspace, AS_OF)
+    champion = reweight.champion(workspace, AS_OF)
     champion.promote(champion.publish(passed(workspace)))
     new = reader.Reader.open(workspace)
     lineage.rollback(workspace.paths)
@@ -113,7 +114,7 @@ def test_stretched_bands_are_wider_and_weights_reach_the_reader(workspace: Works
 def test_an_index_that_was_built_before_serves_the_new_version(workspace: Workspace) -> None:
     parent = registry.resolve(workspace.paths)
     index.build(workspace.paths.index, reader.exemplars(parent), now_ms=AS_OF)
-    champion = reweighting.champion(workspace, AS_OF)
+    champion = reweight.champion(workspace, AS_OF)
     champion.promote(champion.publish(passed(workspace)))
     child = registry.resolve(workspace.paths)
     served = reader.open_index(workspace, child).rows
@@ -125,7 +126,7 @@ def test_rollback_goes_back_step_by_step_and_then_says_so(workspace: Workspace, 
     first = registry.resolve(workspace.paths).version
     names = []
     for number in (1, 2):
-        champion = reweighting.champion(workspace, AS_OF)
+        champion = reweight.champion(workspace, AS_OF)
         names.append(champion.publish(passed(workspace, number=number)))
         champion.promote(names[-1])
     assert run(["models", "rollback", "--json"]) == 0
@@ -140,7 +141,7 @@ def test_rollback_goes_back_step_by_step_and_then_says_so(workspace: Workspace, 
 
 
 def test_a_promotion_that_never_came_is_known_until_it_comes(workspace: Workspace) -> None:
-    champion = reweighting.champion(workspace, AS_OF)
+    champion = reweight.champion(workspace, AS_OF)
     name = champion.publish(passed(workspace))
     assert champion.was_cut_short(name)
     void = history.History(at=iso(AS_OF), kind="promote", was=champion.version, to=name)
@@ -163,11 +164,11 @@ def test_a_version_that_replaced_none_cannot_be_taken_back(workspace: Workspace)
 def test_settings_that_fix_a_model_refuse_an_update(workspace: Workspace) -> None:
     fixed = Config(model=ModelConfig(version=standin.VERSION))
     with pytest.raises(ConfigError, match="fix the model"):
-        reweighting.champion(Workspace(fixed, workspace.paths), AS_OF)
+        reweight.champion(Workspace(fixed, workspace.paths), AS_OF)
 
 
 def test_a_killed_promotion_leaves_one_whole_version_in_use(workspace: Workspace) -> None:
-    champion = reweighting.champion(workspace, AS_OF)
+    champion = reweight.champion(workspace, AS_OF)
     first, second = champion.version, champion.publish(passed(workspace))
     seen = []
 

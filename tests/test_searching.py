@@ -17,7 +17,7 @@ from vision_ai.market.simulate import simulate
 from vision_ai.model import registry, vocabulary
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import SHIPPED
-from vision_ai.pipeline import indexing
+from vision_ai.pipeline import index
 from vision_ai.pipeline.originals import Originals
 
 pytestmark = pytest.mark.skipif(
@@ -104,7 +104,7 @@ def test_originals_are_found_by_time_and_volatility(tmp_path) -> None:
     model = registry.resolve(Paths(tmp_path))
     market = simulate("AAAUSDT", Interval.M15, 400, seed=1, end_ms=parse_time(NOW))
     other = simulate("AAAUSDT", Interval.M15, 400, seed=2, end_ms=parse_time(NOW))
-    rows = indexing._embedded(Embedder(model), market, 40)[0]
+    rows = index._embedded(Embedder(model), market, 40)[0]
     originals = Originals.find(rows, [other, market])
     assert originals.found.tolist() == list(range(len(rows)))
     bars = originals.bars(np.arange(len(rows)))

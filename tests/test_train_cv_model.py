@@ -19,8 +19,9 @@ import torch
 from vision_ai import train_cv_model
 from vision_ai.charts import raster
 from vision_ai.labels import rules
-from vision_ai.model import checkpoint, registry, vectors
+from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
+from vision_ai.model.training import checkpoint
 from vision_ai.train_cv_model import TrainConfig
 
 pytestmark = pytest.mark.train

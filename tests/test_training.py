@@ -10,7 +10,7 @@ from vision_ai.cli.app import run
 from vision_ai.config import Config, Paths
 from vision_ai.errors import InputError
 from vision_ai.model import registry
-from vision_ai.pipeline import training
+from vision_ai.pipeline.learning import train
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
 
@@ -33,7 +33,7 @@ def test_a_trained_model_is_in_use_once_it_is_calibrated(tmp_path: Path, candles
     workspace = Workspace(Config(), Paths(tmp_path))
     model = trained(workspace, candles, measured=600, exemplars=300)
     assert not (workspace.paths.models / "current").exists()
-    figures = training.put_in_use(workspace, model)
+    figures = train.put_in_use(workspace, model)
     assert 0 <= figures["calibrated_ece"] <= 1
     assert Reader.open(workspace).model.version == model.version
 
@@ -42,7 +42,7 @@ def test_a_model_that_cannot_be_calibrated_is_not_in_use(tmp_path: Path, candles
     workspace = Workspace(Config(), Paths(tmp_path))
     model = trained(workspace, candles, measured=30)
     with pytest.raises(InputError):
-        training.put_in_use(workspace, model)
+        train.put_in_use(workspace, model)
     assert not (workspace.paths.models / "current").exists()
 
 

@@ -27,7 +27,7 @@ def now_ms() -> int:
 def champion(folder: Path) -> Path:
     """A data root with a tiny model that sees little, calibrated and in use, and its calls."""
     from vision_ai import train_cv_model
-    from vision_ai.pipeline import training
+    from vision_ai.pipeline.learning import train
 
     workspace = Workspace(Config(model=ModelConfig(threads=1)), Paths(folder))
     candles = trainer.write_klines(folder / "candles", days=DAYS)
@@ -38,7 +38,7 @@ def champion(folder: Path) -> Path:
     model = train_cv_model.train(
         config, candles, workspace.paths, device="cpu", weights=weights, quiet=True
     )
-    training.put_in_use(workspace, model)
+    train.put_in_use(workspace, model)
     shutil.copytree(candles, workspace.paths.klines_folder)
     calls(workspace, candles, model.version)
     return folder
@@ -49,7 +49,7 @@ def dim(path: Path) -> Path:
     import safetensors.torch
     import torch
 
-    from vision_ai.model import presets
+    from vision_ai.model.training import presets
 
     torch.manual_seed(0)
     weights = presets.create(presets.resolve("chart-clip-tiny")).clip.state_dict()
@@ -86,7 +86,7 @@ def _call(workspace: Workspace, tables: dict[Interval, Klines], at: int, version
 
 def settings(**recipe: object):
     """A challenger of seconds; more steps learn more, a rate of nearly nothing learns nothing."""
-    from vision_ai.pipeline import curriculum
+    from vision_ai.pipeline.learning import curriculum
 
     config = curriculum.TuneConfig(
         replay=300, exemplars=400, tried_on=150, tried_with=150, mixes=(0.5, 1.0)
@@ -99,13 +99,10 @@ def settings(**recipe: object):
 
 def tune(root: Path, *, later_ms: int = 0, **recipe: object):
     """One turn at the rung `finetune`, some time after the last candle."""
-    from vision_ai.pipeline import finetuning
-    from vision_ai.pipeline.feedback import Training
+    from vision_ai.pipeline.learning import finetune
 
     workspace = Workspace(Config(model=ModelConfig(threads=1)), Paths(root))
-    return finetuning.update(
-        workspace, now_ms() + later_ms, Training(device="cpu"), settings(**recipe)
-    )
+    return finetune.update(workspace, now_ms() + later_ms, settings(**recipe), device="cpu")
 
 
 def main() -> None:

@@ -26,10 +26,12 @@ from tests.feedback.examples import AS_OF, H_MS, line, prediction
 from vision_ai import feedback_loop_cv, index, storage
 from vision_ai.config import Config, Paths
 from vision_ai.domain import Interval
-from vision_ai.feedback_loop_cv import Attempt, Tuned, append, attempts
+from vision_ai.feedback import attempts
+from vision_ai.feedback_loop_cv import Attempt, Tuned, append
 from vision_ai.market.simulate import simulate
 from vision_ai.model import lineage, registry, vectors
-from vision_ai.pipeline import reader, reweighting
+from vision_ai.pipeline import reader
+from vision_ai.pipeline.learning import reweight
 from vision_ai.pipeline.workspace import Workspace
 
 CASES = ("promoted", "not better", "finished later", "finetune")
@@ -66,7 +68,7 @@ def desk(root: Path, *, days: int = 100, narrow: float = 2.0) -> Workspace:
 
 def turn(workspace: Workspace, now_ms: int, case: str) -> None:
     """What `feedback update` does once it knows the time; training is a stand-in too."""
-    champion = reweighting.champion(workspace, now_ms)
+    champion = reweight.champion(workspace, now_ms)
     rung: feedback_loop_cv.Rung = "finetune" if case == "finetune" else "reweight"
     if rung == "finetune":
         days = np.arange(30)

@@ -21,10 +21,10 @@ from pydantic import ValidationError
 
 from vision_ai.domain import Bools, Embeddings, Ints, Neighbors, iso
 from vision_ai.errors import CorruptFileError, EmptyIndexError, StaleIndexError
-from vision_ai.retrieval import store, table, words
-from vision_ai.retrieval.purge import Evaluation, Live, Purge, Spans
+from vision_ai.measures.purge import Evaluation, Live, Purge, Spans
+from vision_ai.retrieval import annotations, store, table
+from vision_ai.retrieval.annotations import Word, WordList
 from vision_ai.retrieval.store import REPAIR, Manifest
-from vision_ai.retrieval.words import Word, WordList
 
 Vectors = NDArray[np.float32]
 
@@ -85,7 +85,7 @@ class Index:
             raise EmptyIndexError("An index of no charts cannot answer.", hint=REPAIR)
         self.rows = rows
         self.said = tuple(said)
-        self.labelled = words.find(said, rows, repair=REPAIR) if said else None
+        self.labelled = annotations.find(said, rows, repair=REPAIR) if said else None
         self.version = fingerprint(rows, said)
         self._spans = Spans.of(rows)
         self._shelves: dict[str, _Shelf] = {}
@@ -131,7 +131,7 @@ class Index:
         if self.labelled is None:
             return None
         vectors = self._check(vectors, queries)
-        return words.near(self.labelled, vectors, queries, purge=purge, k=k, step=STEP)
+        return annotations.near(self.labelled, vectors, queries, purge=purge, k=k, step=STEP)
 
     def _shelf(self, interval: str) -> "_Shelf":
         if interval not in self._shelves:

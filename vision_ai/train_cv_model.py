@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from vision_ai import lessons, storage
+from vision_ai import storage, training_data
 from vision_ai.charts import raster
 from vision_ai.config import Paths, Section
 from vision_ai.domain import (
@@ -33,27 +33,26 @@ from vision_ai.domain import (
 )
 from vision_ai.errors import StateError
 from vision_ai.labels import review, rules
-from vision_ai.labels.wording import Wording
+from vision_ai.labels.captions import Wording
 from vision_ai.market import files
-from vision_ai.model import (
+from vision_ai.model import registry, vectors
+from vision_ai.model.embed import Embedder
+from vision_ai.model.registry import Data, Manifest, ModelFolder
+from vision_ai.model.training import (
     batches,
     checkpoint,
     export,
     label_cache,
     learner,
-    registry,
     report,
     split,
-    vectors,
 )
-from vision_ai.model.batches import Batches, Corpus
-from vision_ai.model.embed import Embedder
-from vision_ai.model.fit import Course, Validate, fit
-from vision_ai.model.learner import Device, Learner, Recipe, Words
-from vision_ai.model.practice import Practice
-from vision_ai.model.presets import ChartReader
-from vision_ai.model.registry import Data, Manifest, ModelFolder
-from vision_ai.model.split import Split, SplitConfig
+from vision_ai.model.training.batches import Batches, Corpus
+from vision_ai.model.training.fit import Course, Validate, fit
+from vision_ai.model.training.learner import Device, Learner, Recipe, Words
+from vision_ai.model.training.presets import ChartReader
+from vision_ai.model.training.sampler import Practice
+from vision_ai.model.training.split import Split, SplitConfig
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +102,7 @@ def train(
         StorageError: the disk is full or read-only.
     """
     where = learner.pick_device(device)
-    run = Run(config, paths, read_tables(klines), weights, lessons.written(paths))
+    run = Run(config, paths, read_tables(klines), weights, training_data.written(paths))
     return carry_out(run, where, quiet=quiet)
 
 
@@ -192,15 +191,17 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
     config, recipe = run.config, run.config.recipe
     parts = _labelled(run)
     reader = learner.start(recipe, run.weights)
-    words = lessons.words_of(reader)
+    words = training_data.words_of(reader)
     student = student_of(reader, words, recipe, where)
     logger.info(
         "training version=%s device=%s bf16=%s train=%d held_out=%d",
         run.version, where, student.bf16, len(parts.train), len(parts.held_out),
     )  # fmt: skip
     practice = practice_of(parts.train, recipe)
-    source = Batches(parts.train, lessons.artist(run.wording), practice, shown=student.shown)
-    charts = lessons.charts_of(lessons.sampled(parts.held_out, config.validation, recipe.seed))
+    source = Batches(parts.train, training_data.artist(run.wording), practice, shown=student.shown)
+    charts = training_data.charts_of(
+        training_data.sampled(parts.held_out, config.validation, recipe.seed)
+    )
     course = fit(student, source, run.folder, watching(student, charts), quiet=quiet)
     average = student.average.cpu()
     if average.preset.kept:
@@ -212,7 +213,7 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
 def student_of(reader: ChartReader, words: Words, recipe: Recipe, where: Device) -> Learner:
     """A model about to be trained on what `artist` draws and measures."""
     bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and learner.bf16_pays(where))
-    return Learner(reader, words, recipe, where, facts=lessons.FACTS, bf16=bf16)
+    return Learner(reader, words, recipe, where, facts=training_data.FACTS, bf16=bf16)
 
 
 def practice_of(corpus: Corpus, recipe: Recipe) -> Practice:
@@ -240,23 +241,23 @@ def _finish(run: Run, trained: _Trained) -> None:
     with storage.writing(run.folder):
         staging = Path(tempfile.mkdtemp(prefix="staging-", dir=run.folder))
     staging.chmod(0o755)  # a model is for every user of the machine
-    words = lessons.words_of(reader)
-    known = lessons.sampled(parts.train, config.exemplars, config.recipe.seed, balance=0.5)
-    unseen = lessons.sampled(parts.held_out, config.measured, config.recipe.seed + 1)
-    charts = lessons.charts_of(unseen)
+    words = training_data.words_of(reader)
+    known = training_data.sampled(parts.train, config.exemplars, config.recipe.seed, balance=0.5)
+    unseen = training_data.sampled(parts.held_out, config.measured, config.recipe.seed + 1)
+    charts = training_data.charts_of(unseen)
     sentences, meant = words.sentences(NAMES)
     parity = write_towers(reader, words, staging, charts.pictures[:32])
     prototypes = learner.prototypes(reader, words)
     manifest = _manifest(run, trained, named(prototypes))
     embedder = Embedder(ModelFolder(staging, manifest))
-    figures = report.figures(embedder.images, prototypes, charts, lessons.charts_of(known))
+    figures = report.figures(embedder.images, prototypes, charts, training_data.charts_of(known))
     manifest = manifest.model_copy(update={"figures": {**figures, "onnx_parity": parity}})
-    exemplars = lessons.embeddings_of(known, embedder.images, manifest)
+    exemplars = training_data.embeddings_of(known, embedder.images, manifest)
     exemplars, _ = review.apply(exemplars, run.wording.words, CORRECTED)
     vectors.save(staging / "exemplars.parquet", exemplars)
     folder = run.paths.embeddings
     vectors.save(folder / f"{run.version}.parquet", exemplars)
-    held_out = lessons.embeddings_of(unseen, embedder.images, manifest)
+    held_out = training_data.embeddings_of(unseen, embedder.images, manifest)
     vectors.save(folder / f"{run.version}-held-out.parquet", held_out)
     vectors.save_texts(
         folder / f"{run.version}-texts.parquet",
@@ -321,7 +322,7 @@ def _labelled(run: Run) -> Split:
     train, held_out = cache.label(parts.train), cache.label(parts.held_out)
     if run.wording.words:
         train, held_out = (
-            lessons.heeded(train, run.wording.words, CORRECTED),
-            lessons.heeded(held_out, run.wording.words, 1),
+            training_data.heeded(train, run.wording.words, CORRECTED),
+            training_data.heeded(held_out, run.wording.words, 1),
         )
     return replace(parts, train=train, held_out=held_out)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vision_ai.calibration.bands import Bands
 from vision_ai.evaluation import adaptive
 from vision_ai.evaluation.adaptive import Course
-from vision_ai.forecast.bands import Bands
 
 HOUR = 3_600_000
 LEVEL = 0.8

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from vision_ai.domain import PHASES, READINGS
-from vision_ai.evaluation import card, metrics, report, versus
+from vision_ai.evaluation import card, report, versus
 from vision_ai.evaluation.baselines import Guess
 from vision_ai.evaluation.card import Measured
+from vision_ai.measures import metrics
 
 NONE = len(READINGS) - 1
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.charts.candles import windows
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME
-from vision_ai.evaluation import price_trends
+from vision_ai.model.training import price_trends
 
 PRICE = slice(0, 76)
 
@@ -71,7 +71,7 @@ def question(count, seed):
 @pytest.mark.train
 def test_the_net_learns_what_a_picture_shows_and_is_read_back(tmp_path):
     pytest.importorskip("torch", reason="needs the train extra")
-    from vision_ai.evaluation import trend_net
+    from vision_ai.model.training import trend_net
 
     bars, truth = question(80, seed=3)
 

@@ -9,8 +9,8 @@ from vision_ai.domain import Interval, Klines
 from vision_ai.errors import KlinesError, LeakError
 from vision_ai.evaluation import sampling
 from vision_ai.evaluation.sampling import Market, Sample
-from vision_ai.evaluation.splits import Extent, Rule
 from vision_ai.market.simulate import simulate
+from vision_ai.measures.purge import Extent, Rule
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

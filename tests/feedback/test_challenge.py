@@ -12,8 +12,9 @@ from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon, Interval, parse_time
 from vision_ai.errors import InputError
-from vision_ai.feedback_loop_cv import Champion, attempts
-from vision_ai.feedback_loop_cv.challenge import DAY_MS, EMBARGO_MS, judge_bands, judge_exemplars
+from vision_ai.feedback import attempts
+from vision_ai.feedback.challenge import DAY_MS, EMBARGO_MS, judge_bands, judge_exemplars
+from vision_ai.feedback_loop_cv import Champion
 
 START = 20_000 * DAY_MS
 SYMBOLS = 8

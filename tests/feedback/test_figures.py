@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.feedback.examples import AS_OF, H_MS, line
 from vision_ai import feedback_loop_cv as feedback
 from vision_ai.domain import Horizon, Setup, iso
-from vision_ai.feedback_loop_cv import Filters, report, wilson
+from vision_ai.feedback import report
+from vision_ai.feedback_loop_cv import Filters, wilson
 from vision_ai.records import BadLine, Feedback
 
 lines = st.lists(

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.feedback.examples import AS_OF, H_MS, M15, flat, line, prediction, walk, with_candle
+from vision_ai import checksummed_log, records, storage
 from vision_ai import feedback_loop_cv as feedback
-from vision_ai import records, sealed_log, storage
 from vision_ai.config import FeedbackConfig, Paths
 from vision_ai.domain import Horizon, Interval, Klines, parse_time
 from vision_ai.errors import ExchangeUnavailableError, RateLimitedError, SymbolError
@@ -167,7 +167,7 @@ def swapped(lines: list[bytes]) -> bytes:
 def resealed_elsewhere(lines: list[bytes]) -> bytes:
     content = json.loads(lines[0]) | {"symbol": "ETHUSDT"}
     strange = records.Feedback.model_validate(content)
-    return sealed_log._seal(strange, 1).model_dump_json().encode() + b"\n" + lines[1]
+    return checksummed_log._seal(strange, 1).model_dump_json().encode() + b"\n" + lines[1]
 
 
 @pytest.mark.parametrize(
@@ -206,10 +206,10 @@ def test_damage_is_named_kept_aside_and_never_counted(tmp_path: Path, damage, re
 def test_a_line_that_repeats_another_in_its_own_place_is_named(tmp_path: Path) -> None:
     path = tmp_path / "BTCUSDT_20250615_1515.jsonl"
     for number in (1, 2):
-        sealed = sealed_log._seal(line(), number)
+        sealed = checksummed_log._seal(line(), number)
         with path.open("ab") as log:
             log.write(sealed.model_dump_json().encode() + b"\n")
-    lines, bad = sealed_log.read(path, records.Feedback, feedback.key)
+    lines, bad = checksummed_log.read(path, records.Feedback, feedback.key)
     assert len(lines) == 1
     assert [entry.reason for entry in bad] == ["repeats line 1"]
 

@@ -18,7 +18,7 @@ from tests.feedback.examples import (
 from vision_ai.config import FeedbackConfig
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, Direction, Horizon, Interval, Klines, Setup
 from vision_ai.feedback_loop_cv import Waiting, resolve
-from vision_ai.feedback_loop_cv.touches import Barriers, first_touch, true_range
+from vision_ai.measures.touches import Barriers, first_touch, true_range
 from vision_ai.records import Feedback
 
 CONFIG = FeedbackConfig()

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from tests.feedback.examples import H_MS, line
 from vision_ai import feedback_loop_cv as feedback
 from vision_ai.domain import Horizon, parse_time
-from vision_ai.feedback_loop_cv import Tuned, tuning
-from vision_ai.feedback_loop_cv.challenge import DAY_MS, EMBARGO_MS
+from vision_ai.feedback import tuning
+from vision_ai.feedback.challenge import DAY_MS, EMBARGO_MS
+from vision_ai.feedback_loop_cv import Tuned
 
 START = 20_000 * DAY_MS
 

@@ -10,8 +10,8 @@ from vision_ai import feedback_loop_cv as feedback
 from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.domain import Setup, parse_time
+from vision_ai.feedback.weights import BOUNDS
 from vision_ai.feedback_loop_cv import Proposal
-from vision_ai.feedback_loop_cv.weights import BOUNDS
 
 
 def judged(successes: list[bool], *, hours: int = 6, symbol: str = "BTCUSDT"):

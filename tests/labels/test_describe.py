@@ -10,7 +10,7 @@ from vision_ai.domain import PHASES, READINGS, Direction, Label, Phase, Reading
 from vision_ai.labels.describe import MOST, VOCABULARY, describe, normalise, prompts
 from vision_ai.labels.examples import SETUP_EXAMPLES, mirrored
 from vision_ai.labels.rules import label
-from vision_ai.labels.words import SIDES
+from vision_ai.labels.synonyms import SIDES
 
 CODES = (*READINGS, *PHASES)
 KNOWN = set(VOCABULARY)

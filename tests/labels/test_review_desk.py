@@ -22,7 +22,8 @@ from vision_ai.labels.gpt.replies import Kind, Language, Reply, Said
 from vision_ai.labels.gpt.work import Order
 from vision_ai.market.simulate import simulate
 from vision_ai.market.store import Store
-from vision_ai.pipeline import answering, charting, reviewing
+from vision_ai.pipeline import batch
+from vision_ai.pipeline.labelling import review, select
 from vision_ai.pipeline.reader import Reader, spans_of
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.records import IntervalReading
@@ -56,7 +57,7 @@ def workspace(tmp_path, monkeypatch, markets) -> Workspace:
 def describe(workspace: Workspace, window: Klines, reading: Reading | None = None) -> str:
     """Put a chart on the desk: GPT reads it as `reading`, or as the rule book does."""
     label = rules.label(window.bars[None])[0]
-    subject = charting.subject_of(window, label)
+    subject = select.subject_of(window, label)
     seen = reading or label.reading
     said = Said(
         setup=seen.setup, direction=seen.direction, phase=label.phase, confidence=0.9,
@@ -112,8 +113,8 @@ def test_a_corrected_label_changes_the_next_prediction_of_a_look_alike(
 def predicted(workspace: Workspace, window: Klines) -> IntervalReading:
     """What a chart of the desk is predicted to show, as it is written down."""
     reader = Reader.open(workspace)
-    question = next(iter(answering.ask(reader, {window.symbol: [window]})))
-    made_by = answering.provenance(reader, "simulated", END_MS)
+    question = next(iter(batch.ask(reader, {window.symbol: [window]})))
+    made_by = batch.provenance(reader, "simulated", END_MS)
     found = question.prediction(reader, made_by, shown=5)
     jsonschema.validate(found.model_dump(mode="json"), predict_cv_setup.prediction_schema())
     return found.intervals[Interval.M15]
@@ -272,7 +273,7 @@ def test_without_a_model_a_word_is_kept_for_later(tmp_path, markets, monkeypatch
     digest = describe(workspace, chart(markets[5], 300))
     assert run(["review", "correct", digest[:12], "--phase", "range"]) == 0
     assert "No model is installed yet" in capsys.readouterr().out
-    assert reviewing.stats(workspace).content["words"] == 1
+    assert review.stats(workspace).content["words"] == 1
 
 
 def test_the_loopback_writer_reads_some_charts_wrong() -> None:

@@ -10,8 +10,9 @@ def published(tmp_path_factory):
     pytest.importorskip("open_clip")
     from tests.model import tiny
     from vision_ai.config import Paths
-    from vision_ai.model import export, learner, registry, vectors
+    from vision_ai.model import registry, vectors
     from vision_ai.model.registry import Data, Manifest
+    from vision_ai.model.training import export, learner
 
     paths = Paths(tmp_path_factory.mktemp("data"))
     reader = tiny.reader(seed=3)

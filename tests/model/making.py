@@ -4,8 +4,8 @@ import numpy as np
 
 from vision_ai.domain import PHASES, READINGS, Embeddings, Interval, Klines, Labels, Outcomes
 from vision_ai.market.simulate import simulate
-from vision_ai.model import anchors
-from vision_ai.model.batches import Artist, Corpus
+from vision_ai.model.training import anchors
+from vision_ai.model.training.batches import Artist, Corpus
 
 END_MS = 1_720_051_200_000
 

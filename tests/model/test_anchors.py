@@ -11,9 +11,9 @@ from vision_ai.domain import WINDOW
 from vision_ai.labels import box, leg_forms, measure
 from vision_ai.labels.measure import Charts
 from vision_ai.labels.thresholds import Thresholds
-from vision_ai.model import anchors, batches, tower, turns
-from vision_ai.model.stretches import Stretches
-from vision_ai.model.turns import Turns
+from vision_ai.model.training import anchors, batches, swings, tower
+from vision_ai.model.training.segments import Stretches
+from vision_ai.model.training.swings import Turns
 
 pytestmark = pytest.mark.train
 
@@ -122,7 +122,7 @@ def test_ways_are_counted_from_where_the_rule_book_sees_a_leg_begin(seed):
     bars = windows(seed)
     charts = Charts.of(bars)
     values = numbers(bars)
-    found = Turns(8).ways(values, turns.way_of(values)).numpy()
+    found = Turns(8).ways(values, swings.way_of(values)).numpy()
     steps = np.abs(np.diff(charts.c, axis=1)) / charts.unit[:, None]
     sides = ((charts.soft_l, np.argmin), (charts.soft_h, np.argmax))
     for side, (values, pick) in enumerate(sides):

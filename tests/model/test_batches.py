@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from tests.model import making
 from vision_ai.domain import HIGH, LOW, WINDOW
 from vision_ai.labels import rules
-from vision_ai.model import batches
-from vision_ai.model.batches import Batches
-from vision_ai.model.practice import Practice
+from vision_ai.model.training import batches
+from vision_ai.model.training.batches import Batches
+from vision_ai.model.training.sampler import Practice
 
 
 def source(seed=0, size=6, shown=1.0):

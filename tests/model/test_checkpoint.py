@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from vision_ai.errors import CorruptFileError, StorageError
-from vision_ai.model import checkpoint
-from vision_ai.model.checkpoint import Checkpoint
+from vision_ai.model.training import checkpoint
+from vision_ai.model.training.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.train
 

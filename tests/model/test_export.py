@@ -6,8 +6,9 @@ from safetensors.torch import load_file
 from tests.model import making, tiny
 from vision_ai.charts import raster
 from vision_ai.errors import StateError
-from vision_ai.model import export, learner, presets, registry, vocabulary
+from vision_ai.model import registry, vocabulary
 from vision_ai.model.embed import Embedder
+from vision_ai.model.training import export, learner, presets
 
 pytestmark = pytest.mark.train
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from tests.model import tiny
-from vision_ai.model import checkpoint
-from vision_ai.model.fit import Course, fit
+from vision_ai.model.training import checkpoint
+from vision_ai.model.training.fit import Course, fit
 
 pytestmark = pytest.mark.train
 

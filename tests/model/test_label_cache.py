@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.model import making
-from vision_ai.model.label_cache import LabelCache
+from vision_ai.model.training.label_cache import LabelCache
 
 
 class Counted:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision_ai.model import loss
+from vision_ai.model.training import loss
 
 pytestmark = pytest.mark.train
 

@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import save_file
 
 from tests.model import tiny
-from vision_ai import lessons, train_cv_model
+from vision_ai import train_cv_model, training_data
 from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError
 from vision_ai.labels import describe
-from vision_ai.model import presets, vocabulary
+from vision_ai.model import vocabulary
+from vision_ai.model.training import presets
 
 pytestmark = pytest.mark.train
 
@@ -137,5 +138,5 @@ def test_operators_that_mps_lacks_fall_back_to_the_cpu():
 
 
 def test_no_module_of_the_project_loads_torch_ahead_of_the_model_package():
-    for module in (train_cv_model, lessons):
+    for module in (train_cv_model, training_data):
         assert "import torch" not in Path(str(module.__file__)).read_text()

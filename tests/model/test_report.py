@@ -1,8 +1,8 @@
 import numpy as np
 
 from vision_ai.domain import PHASES, READINGS
-from vision_ai.model import report
-from vision_ai.model.report import Charts
+from vision_ai.model.training import report
+from vision_ai.model.training.report import Charts
 
 
 def made(n, seed):

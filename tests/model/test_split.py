@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from tests.model import making
 from vision_ai.domain import Horizon, Interval
 from vision_ai.errors import KlinesError
-from vision_ai.model import split
-from vision_ai.model.split import SplitConfig
+from vision_ai.model.training import split
+from vision_ai.model.training.split import SplitConfig
 
 DAYS_60 = 60 * 96
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests.model import making
 from vision_ai.charts import raster
 from vision_ai.domain import WINDOW
-from vision_ai.model import anchors, batches, tower
-from vision_ai.model.stretches import CHOSEN
+from vision_ai.model.training import anchors, batches, tower
+from vision_ai.model.training.segments import CHOSEN
 
 pytestmark = pytest.mark.train
 

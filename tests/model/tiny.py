@@ -4,10 +4,10 @@ import torch
 
 from tests.model import making
 from vision_ai.domain import PHASES, READINGS
-from vision_ai.model import presets
-from vision_ai.model.batches import Batches
-from vision_ai.model.learner import Learner, Recipe, Words
-from vision_ai.model.practice import Practice
+from vision_ai.model.training import presets
+from vision_ai.model.training.batches import Batches
+from vision_ai.model.training.learner import Learner, Recipe, Words
+from vision_ai.model.training.sampler import Practice
 
 torch.set_num_threads(1)  # a tiny net gains nothing from more, and sums stay in one order
 

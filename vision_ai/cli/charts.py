@@ -41,10 +41,10 @@ def snapshot(
 
     Example: `vision-ai snapshot BTCUSDT ETHUSDT --interval 1h`
     """
-    from vision_ai.pipeline import reading
+    from vision_ai.pipeline import predict
     from vision_ai.pipeline.workspace import Workspace
 
-    report = reading.snapshot(Workspace.open(), symbols, intervals=interval, as_of=as_of)
+    report = predict.snapshot(Workspace.open(), symbols, intervals=interval, as_of=as_of)
     emit(report.payload(), report.text(), as_json=as_json)
     refuse_if_incomplete(report.missing)
 
@@ -70,7 +70,7 @@ def predict(
     `vision-ai predict BTCUSDT --as-of 2025-06-15T12:00:00Z`,
     `vision-ai predict --image chart.png`
     """
-    from vision_ai.pipeline import reading
+    from vision_ai.pipeline import predict
     from vision_ai.pipeline.workspace import Workspace
 
     if image is None and interval is not None:
@@ -84,14 +84,14 @@ def predict(
         )
     workspace = Workspace.open()
     if image is not None:
-        report = reading.predict_image(workspace, image, symbol=symbol, interval=interval)
+        report = predict.predict_image(workspace, image, symbol=symbol, interval=interval)
     elif symbol is None:
         raise InputError(
             "Nothing to read: expected a symbol or --image FILE.",
             hint="Try: vision-ai predict BTCUSDT",
         )
     else:
-        report = reading.predict(workspace, symbol, as_of=as_of)
+        report = predict.predict(workspace, symbol, as_of=as_of)
     emit(report.payload(), report.text(), as_json=as_json)
 
 
@@ -108,7 +108,7 @@ def scan(
 
     Examples: `vision-ai scan --top 50`, `vision-ai scan BTCUSDT SOLUSDT --no-charts`
     """
-    from vision_ai.pipeline import reading
+    from vision_ai.pipeline import predict
     from vision_ai.pipeline.workspace import Workspace
 
     if bool(symbols) + every + (top is not None) != 1:
@@ -117,7 +117,7 @@ def scan(
             hint="Try: vision-ai scan --top 20",
         )
     workspace = Workspace.open()
-    report = reading.scan(workspace, symbols or None, top=top, as_of=as_of, charts=charts)
+    report = predict.scan(workspace, symbols or None, top=top, as_of=as_of, charts=charts)
     emit(report.payload(), report.text(), as_json=as_json)
     refuse_if_incomplete(report.missing)
 

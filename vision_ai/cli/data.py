@@ -122,15 +122,15 @@ def label(
     Examples: `vision-ai label --klines candles/ --stats`,
     `vision-ai label --klines candles/ --contact-sheet fakeout:short`
     """
-    from vision_ai.pipeline import labelling
+    from vision_ai.pipeline.labelling import statistics
 
     if contact_sheet is not None:
-        sheet = labelling.contact_sheet(
+        sheet = statistics.contact_sheet(
             klines, contact_sheet, out=out, intervals=interval, limit=limit, seed=seed
         )
         emit(sheet.payload(), sheet.text(), as_json=as_json)
     elif stats:
-        table = labelling.statistics(klines, intervals=interval, limit=limit)
+        table = statistics.statistics(klines, intervals=interval, limit=limit)
         emit(table.payload(), table.text(), as_json=as_json)
     else:
         raise InputError(

@@ -45,10 +45,10 @@ def evaluate(
     Examples: `vision-ai evaluate --klines candles/bench --json`,
     `vision-ai evaluate --klines candles/bench --learned-from candles/train --report card/`
     """
-    from vision_ai.pipeline import evaluating
+    from vision_ai.pipeline import evaluate
     from vision_ai.pipeline.workspace import Workspace
 
-    wanted = evaluating.Wanted(
+    wanted = evaluate.Wanted(
         klines=klines,
         symbols=listed(symbols),
         limit=limit,
@@ -56,7 +56,7 @@ def evaluate(
         learned_from=learned_from,
         report=report,
     )
-    found = evaluating.evaluate(Workspace.open(), wanted)
+    found = evaluate.evaluate(Workspace.open(), wanted)
     emit(found.payload(), found.text(), as_json=as_json)
 
 
@@ -85,13 +85,13 @@ def search(
     Examples: `vision-ai search "failed breakout at the top of a range"`,
     `vision-ai search --like BTCUSDT --sheet likes.png --klines candles/train`
     """
-    from vision_ai.pipeline import searching
+    from vision_ai.pipeline import search
     from vision_ai.pipeline.workspace import Workspace
 
-    wanted = searching.Wanted(
+    wanted = search.Wanted(
         words=words, like=like, symbol=symbol, interval=interval, k=k, sheet=sheet, klines=klines
     )
-    found = searching.search(Workspace.open(), wanted)
+    found = search.search(Workspace.open(), wanted)
     emit(found.payload(), found.text(), as_json=as_json)
 
 
@@ -126,10 +126,10 @@ def rehearse(
 
     Example: `vision-ai rehearse --klines candles/ --start 2025-06-16T00:00:00Z --days 7`
     """
-    from vision_ai.pipeline import rehearsing
+    from vision_ai.pipeline.backtest import simulate
     from vision_ai.pipeline.workspace import Workspace
 
-    wanted = rehearsing.Wanted(
+    wanted = simulate.Wanted(
         klines=klines,
         out=out,
         start=start,
@@ -140,7 +140,7 @@ def rehearse(
         fault_rate=fault_rate,
         seed=seed,
     )
-    found = rehearsing.rehearse(Workspace.open(), wanted)
+    found = simulate.rehearse(Workspace.open(), wanted)
     emit(found.payload(), found.text(), as_json=as_json)
     refuse_if_incomplete(
         found.missing, "not read", hint="All else was rehearsed and is kept.", most=3
@@ -183,10 +183,10 @@ def backtest(
     Examples: `vision-ai backtest --klines candles/ --days 30`,
     `vision-ai backtest --klines candles/ --without-cv --frozen --report walk/`
     """
-    from vision_ai.pipeline import backtesting
+    from vision_ai.pipeline.backtest import trade
     from vision_ai.pipeline.workspace import Workspace
 
-    wanted = backtesting.Wanted(
+    wanted = trade.Wanted(
         klines=klines,
         symbols=listed(symbols),
         with_cv=with_cv,
@@ -198,7 +198,7 @@ def backtest(
         seed=seed,
         report=report,
     )
-    found = backtesting.backtest(Workspace.open(), wanted)
+    found = trade.backtest(Workspace.open(), wanted)
     emit(found.payload(), found.text(), as_json=as_json)
 
 

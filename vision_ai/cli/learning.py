@@ -43,13 +43,13 @@ def train(
     Examples: `vision-ai train --klines candles/train`,
     `vision-ai train --klines candles/train --weights model.safetensors --steps 12000 --rate 3e-3`
     """
-    from vision_ai.pipeline import training
+    from vision_ai.pipeline.learning import train
     from vision_ai.pipeline.workspace import Workspace
 
-    wanted = training.Wanted(
+    wanted = train.Wanted(
         preset=preset, weights=weights, device=device, seed=seed, steps=steps, rate=rate
     )
-    report = training.train(Workspace.open(), klines, wanted)
+    report = train.train(Workspace.open(), klines, wanted)
     emit(report.payload(), report.text(), as_json=as_json)
 
 
@@ -69,10 +69,10 @@ def _index() -> typer.Typer:
 
         Example: `vision-ai index build --klines candles/`
         """
-        from vision_ai.pipeline import indexing
+        from vision_ai.pipeline import index
         from vision_ai.pipeline.workspace import Workspace
 
-        report = indexing.build(Workspace.open(), klines=klines, stride=stride)
+        report = index.build(Workspace.open(), klines=klines, stride=stride)
         emit(report.payload(), report.text(), as_json=as_json)
 
     @tree.command()
@@ -81,10 +81,10 @@ def _index() -> typer.Typer:
 
         Example: `vision-ai index show`
         """
-        from vision_ai.pipeline import indexing
+        from vision_ai.pipeline import index
         from vision_ai.pipeline.workspace import Workspace
 
-        report = indexing.show(Workspace.open())
+        report = index.show(Workspace.open())
         emit(report.payload(), report.text(), as_json=as_json)
 
     return tree
@@ -99,10 +99,10 @@ def _models() -> typer.Typer:
 
         Example: `vision-ai models list`
         """
-        from vision_ai.pipeline import indexing
+        from vision_ai.pipeline import index
         from vision_ai.pipeline.workspace import Workspace
 
-        report = indexing.models(Workspace.open())
+        report = index.models(Workspace.open())
         emit(report.payload(), report.text(), as_json=as_json)
 
     @tree.command()
@@ -115,10 +115,10 @@ def _models() -> typer.Typer:
 
         Example: `vision-ai models show current`
         """
-        from vision_ai.pipeline import indexing
+        from vision_ai.pipeline import index
         from vision_ai.pipeline.workspace import Workspace
 
-        report = indexing.model(Workspace.open(), version)
+        report = index.model(Workspace.open(), version)
         emit(report.payload(), report.text(), as_json=as_json)
 
     @tree.command()
@@ -131,10 +131,10 @@ def _models() -> typer.Typer:
 
         Example: `vision-ai models promote chart-clip-3efa3a0cb5`
         """
-        from vision_ai.pipeline import versions
+        from vision_ai.pipeline import models
         from vision_ai.pipeline.workspace import Workspace
 
-        report = versions.promote(Workspace.open(), version)
+        report = models.promote(Workspace.open(), version)
         emit(report.payload(), report.text(), as_json=as_json)
 
     @tree.command()
@@ -143,10 +143,10 @@ def _models() -> typer.Typer:
 
         Example: `vision-ai models rollback`
         """
-        from vision_ai.pipeline import versions
+        from vision_ai.pipeline import models
         from vision_ai.pipeline.workspace import Workspace
 
-        report = versions.rollback(Workspace.open())
+        report = models.rollback(Workspace.open())
         emit(report.payload(), report.text(), as_json=as_json)
 
     @tree.command()
@@ -160,10 +160,10 @@ def _models() -> typer.Typer:
 
         Example: `vision-ai models diff chart-clip-3efa3a0cb5 current`
         """
-        from vision_ai.pipeline import versions
+        from vision_ai.pipeline import models
         from vision_ai.pipeline.workspace import Workspace
 
-        report = versions.diff(Workspace.open(), first, second)
+        report = models.diff(Workspace.open(), first, second)
         emit(report.payload(), report.text(), as_json=as_json)
 
     return tree

@@ -96,11 +96,11 @@ def _feedback() -> typer.Typer:
 
         Example: `vision-ai feedback update --rung finetune --klines candles/`
         """
-        from vision_ai.pipeline import feedback
+        from vision_ai.pipeline.learning import update as work
         from vision_ai.pipeline.workspace import Workspace
 
-        training = feedback.Training(klines=klines, device=device, steps=steps)
-        found = feedback.update(Workspace.open(), rung=rung, training=training)
+        training = work.Training(klines=klines, device=device, steps=steps)
+        found = work.update(Workspace.open(), rung=rung, training=training)
         emit(found.payload(), found.text(), as_json=as_json)
 
     return tree
@@ -115,8 +115,8 @@ def decide(
 
     Example: `vision-ai decide BTCUSDT`
     """
-    from vision_ai.pipeline import deciding
+    from vision_ai.pipeline import decide
     from vision_ai.pipeline.workspace import Workspace
 
-    report = deciding.decide(Workspace.open(), symbol)
+    report = decide.decide(Workspace.open(), symbol)
     emit(report.payload(), report.text(), as_json=as_json)

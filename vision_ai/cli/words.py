@@ -83,23 +83,23 @@ def describe(
     `vision-ai describe --symbols BTCUSDT --limit 500 --max-cost 2`,
     `vision-ai describe --charts shots/ --language pl`, `vision-ai describe --batch --no-wait`
     """
-    from vision_ai.pipeline import describing
-    from vision_ai.pipeline.charting import Wanted
+    from vision_ai.pipeline.labelling import describe
+    from vision_ai.pipeline.labelling.select import Wanted
     from vision_ai.pipeline.workspace import Workspace
 
     workspace = Workspace.open()
     if report:
-        found = describing.report(workspace)
+        found = describe.report(workspace)
         emit(found.payload(), found.text(), as_json=as_json)
         return
     wanted = Wanted.of(symbols, since, until, interval, klines=klines, charts=charts, stride=stride)
-    terms = describing.Terms(describing.language(language), limit, max_cost, again, wait)
+    terms = describe.Terms(describe.language(language), limit, max_cost, again, wait)
     if dry_run:
-        found = describing.estimate(workspace, wanted, terms, in_batch=in_batch)
+        found = describe.estimate(workspace, wanted, terms, in_batch=in_batch)
     elif in_batch:
-        found = describing.describe_in_batches(workspace, wanted, terms)
+        found = describe.describe_in_batches(workspace, wanted, terms)
     else:
-        found = describing.describe(workspace, wanted, terms)
+        found = describe.describe(workspace, wanted, terms)
     emit(found.payload(), found.text(), as_json=as_json)
     refuse_if_incomplete(
         found.missing,
@@ -129,10 +129,10 @@ def _review() -> typer.Typer:
 
         Example: `vision-ai review next --limit 10`
         """
-        from vision_ai.pipeline import reviewing
+        from vision_ai.pipeline.labelling import review
         from vision_ai.pipeline.workspace import Workspace
 
-        found = reviewing.upcoming(Workspace.open(), limit)
+        found = review.upcoming(Workspace.open(), limit)
         emit(found.payload(), found.text(), as_json=as_json)
 
     @tree.command()
@@ -192,10 +192,10 @@ def _review() -> typer.Typer:
 
         Example: `vision-ai review stats`
         """
-        from vision_ai.pipeline import reviewing
+        from vision_ai.pipeline.labelling import review
         from vision_ai.pipeline.workspace import Workspace
 
-        found = reviewing.stats(Workspace.open())
+        found = review.stats(Workspace.open())
         emit(found.payload(), found.text(), as_json=as_json)
 
     return tree
@@ -211,10 +211,10 @@ def _decide(
     as_json: bool,
 ) -> None:
     from vision_ai.labels.review import Action
-    from vision_ai.pipeline import reviewing
+    from vision_ai.pipeline.labelling import review
     from vision_ai.pipeline.workspace import Workspace
 
-    found = reviewing.decide(Workspace.open(), chart, Action(action), changes, who=who, words=words)
+    found = review.decide(Workspace.open(), chart, Action(action), changes, who=who, words=words)
     emit(found.payload(), found.text(), as_json=as_json)
 
 
@@ -231,10 +231,10 @@ def _labels() -> typer.Typer:
 
         Example: `vision-ai labels export labels.csv`
         """
-        from vision_ai.pipeline import reviewing
+        from vision_ai.pipeline.labelling import review
         from vision_ai.pipeline.workspace import Workspace
 
-        found = reviewing.export(Workspace.open(), out)
+        found = review.export(Workspace.open(), out)
         emit(found.payload(), found.text(), as_json=as_json)
         refuse_if_incomplete(found.missing, "not exported", hint=KEPT, most=NAMED)
 
@@ -252,10 +252,10 @@ def _labels() -> typer.Typer:
 
         Example: `vision-ai labels import labels.csv --who anna`
         """
-        from vision_ai.pipeline import reviewing
+        from vision_ai.pipeline.labelling import review
         from vision_ai.pipeline.workspace import Workspace
 
-        found = reviewing.import_(Workspace.open(), source, who=who)
+        found = review.import_(Workspace.open(), source, who=who)
         emit(found.payload(), found.text(), as_json=as_json)
         refuse_if_incomplete(found.missing, "not imported", hint=KEPT, most=NAMED)
 

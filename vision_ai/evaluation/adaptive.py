@@ -12,9 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
+from vision_ai.calibration.bands import Bands
 from vision_ai.domain import Floats, Ints
 from vision_ai.feedback_loop_cv import track_stretch
-from vision_ai.forecast.bands import Bands
 
 MOST = 10.0
 """A score beyond this moves the tracker no further: one wild day is one miss."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vision_ai.calibration import votes
 from vision_ai.domain import (
     CLOSE,
     PHASES,
@@ -15,9 +16,8 @@ from vision_ai.domain import (
     Neighbors,
 )
 from vision_ai.errors import ImageError
-from vision_ai.forecast import votes
-from vision_ai.forecast.logistic import softmax
 from vision_ai.index import Index, Purge, Spans, Vectors
+from vision_ai.measures.logistic import softmax
 
 _CELL_ROWS, _CELL_COLUMNS = 8, 4
 _AT_ONCE = 1 << 17

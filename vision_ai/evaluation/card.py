@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_ai.domain import HORIZONS, PHASES, READINGS, SETUPS, Bools, Floats, Ints
-from vision_ai.evaluation import coverage, metrics
-from vision_ai.evaluation.metrics import Estimate
+from vision_ai.evaluation import coverage
+from vision_ai.measures import metrics
+from vision_ai.measures.metrics import Estimate
 
 SETUP_OF = np.array([SETUPS.index(reading.setup) for reading in READINGS])
 """Code of `SETUPS` for each code of `READINGS`."""

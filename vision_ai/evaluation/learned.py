@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vision_ai.calibration import votes
 from vision_ai.domain import CLOSE, PHASES, READINGS, Embeddings, Floats, Ints
 from vision_ai.errors import InputError, install
 from vision_ai.evaluation.baselines import Guess
-from vision_ai.forecast import votes
-from vision_ai.retrieval.purge import Purge, Spans
+from vision_ai.measures.purge import Purge, Spans
 
 BAND = 8
 """Candles by which dynamic time warping may shift one chart against the other."""

@@ -13,9 +13,10 @@ import numpy as np
 
 from vision_ai.domain import Floats, Ints
 from vision_ai.errors import InputError, install
-from vision_ai.evaluation import card, metrics, trades
-from vision_ai.evaluation.metrics import Estimate
+from vision_ai.evaluation import card, trades
 from vision_ai.evaluation.trades import Trade
+from vision_ai.measures import metrics
+from vision_ai.measures.metrics import Estimate
 
 DAY_MS = 86_400_000
 

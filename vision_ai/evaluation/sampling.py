@@ -2,7 +2,7 @@
 
 A chart is left out where its time, from its first candle to its last outcome, touches a time that
 the model learned from or was calibrated on, widened by an embargo: markets move together, so that
-holds for every symbol. What is left is checked again by `splits.check`.
+holds for every symbol. What is left is checked again by `purge.check`.
 """
 
 import hashlib
@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from vision_ai.domain import HIGH, LOW, VOLUME, Bools, Floats, Ints, Klines, Labels, Outcomes
 from vision_ai.errors import KlinesError, LeakError
-from vision_ai.evaluation import splits
-from vision_ai.evaluation.splits import Extent, Rule
 from vision_ai.labels import outcomes, rules
-from vision_ai.retrieval.purge import Spans
+from vision_ai.measures import purge
+from vision_ai.measures.purge import Extent, Rule, Spans
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def prove(seen: Sequence[Extent], spans: Spans, rule: Rule) -> None:
         after = spans.first_ms >= extent.known_ms
         for part in (spans.take(after), spans.take(~after)):
             if len(part):
-                splits.check([extent, Extent.of("measured charts", part)], rule)
+                purge.check([extent, Extent.of("measured charts", part)], rule)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +131,7 @@ def _drawn(market: Market, seen: Sequence[Extent], rule: Rule, quota: int, seed:
     ends = klines.window_ends()
     clean = np.ones(len(ends), np.bool_)
     for extent in seen:
-        clean &= splits.admits(extent, _spans(klines, ends), rule)
+        clean &= purge.admits(extent, _spans(klines, ends), rule)
     named = f"{seed}|{market.venue}|{klines.symbol}|{klines.interval}"
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(named.encode()).digest()[:8], "big"))
     clear = ends[clean]

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from vision_ai.calibration.bands import Bands
 from vision_ai.domain import HORIZONS, Floats, Ints
-from vision_ai.evaluation import card, metrics
+from vision_ai.evaluation import card
 from vision_ai.evaluation.baselines import Guess
-from vision_ai.forecast.bands import Bands
+from vision_ai.measures import metrics
 
 
 def against(charts: card.Measured, guess: Guess) -> dict[str, Any]:

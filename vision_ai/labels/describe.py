@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from vision_ai.domain import Direction, Label, Phase, Reading, Setup
-from vision_ai.labels.words import PHASE_PHRASES, SEARCH_WORDS, SETUP_PHRASES, SIDES, turned
+from vision_ai.labels.synonyms import PHASE_PHRASES, SEARCH_WORDS, SETUP_PHRASES, SIDES, turned
 
 MOST = 30
 """Numbers beyond this are told as `more than 30`."""

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, StringConstraints, ValidationError
 
-from vision_ai import sealed_log
+from vision_ai import checksummed_log
 from vision_ai.domain import (
     PHASES,
     READINGS,
@@ -92,11 +92,13 @@ class Desk:
         Raises:
             StorageError: nothing was written.
         """
-        return len(sealed_log.append_once(self.path, corrections, key=_id)) if corrections else 0
+        return (
+            len(checksummed_log.append_once(self.path, corrections, key=_id)) if corrections else 0
+        )
 
     def read(self) -> tuple[list[Correction], list[BadLine]]:
         """Every correction, oldest first; damaged lines are named and not counted."""
-        return sealed_log.read(self.path, Correction, key=_id)
+        return checksummed_log.read(self.path, Correction, key=_id)
 
 
 def standing(corrections: Iterable[Correction]) -> dict[str, Correction]:

@@ -6,7 +6,7 @@ columns are ignored. Whatever is wrong ends in one sentence that says what and w
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from vision_ai.domain import Interval, Klines, parse_symbol
+from vision_ai.domain import CHART_INTERVALS, Interval, Klines, parse_symbol
 from vision_ai.errors import (
     CorruptFileError,
     IntervalError,
@@ -116,6 +116,26 @@ def read_folder(folder: Path, interval: Interval | None = None) -> Iterator[tupl
             yield name.venue or IMPORTED, read_file(path)
         elif stored is not None and interval.ms % stored.ms == 0:
             yield name.venue or IMPORTED, read_file(path).resample(interval)
+
+
+def charts_candles(
+    folder: Path, symbols: Container[str] = (), intervals: Sequence[Interval] = CHART_INTERVALS
+) -> Iterator[Klines]:
+    """Candles of a folder at the intervals of charts, finer ones resampled.
+
+    Args:
+        folder: of candle files.
+        symbols: only these; all where empty.
+        intervals: candle lengths.
+    """
+    for path in candle_files(folder):
+        name = parse_name(path)
+        if symbols and name.symbol not in symbols:
+            continue
+        klines = read_file(path)
+        for interval in intervals:
+            if interval.ms % klines.interval.ms == 0:
+                yield klines.resample(interval)
 
 
 def read_file(path: Path, symbol: str = "", interval: Interval | None = None) -> Klines:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from vision_ai import sealed_log
+from vision_ai import checksummed_log
 from vision_ai.config import Paths
 from vision_ai.records import BadLine, IsoTime, LogLine
 
@@ -36,17 +36,17 @@ def note(paths: Paths, line: History) -> None:
     lines = read(paths)
     if lines and lines[-1].model_copy(update={"line": 0, "check": ""}) == line:
         return
-    sealed_log.append_once(_path(paths), [line], _place)
+    checksummed_log.append_once(_path(paths), [line], _place)
 
 
 def read(paths: Paths) -> list[History]:
     """Every intact line, oldest first; damaged ones do not count."""
-    return sealed_log.read(_path(paths), History, _place)[0]
+    return checksummed_log.read(_path(paths), History, _place)[0]
 
 
 def damaged(paths: Paths) -> list[BadLine]:
     """The lines that do not count, and why."""
-    return sealed_log.read(_path(paths), History, _place)[1]
+    return checksummed_log.read(_path(paths), History, _place)[1]
 
 
 def line_of_descent(lines: Sequence[History], current: str) -> list[str]:

@@ -6,7 +6,7 @@ from vision_ai.domain import Interval, parse_time
 from vision_ai.market.listing import Listing
 from vision_ai.market.replay import Clock, Replay
 from vision_ai.market.simulate import simulate
-from vision_ai.pipeline import reading
+from vision_ai.pipeline import predict
 from vision_ai.pipeline.workspace import Report, Workspace
 
 SYMBOL = "SIMUSDT"
@@ -29,6 +29,6 @@ def run() -> Report:
     with Replay(markets, Clock(now_ms, frozen=True)) as server:
         market = settings.market.model_copy(update={"base_url": server.url})
         local = Config(**{**dict(settings), "market": market})
-        report = reading.predict(Workspace(local, Paths(config.data_root())), SYMBOL)
+        report = predict.predict(Workspace(local, Paths(config.data_root())), SYMBOL)
     said = f"These candles are simulated (seed {SEED}): nothing here ever traded."
     return Report({"simulated": True, **report.content}, [said, "", *report.lines])

@@ -9,7 +9,7 @@ from typing import Any
 
 from vision_ai import __version__, feedback_loop_cv
 from vision_ai.errors import ExchangeUnavailableError, StateError, VisionError, install
-from vision_ai.feedback_loop_cv import attempts
+from vision_ai.feedback import attempts
 from vision_ai.market.bybit import Bybit
 from vision_ai.model import history
 from vision_ai.pipeline.reader import Reader

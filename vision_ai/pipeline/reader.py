@@ -18,12 +18,12 @@ from vision_ai.errors import (
 )
 from vision_ai.index import Index
 from vision_ai.labels import outcomes
+from vision_ai.measures.purge import Live, Purge, Spans
 from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, Prototypes, Witnesses
-from vision_ai.retrieval.purge import Live, Purge, Spans
 
 CALIBRATION = "calibration.json"
 """Beside the model it was fitted for."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from vision_ai import sealed_log, storage
+from vision_ai import checksummed_log, storage
 from vision_ai.config import Paths
 from vision_ai.domain import iso, parse_time
 from vision_ai.records import BadLine, Finite, IsoTime, LogLine, SymbolText
@@ -36,7 +36,7 @@ def append(paths: Paths, decision: Decision) -> bool:
     Raises:
         StorageError: nothing was written.
     """
-    return bool(sealed_log.append_once(_log_of(paths, decision), [decision], _key))
+    return bool(checksummed_log.append_once(_log_of(paths, decision), [decision], _key))
 
 
 def read(paths: Paths) -> tuple[list[Decision], list[BadLine]]:
@@ -57,7 +57,7 @@ def read_log(paths: Paths, path: Path) -> tuple[list[Decision], list[BadLine]]:
         home = _log_of(paths, line).name
         return None if home == path.name else home
 
-    return sealed_log.read(path, Decision, _key, stray)
+    return checksummed_log.read(path, Decision, _key, stray)
 
 
 def _log_of(paths: Paths, decision: Decision) -> Path:

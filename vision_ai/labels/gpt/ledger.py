@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vision_ai import sealed_log, storage
+from vision_ai import checksummed_log, storage
 from vision_ai.errors import StateError
 from vision_ai.labels.gpt.replies import SETTLED, Attempt, Kind, Language
 from vision_ai.records import BadLine
@@ -33,14 +33,14 @@ class Ledger:
             StorageError: nothing was written.
         """
         path = self.folder / f"{attempt.subject.digest[:2]}.jsonl"
-        sealed_log.append_once(path, [attempt], key=_id)
+        checksummed_log.append_once(path, [attempt], key=_id)
 
     def read(self) -> tuple[list[Attempt], list[BadLine]]:
         """Every request so far, oldest first; damaged lines are named and not counted."""
         good: list[Attempt] = []
         bad: list[BadLine] = []
         for path in sorted(self.folder.glob("[0-9a-f][0-9a-f].jsonl")):
-            lines, damaged = sealed_log.read(path, Attempt, key=_id)
+            lines, damaged = checksummed_log.read(path, Attempt, key=_id)
             good += lines
             bad += damaged
         return sorted(good, key=lambda attempt: attempt.at), bad

@@ -1,0 +1,347 @@
+"""A challenger made of earlier outcomes, judged on later ones: only what logs can prove.
+
+Logs hold what was claimed, what spoke for it and what followed. They can prove that calls whose
+look-alikes have a better record reach their target more often, and that wider or narrower bands
+hold as often as they say. They cannot prove anything about setups: nobody labels those later.
+"""
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vision_ai.domain import HORIZONS, Direction, Horizon, iso, parse_time
+from vision_ai.feedback.attempts import Attempt, Part, PartName
+from vision_ai.feedback.due import key
+from vision_ai.feedback.figures import bin_of
+from vision_ai.feedback.weights import Place, Proposal, outcome_shares, propose, voters
+from vision_ai.measures.gate import compare, spend, wager
+from vision_ai.records import Feedback, Prediction
+
+ALPHA = 0.05
+"""Stated chance of ever promoting a challenger that is no better, over all attempts."""
+
+DAY_MS = 86_400_000
+
+EMBARGO_MS = 4 * DAY_MS
+"""The window of a 1h chart: no judged chart shows candles of a learned outcome."""
+
+ENOUGH_DAYS = 14
+"""With fewer days to judge on, nothing is attempted and nothing spent."""
+
+STRETCHES = (0.5, 3.0)
+"""One challenger changes bands by no more than this."""
+
+_PARTS: tuple[PartName, ...] = ("exemplars", "bands 2h", "bands 6h")
+_SMALLEST = 0.01
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Lines to learn from and later ones to judge on, of one champion.
+
+    Attributes:
+        champion: version that made the predictions.
+        learned: their outcomes were complete at `until_ms`.
+        judging: charts that came `EMBARGO_MS` after it or later.
+        until_ms: end of learning.
+        now_ms: the clock; what it cuts off belongs to the next fold.
+    """
+
+    champion: str
+    learned: list[Feedback]
+    judging: list[Feedback]
+    until_ms: int
+    now_ms: int
+
+    @property
+    def days(self) -> int:
+        """UTC days of the judging lines."""
+        return len({_day(line) for line in self.judging})
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """What was learned, how it did, and what of it may be applied.
+
+    Attributes:
+        proposal: of the learning fold alone.
+        attempt: the verdict.
+        factors: exemplars whose votes change; empty unless they were found better.
+        stretch: bands that change; without those not found better.
+    """
+
+    proposal: Proposal
+    attempt: Attempt
+    factors: Mapping[Place, float]
+    stretch: Mapping[Horizon, float]
+
+
+def fold(
+    lines: Iterable[Feedback], champion: str, earlier: Sequence[Attempt], now_ms: int
+) -> Fold | None:
+    """Part the champion's own lines in time; None while there are none.
+
+    What was judged on once is learned from ever after and never judges again. The first time,
+    learning ends half way.
+    """
+    own = [
+        line
+        for line in lines
+        if line.model_version == champion and parse_time(line.as_of) + line.horizon.ms <= now_ms
+    ]
+    if not own:
+        return None
+    before = [attempt.judged_until for attempt in earlier if attempt.champion == champion]
+    if before:
+        until_ms = max(parse_time(text) for text in before)
+    else:
+        times = [parse_time(line.as_of) for line in own]
+        until_ms = (min(times) + max(times)) // 2 // DAY_MS * DAY_MS
+    learned, judging = later_fold(own, until_ms, EMBARGO_MS)
+    return Fold(champion, learned, judging, until_ms, now_ms)
+
+
+def days_needed(number: int, *, alpha: float = ALPHA, parts: int = len(_PARTS)) -> int:
+    """Days that attempt `number` waits for: twice what an unbroken run of wins would take.
+
+    >>> days_needed(1), days_needed(10), days_needed(10, parts=1)
+    (14, 28, 24)
+    """
+    return max(ENOUGH_DAYS, 2 * math.ceil(-math.log2(spend(alpha, number) / parts)))
+
+
+def learned_from(predictions: Iterable[Prediction], parted: Fold, horizon: Horizon) -> Proposal:
+    """What the lines to learn from would change; those that judge say nothing."""
+    return propose(predictions, parted.learned, parted.until_ms, horizon=horizon)
+
+
+def challenge(
+    predictions: Iterable[Prediction],
+    parted: Fold,
+    exemplars: Collection[Place],
+    *,
+    number: int,
+    horizon: Horizon = Horizon.H6,
+    alpha: float = ALPHA,
+) -> Challenge:
+    """Learn from the earlier lines and judge each part on the later ones.
+
+    Each part may spend a third of what the attempt may, so that the chance of any false one
+    stays within it.
+
+    Args:
+        predictions: what was said.
+        parted: of the champion's lines.
+        exemplars: those whose weight can be changed.
+        number: of this attempt, over all champions.
+        horizon: whose verdicts judge exemplars.
+        alpha: error rate over all attempts.
+    """
+    known = list(predictions)
+    proposal = learned_from(known, parted, horizon)
+    found = {(e.symbol, e.interval, e.as_of): e.factor for e in proposal.exemplars}
+    factors = {place: factor for place, factor in found.items() if place in exemplars}
+    low, high = STRETCHES
+    stretch = {h: min(high, max(low, factor)) for h, factor in proposal.stretch.items()}
+    level = spend(alpha, number) / len(_PARTS)
+    judged = [line for line in parted.judging if line.horizon is horizon]
+    parts = [judge_exemplars(known, judged, factors, level=level)]
+    for h in HORIZONS:
+        own = [line for line in parted.judging if line.horizon is h]
+        parts.append(judge_bands(own, h, stretch.get(h, 1.0), level=level))
+    better = {part.name for part in parts if part.better}
+    attempt = Attempt(
+        number=number,
+        made_at=iso(parted.now_ms),
+        champion=parted.champion,
+        horizon=horizon,
+        alpha=alpha,
+        learned_until=iso(parted.until_ms),
+        judged_from=iso(parted.until_ms + EMBARGO_MS),
+        judged_until=iso(parted.now_ms),
+        learned=len(parted.learned),
+        judged=len(parted.judging),
+        days=parted.days,
+        parts=parts,
+        promote=bool(better),
+    )
+    return Challenge(
+        proposal,
+        attempt,
+        factors if "exemplars" in better else {},
+        {h: factor for h, factor in stretch.items() if f"bands {h}" in better},
+    )
+
+
+def judge_exemplars(
+    predictions: Iterable[Prediction],
+    judged: Sequence[Feedback],
+    factors: Mapping[Place, float],
+    *,
+    level: float,
+) -> Part:
+    """Whether calls with better recorded look-alikes reached their target more often.
+
+    Of calls that agree in day, direction and confidence (in fifths), each pair of a hit and a
+    miss asks which had the better record; the champion, who knows no records, throws a coin. One
+    call of a symbol a day counts, and ties are broken by a hash, so that without signal a day is
+    won as often as lost, whatever its share of hits and however the market moved.
+    """
+    said = {(p.symbol, p.as_of): p for p in predictions}
+    records = []
+    for line in _one_a_day(judged):
+        prediction = said.get((line.symbol, line.as_of))
+        shares = voters(prediction) if prediction else {}
+        if shares:
+            record = math.fsum(share * factors.get(at, 1.0) for at, share in shares.items())
+            records.append((line, record))
+    won, expected, block = [], [], []
+    for hits, misses in _cells(records):
+        for hit in hits:
+            won.append(float(sum(hit > miss for miss in misses)))
+            expected.append(len(misses) / 2)
+            block.append(hit[2])
+    trial = compare(
+        np.array(expected), np.array(won), np.array(block, np.int64), alpha=level, attempt=1
+    )
+    pairs = 2 * sum(expected)
+    p_value = trial.p_value
+    return Part(
+        name="exemplars",
+        cases=round(pairs),
+        wins=trial.wins,
+        losses=trial.losses,
+        ties=trial.ties,
+        p_value=p_value,
+        level=level,
+        better=bool(pairs) and p_value <= level,
+        figures={"pairs_in_order": round(sum(won) / pairs, 6)} if pairs else {},
+    )
+
+
+_Ranked = tuple[float, str, int]
+
+
+def _cells(
+    records: Iterable[tuple[Feedback, float]],
+) -> Iterable[tuple[list[_Ranked], list[_Ranked]]]:
+    """Hits and misses of calls that agree, as (record, tie-breaker, day)."""
+    cells: dict[tuple[int, Direction, int], tuple[list[_Ranked], list[_Ranked]]] = {}
+    for line, record in records:
+        place = _day(line), line.direction, bin_of(line.confidence) // 2
+        tie = hashlib.sha256(f"{line.symbol} {line.as_of}".encode()).hexdigest()
+        side = cells.setdefault(place, ([], []))[0 if line.success else 1]
+        side.append((round(record, 9), tie, _day(line)))
+    return cells.values()
+
+
+def _one_a_day(judged: Sequence[Feedback]) -> list[Feedback]:
+    """The first judged call of each symbol on each day."""
+    first: dict[tuple[str, int], Feedback] = {}
+    for line in sorted(judged, key=lambda line: (line.as_of, line.symbol)):
+        if line.success is not None:
+            first.setdefault((line.symbol, _day(line)), line)
+    return list(first.values())
+
+
+def judge_bands(
+    judged: Sequence[Feedback], horizon: Horizon, stretch: float, *, level: float
+) -> Part:
+    """Whether stretched bands hold closer to how often they say, by quantile (pinball) loss.
+
+    The loss is that of the stretch which each outcome would have needed, and least in
+    expectation where bands hold exactly as often as they say: wider ones pay for their width.
+    """
+    own = [line for line in judged if line.stretch is not None and line.level is not None]
+    name: PartName = "bands 2h" if horizon is Horizon.H2 else "bands 6h"
+    if abs(stretch - 1) < _SMALLEST or not own:
+        return _nothing(name, level)
+    shares = outcome_shares(own)
+    gains: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for line in own:
+        gain = _band_gain(line.stretch or 0.0, stretch, line.level or 0.0)
+        gains[_day(line)].append((shares[key(line)], gain))
+    days = [
+        math.fsum(share * gain for share, gain in gains[day])
+        / math.fsum(share for share, _ in gains[day])
+        for day in sorted(gains)
+    ]
+    trial = wager(np.maximum(np.array(days), -1), level=level)
+    return Part(
+        name=name,
+        cases=len(own),
+        wins=trial.wins,
+        losses=trial.losses,
+        ties=trial.ties,
+        p_value=trial.p_value,
+        level=level,
+        better=trial.promote,
+        figures={
+            "stretch": stretch,
+            "coverage_champion": _held(own, 1.0),
+            "coverage_challenger": _held(own, stretch),
+        },
+    )
+
+
+def _band_gain(needed: float, stretch: float, level: float) -> float:
+    """What a stretch saves of the champion's loss, in units of the most that it can lose."""
+    saved = _pinball(needed - 1, level) - _pinball(needed - stretch, level)
+    worst = (1 - level if stretch > 1 else level) * abs(stretch - 1)
+    return saved / worst
+
+
+def _pinball(miss: float, level: float) -> float:
+    return max(level * miss, (level - 1) * miss)
+
+
+def _held(own: Sequence[Feedback], stretch: float) -> float:
+    return round(sum((line.stretch or 0.0) <= stretch for line in own) / len(own), 6)
+
+
+def _nothing(name: PartName, level: float) -> Part:
+    return Part(
+        name=name,
+        cases=0,
+        wins=0,
+        losses=0,
+        ties=0,
+        p_value=1.0,
+        level=level,
+        better=False,
+        figures={},
+    )
+
+
+def _day(line: Feedback) -> int:
+    return parse_time(line.as_of) // DAY_MS
+
+
+def later_fold(
+    lines: Iterable[Feedback], learned_until_ms: int, embargo_ms: int
+) -> tuple[list[Feedback], list[Feedback]]:
+    """Split lines into those a challenger may learn from and those that may judge it.
+
+    A line may be learned from if its outcome was complete at `learned_until_ms`. It may judge
+    if its chart came at least `embargo_ms` after that; the embargo must be longer than a
+    chart's window, so that no judged picture shows candles of a learned outcome. All others
+    are left out.
+
+    Args:
+        lines: intact lines.
+        learned_until_ms: end of learning, UTC milliseconds.
+        embargo_ms: gap between the two, four days for 1h charts.
+    """
+    learned: list[Feedback] = []
+    judging: list[Feedback] = []
+    for line in lines:
+        as_of_ms = parse_time(line.as_of)
+        if as_of_ms + line.horizon.ms <= learned_until_ms:
+            learned.append(line)
+        elif as_of_ms >= learned_until_ms + embargo_ms:
+            judging.append(line)
+    return learned, judging

@@ -1,0 +1,152 @@
+"""Three stretches of resolved charts: to train a challenger on, to choose its mix on, to judge on.
+
+What a fine-tuned challenger is meant to do better is *reading* charts, and the truth about that
+is the rule book's and people's labels. Outcomes say when a chart is resolved; they are no labels.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vision_ai.domain import Floats, Horizon, Ints, iso, parse_time
+from vision_ai.feedback.attempts import Attempt, Part
+from vision_ai.feedback.challenge import DAY_MS, EMBARGO_MS, fold, later_fold
+from vision_ai.measures.gate import compare, spend
+from vision_ai.records import Feedback
+
+CHOSEN = 0.3
+"""Share of the time after learning on which the mix is chosen; the rest judges it."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Resolved calls of one champion, parted in time; no chart shows candles of two parts.
+
+    Attributes:
+        champion: version that made the predictions.
+        number: of the attempt that this would be.
+        learned: outcomes complete at `until_ms`.
+        choosing: charts from `EMBARGO_MS` after that on, complete at `chosen_until_ms`.
+        judging: charts from `EMBARGO_MS` after that on.
+        until_ms: end of learning.
+        chosen_until_ms: end of choosing.
+        now_ms: the clock.
+    """
+
+    champion: str
+    number: int
+    learned: list[Feedback]
+    choosing: list[Feedback]
+    judging: list[Feedback]
+    until_ms: int
+    chosen_until_ms: int
+    now_ms: int
+
+    @property
+    def days(self) -> int:
+        """UTC days of the judging calls."""
+        return len({parse_time(line.as_of) // DAY_MS for line in self.judging})
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """A challenger that was trained and mixed, and how both read the judged charts.
+
+    Attributes:
+        mix: share of the trained weights; 0 if none did better than the champion's own.
+        champion: float (n,), score of each judged chart, higher is better.
+        challenger: float (n,), the same charts in the same order.
+        day: int (n,), UTC day of each.
+        figures: of both, on the judged charts.
+        publish: makes a version of it, not yet in use, with this verdict; gives its name.
+    """
+
+    mix: float
+    champion: Floats
+    challenger: Floats
+    day: Ints
+    figures: Mapping[str, float]
+    publish: Callable[[Attempt], str]
+
+
+Tune = Callable[[Stages], Tuned | str]
+"""Trains a challenger on the first stretch and chooses its mix on the second; or why it cannot."""
+
+
+def stages(
+    lines: Iterable[Feedback],
+    champion: str,
+    earlier: Sequence[Attempt],
+    now_ms: int,
+    *,
+    number: int = 1,
+) -> Stages | None:
+    """Part the champion's own resolved calls in time; None while there are none.
+
+    A call counts once what followed it within the longest horizon is known. What judged an
+    earlier fine-tuning is learned from and never judges again.
+    """
+    known = [line for line in lines if line.horizon is Horizon.H6 and line.move is not None]
+    own = [attempt for attempt in earlier if attempt.rung == "finetune"]
+    parted = fold(known, champion, own, now_ms)
+    if parted is None:
+        return None
+    times = [parse_time(line.as_of) for line in parted.judging] or [parted.until_ms]
+    cut = min(times) + CHOSEN * (max(times) - min(times))
+    cut_ms = int(cut) // DAY_MS * DAY_MS
+    choosing, judging = later_fold(parted.judging, cut_ms, EMBARGO_MS)
+    return Stages(
+        champion, number, parted.learned, choosing, judging, parted.until_ms, cut_ms, now_ms
+    )
+
+
+def quadratic(probabilities: Floats, truth: Ints) -> Floats:
+    """Quadratic score of each row of probabilities (n, classes), from -2 to 0 (Brier 1950).
+
+    It is proper, so that only honest probabilities score best, and no single chart decides.
+
+    >>> quadratic(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([0, 0])).tolist()
+    [0.0, -0.5]
+    """
+    miss = probabilities - np.eye(probabilities.shape[1])[truth]
+    score: Floats = 0.0 - (miss**2).sum(axis=1)
+    return score
+
+
+def judge_readings(tuned: Tuned, *, level: float) -> Part:
+    """Whether the challenger read more days better, by a sign test, and more on average too."""
+    trial = compare(tuned.champion, tuned.challenger, tuned.day, alpha=level, attempt=1)
+    gain = float((tuned.challenger - tuned.champion).mean()) if len(tuned.day) else 0.0
+    return Part(
+        name="readings",
+        cases=len(tuned.day),
+        wins=trial.wins,
+        losses=trial.losses,
+        ties=trial.ties,
+        p_value=trial.p_value,
+        level=level,
+        better=trial.p_value <= level and gain > 0,
+        figures={"mix": tuned.mix, "gain": round(gain, 6), **tuned.figures},
+    )
+
+
+def attempt(tuned: Tuned, parted: Stages, *, alpha: float) -> Attempt:
+    """The gate's verdict; the attempt's whole share of the error rate goes to the readings."""
+    part = judge_readings(tuned, level=spend(alpha, parted.number))
+    return Attempt(
+        number=parted.number,
+        rung="finetune",
+        made_at=iso(parted.now_ms),
+        champion=parted.champion,
+        horizon=Horizon.H6,
+        alpha=alpha,
+        learned_until=iso(parted.until_ms),
+        judged_from=iso(parted.chosen_until_ms + EMBARGO_MS),
+        judged_until=iso(parted.now_ms),
+        learned=len(parted.learned),
+        judged=len(parted.judging),
+        days=parted.days,
+        parts=[part],
+        promote=part.better,
+    )

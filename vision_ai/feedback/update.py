@@ -1,0 +1,241 @@
+"""`update_cv_model_weights`: outcomes to a written proposal, or to a version that proved better."""
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from vision_ai import storage
+from vision_ai.config import Paths
+from vision_ai.domain import Horizon, iso
+from vision_ai.errors import InputError
+from vision_ai.feedback import attempts, journal, tuning
+from vision_ai.feedback.attempts import Attempt, Rung
+from vision_ai.feedback.challenge import (
+    ALPHA,
+    Challenge,
+    Fold,
+    challenge,
+    days_needed,
+    fold,
+    learned_from,
+)
+from vision_ai.feedback.tuning import Stages, Tune, stages
+from vision_ai.feedback.weights import Place, Proposal, propose
+from vision_ai.records import Feedback, Prediction
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in use, as far as feedback has to know models.
+
+    Attributes:
+        version: its name; only outcomes of its own predictions count.
+        exemplars: those whose weight can be changed.
+        publish: makes a version of what passed, not yet in use; gives its name. Doing it twice
+            with the same changes gives the same version.
+        promote: brings a version into use.
+        was_cut_short: whether a version that passed never came into use.
+        tune: trains a challenger from its weights; needed on the rung `finetune`.
+        since: ISO time at which it came into use; empty where nobody noted it.
+    """
+
+    version: str
+    exemplars: Collection[Place]
+    publish: Callable[[Challenge], str]
+    promote: Callable[[str], None]
+    was_cut_short: Callable[[str], bool]
+    tune: Tune | None = None
+    since: str = ""
+
+
+def update_cv_model_weights(
+    paths: Paths,
+    now_ms: int,
+    rung: Rung = "log-only",
+    *,
+    champion: Champion | None = None,
+    horizon: Horizon = Horizon.H6,
+    alpha: float = ALPHA,
+) -> Proposal:
+    """Work out what the outcomes known at `now_ms` would change, and write it down.
+
+    On the rung `log-only` no model, index or calibration is touched. On `reweight` the earlier
+    outcomes make a challenger, the later ones judge it, and what proves better becomes a version
+    that replaces the champion. On `finetune` the challenger is a model: trained from the
+    champion's weights on the earliest resolved charts, mixed with them as the next ones say, and
+    judged on the latest. A process killed at any instant leaves the champion in place or the
+    whole new version; the next call finishes a promotion that was cut short. Called again at the
+    same `now_ms` it leaves every file as one undisturbed call would have.
+
+    Args:
+        paths: where predictions, logs and models are, and where the proposal goes.
+        now_ms: the clock; later outcomes are ignored.
+        rung: how far to go.
+        champion: the model in use; needed to go further than `log-only`.
+        horizon: whose verdicts judge exemplars and confidence.
+        alpha: chance of ever promoting one that is no better, over all attempts.
+
+    Raises:
+        InputError: a rung that needs a champion has none, or one that cannot be trained.
+        StorageError: something could not be written; the champion stands.
+    """
+    lines, bad = journal.read_logs(paths)
+    predictions, damaged = journal.read_predictions(paths)
+    for line in bad:
+        logger.warning("Not counted: %s", line)
+    for why in damaged.values():
+        logger.warning("Not counted: %s", why)
+    if rung == "log-only":
+        proposal = propose(predictions, lines, now_ms, horizon=horizon)
+    elif champion is None:
+        raise InputError(f"The rung {rung} needs the model in use.", hint="Pass `champion`.")
+    else:
+        turn = Turn(paths, now_ms, champion, horizon, alpha, rung)
+        proposal = turn.take(predictions, lines)
+    storage.write_document(paths.proposal(now_ms), proposal)
+    return proposal
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One try at a rung that may change the model, with lines that somebody has read."""
+
+    paths: Paths
+    now_ms: int
+    champion: Champion
+    horizon: Horizon
+    alpha: float
+    rung: Rung = "reweight"
+
+    def take(self, predictions: list[Prediction], lines: list[Feedback]) -> Proposal:
+        """Finish what was cut short, wait for more days, or make an attempt."""
+        earlier, bad = attempts.read(self.paths)
+        for line in bad:
+            logger.warning("Counted as spent, with an unknown verdict: %s", line)
+        proposal = propose(predictions, lines, self.now_ms, horizon=self.horizon)
+        made = self._made_now(earlier)
+        if made is not None:
+            return self._retold(made, proposal, earlier, predictions, lines)
+        unfinished = self._unfinished(earlier)
+        if unfinished is not None:
+            self._bring(unfinished)
+            said = f"Model {unfinished.version} is in use: its promotion was cut short earlier."
+            return self._with(proposal, said, unfinished)
+        last = max((attempt.number for attempt in earlier), default=0)
+        number = max(last, len(earlier) + len(bad)) + 1
+        own = [attempt for attempt in earlier if attempt.rung == self.rung]
+        if self.rung == "finetune":
+            return self._tune(proposal, lines, own, number)
+        return self._reweigh(proposal, predictions, fold(lines, *self._whose(own)), number)
+
+    def _whose(self, earlier: list[Attempt]) -> tuple[str, list[Attempt], int]:
+        return self.champion.version, earlier, self.now_ms
+
+    def _made_now(self, earlier: list[Attempt]) -> Attempt | None:
+        """The attempt of this very turn, if a run before was stopped once it had noted it.
+
+        Not if its version has come into use and was taken back: then this is another turn.
+        """
+        if not earlier or (earlier[-1].made_at, earlier[-1].rung) != (iso(self.now_ms), self.rung):
+            return None
+        made = earlier[-1]
+        if self.champion.version == made.champion:
+            waits = made.version is None or self.champion.was_cut_short(made.version)
+            return made if waits else None
+        return made if self.champion.version == made.version else None
+
+    def _retold(
+        self,
+        made: Attempt,
+        proposal: Proposal,
+        earlier: list[Attempt],
+        predictions: list[Prediction],
+        lines: list[Feedback],
+    ) -> Proposal:
+        """Finish the turn that made an attempt, and say the same as if nothing had stopped it."""
+        if made.rung == "reweight":
+            before = [one for one in earlier if one.rung == made.rung and one.number < made.number]
+            parted = fold(lines, made.champion, before, self.now_ms)
+            if parted is not None:
+                proposal = learned_from(predictions, parted, self.horizon)
+        unsealed = made.model_copy(update={"line": 0, "check": ""})
+        return self._with(proposal, self._settled(unsealed), unsealed)
+
+    def _unfinished(self, earlier: list[Attempt]) -> Attempt | None:
+        """An earlier turn's attempt whose promotion never came, or came in this very turn."""
+        for attempt in reversed(earlier):
+            if attempt.version is not None and attempt.version == self.champion.version:
+                return attempt if self.champion.since == iso(self.now_ms) else None
+            if attempt.champion == self.champion.version:
+                cut = attempt.version is not None and self.champion.was_cut_short(attempt.version)
+                return attempt if cut else None
+        return None
+
+    def _bring(self, attempt: Attempt) -> None:
+        """Bring what passed into use, unless it is."""
+        if attempt.version and attempt.version != self.champion.version:
+            self.champion.promote(attempt.version)
+
+    def _reweigh(
+        self, proposal: Proposal, predictions: list[Prediction], parted: Fold | None, number: int
+    ) -> Proposal:
+        needed = days_needed(number, alpha=self.alpha)
+        if parted is None or parted.days < needed:
+            return self._with(proposal, self._waiting(parted, needed))
+        tried = challenge(
+            predictions,
+            parted,
+            self.champion.exemplars,
+            number=number,
+            horizon=self.horizon,
+            alpha=self.alpha,
+        )
+        concluded = self._conclude(tried.attempt, lambda _: self.champion.publish(tried))
+        return self._with(tried.proposal, *concluded)
+
+    def _tune(
+        self, proposal: Proposal, lines: list[Feedback], earlier: list[Attempt], number: int
+    ) -> Proposal:
+        if self.champion.tune is None:
+            raise InputError("This champion cannot be trained.", hint="Pass `champion.tune`.")
+        parted = stages(lines, *self._whose(earlier), number=number)
+        needed = days_needed(number, alpha=self.alpha, parts=1)
+        if parted is None or parted.days < needed:
+            return self._with(proposal, self._waiting(parted, needed))
+        tuned = self.champion.tune(parted)
+        if isinstance(tuned, str):
+            return self._with(proposal, self._stays(tuned))
+        if not tuned.mix:
+            why = "no mix with the trained weights read the charts that choose any better."
+            return self._with(proposal, self._stays(why))
+        verdict = tuning.attempt(tuned, parted, alpha=self.alpha)
+        return self._with(proposal, *self._conclude(verdict, tuned.publish))
+
+    def _waiting(self, parted: Fold | Stages | None, needed: int) -> str:
+        days = parted.days if parted else 0
+        return self._stays(f"{days} days of its own outcomes to judge on, {needed} are needed.")
+
+    def _stays(self, why: str) -> str:
+        return f"Model {self.champion.version} stays: {why} Nothing was attempted."
+
+    def _conclude(self, attempt: Attempt, publish: Callable[[Attempt], str]) -> tuple[str, Attempt]:
+        """Publish what passed, note the attempt, and only then bring the version into use."""
+        if attempt.promote:
+            attempt = attempt.model_copy(update={"version": publish(attempt)})
+        if not attempts.append(self.paths, attempt):
+            return "Another run made this attempt meanwhile; nothing was changed here.", attempt
+        return self._settled(attempt), attempt
+
+    def _settled(self, attempt: Attempt) -> str:
+        """Bring what passed into use; what became of an attempt that is noted."""
+        if not attempt.version:
+            return f"Model {self.champion.version} stays: nothing proved better."
+        self._bring(attempt)
+        parts = ", ".join(part.name for part in attempt.parts if part.better)
+        return f"Model {attempt.version} is in use: better on the later fold ({parts})."
+
+    def _with(self, proposal: Proposal, said: str, attempt: Attempt | None = None) -> Proposal:
+        changes = {"rung": self.rung, "attempt": attempt, "outcome": said}
+        return proposal.model_copy(update=changes)

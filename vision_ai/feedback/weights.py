@@ -1,0 +1,236 @@
+"""What the outcomes would change in the model: computed here, applied nowhere.
+
+Three proposals, each quiet on small samples: how much each exemplar's vote should count, how
+far confidence lies from the share of targets reached, and how much wider the bands should be.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import Field
+
+from vision_ai.domain import HORIZONS, Horizon, Interval, iso, parse_time
+from vision_ai.feedback.attempts import Attempt, Rung
+from vision_ai.feedback.due import Key, key
+from vision_ai.feedback.figures import BINS, bin_of
+from vision_ai.records import Feedback, Finite, IsoTime, Prediction, Probability, Record, SymbolText
+
+PRIOR = 20.0
+"""Outcomes that the overall hit rate counts for in each estimate."""
+
+BOUNDS = (0.5, 2.0)
+"""No exemplar's vote is changed by more than this, whatever its record."""
+
+GAIN = 0.05
+"""Step of the band tracker: after a drift that doubles moves it needs some tens of outcomes."""
+
+
+Place = tuple[str, Interval, str]
+"""Which exemplar: symbol, interval, and the time that its chart was complete."""
+
+
+class Exemplar(Record):
+    """How much one exemplar's vote should count, relative to now."""
+
+    symbol: SymbolText
+    interval: Interval
+    as_of: IsoTime
+    factor: float = Field(ge=BOUNDS[0], le=BOUNDS[1])
+    samples: float = Field(ge=0, description="outcomes it had a share in, overlaps counted once")
+    hits: float = Field(ge=0)
+
+
+class Shift(Record):
+    """How far the confidence of one bin lies from the share of targets reached."""
+
+    low: Probability
+    high: Probability
+    samples: float
+    delta: Finite = Field(description="to be added to confidence, shrunk towards 0")
+
+
+class Proposal(Record):
+    """What the feedback would change: `data/vision_ai/proposals/{YYYYMMDD_HHMM}.json`."""
+
+    schema_version: Literal[1] = 1
+    made_at: IsoTime
+    rung: Rung = "log-only"
+    horizon: Horizon
+    lines: int = Field(description="judged lines that it rests on")
+    samples: float = Field(description="the same, overlapping ones of a symbol counted once")
+    base_rate: Probability | None
+    exemplars: list[Exemplar]
+    recalibration: list[Shift]
+    stretch: dict[Horizon, Finite] = Field(description="factor for the halves of the bands")
+    attempt: Attempt | None = Field(default=None, description="the gate's verdict, if it was asked")
+    outcome: str = Field(default="", description="what became of it, in a sentence")
+
+
+def propose(
+    predictions: Iterable[Prediction],
+    lines: Iterable[Feedback],
+    now_ms: int,
+    *,
+    horizon: Horizon = Horizon.H6,
+) -> Proposal:
+    """Work out what the outcomes known at `now_ms` would change; nothing is written."""
+    known = [line for line in lines if parse_time(line.as_of) + line.horizon.ms <= now_ms]
+    judged = [line for line in known if line.horizon is horizon and line.success is not None]
+    shares = outcome_shares(judged)
+    samples = math.fsum(shares.values())
+    hits = math.fsum(shares[key(line)] for line in judged if line.success)
+    return Proposal(
+        made_at=iso(now_ms),
+        horizon=horizon,
+        lines=len(judged),
+        samples=round(samples, 6),
+        base_rate=round(hits / samples, 6) if samples else None,
+        exemplars=exemplar_weights(predictions, judged),
+        recalibration=recalibration(judged),
+        stretch=_stretches(known),
+    )
+
+
+def outcome_shares(judged: Sequence[Feedback]) -> dict[Key, float]:
+    """How much each line counts: outcomes of one symbol that overlap share one count.
+
+    Lines whose `as_of` falls into the same block of a horizon's length overlap.
+    """
+    crowd = Counter(_block(line) for line in judged)
+    return {key(line): 1 / crowd[_block(line)] for line in judged}
+
+
+def _block(line: Feedback) -> tuple[str, Horizon, int]:
+    return line.symbol, line.horizon, parse_time(line.as_of) // line.horizon.ms
+
+
+@dataclass
+class _Record:
+    samples: list[float] = field(default_factory=list)
+    hits: list[float] = field(default_factory=list)
+
+
+def exemplar_weights(
+    predictions: Iterable[Prediction],
+    judged: Sequence[Feedback],
+    *,
+    prior: float = PRIOR,
+) -> list[Exemplar]:
+    """Propose a factor for the vote of each exemplar that predictions name.
+
+    An exemplar that voted for the called setup and direction shares in its outcome by the
+    weight of its vote. Its factor is the posterior mean hit rate under a Beta prior of `prior`
+    outcomes at the overall rate, divided by that rate: 1 without evidence, bounded by `BOUNDS`.
+
+    Args:
+        predictions: what was said; only their listed look-alikes can be judged.
+        judged: lines of one horizon that have a verdict.
+        prior: outcomes that the overall rate counts for.
+    """
+    shares = outcome_shares(judged)
+    by_call = {(line.symbol, line.as_of): line for line in judged}
+    tally: dict[Place, _Record] = {}
+    for prediction in predictions:
+        line = by_call.get((prediction.symbol, prediction.as_of))
+        if line is None:
+            continue
+        for exemplar, share in voters(prediction).items():
+            record = tally.setdefault(exemplar, _Record())
+            record.samples.append(share * shares[key(line)])
+            record.hits.append(share * shares[key(line)] * bool(line.success))
+    total = math.fsum(shares.values())
+    base = math.fsum(shares[key(line)] for line in judged if line.success) / total if total else 0
+    return [_exemplar(name, tally[name], base, prior) for name in sorted(tally)]
+
+
+def voters(prediction: Prediction) -> Mapping[Place, float]:
+    """The listed look-alikes that voted for the call, with their shares of that vote."""
+    listed = [
+        neighbor
+        for neighbor in prediction.neighbors
+        if neighbor.setup is prediction.setup
+        and neighbor.direction is prediction.direction
+        and neighbor.weight > 0
+    ]
+    total = math.fsum(neighbor.weight for neighbor in listed)
+    return {(n.symbol, n.interval, n.as_of): n.weight / total for n in listed}
+
+
+def _exemplar(name: Place, record: _Record, base: float, prior: float) -> Exemplar:
+    samples, hits = math.fsum(record.samples), math.fsum(record.hits)
+    factor = (hits + prior * base) / (samples + prior) / base if base else 1.0
+    symbol, interval, as_of = name
+    return Exemplar(
+        symbol=symbol,
+        interval=interval,
+        as_of=as_of,
+        factor=round(min(BOUNDS[1], max(BOUNDS[0], factor)), 6),
+        samples=round(samples, 6),
+        hits=round(hits, 6),
+    )
+
+
+def recalibration(judged: Sequence[Feedback], *, prior: float = PRIOR) -> list[Shift]:
+    """Gap between hit rate and confidence in each bin, shrunk by `n / (n + prior)`.
+
+    Confidence speaks of the setup and a hit of the target, so applying the shift would change
+    what confidence means; it is proposed for whoever wants the second meaning.
+    """
+    shares = outcome_shares(judged)
+    bins: dict[int, list[Feedback]] = {}
+    for line in judged:
+        bins.setdefault(bin_of(line.confidence), []).append(line)
+    return [_shift(number, bins[number], shares, prior) for number in sorted(bins)]
+
+
+def _shift(number: int, lines: list[Feedback], shares: Mapping[Key, float], prior: float) -> Shift:
+    samples = math.fsum(shares[key(line)] for line in lines)
+    gap = math.fsum(shares[key(line)] * (bool(line.success) - line.confidence) for line in lines)
+    return Shift(
+        low=number / BINS,
+        high=(number + 1) / BINS,
+        samples=round(samples, 6),
+        delta=round(gap / (samples + prior), 6),
+    )
+
+
+def _stretches(known: Sequence[Feedback]) -> dict[Horizon, float]:
+    """Mean of the tracker over its last quarter: its last value swings with every wild day."""
+    found: dict[Horizon, float] = {}
+    for horizon in HORIZONS:
+        own = [line for line in known if line.horizon is horizon and line.stretch is not None]
+        own.sort(key=lambda line: (line.as_of, line.symbol))
+        levels = {line.level for line in own if line.level is not None}
+        if len(levels) == 1:
+            scores = [line.stretch or 0.0 for line in own]
+            late = track_stretch(scores, levels.pop())[-(len(scores) // 4 + 1) :]
+            found[horizon] = round(math.fsum(late) / len(late), 6)
+    return found
+
+
+def track_stretch(scores: Sequence[float], level: float, *, gain: float = GAIN) -> list[float]:
+    """Follow the factor by which bands must be stretched so that a share `level` of them holds.
+
+    Online quantile tracking (Angelopoulos, Candes and Tibshirani 2023): after a miss the factor
+    grows by `gain * level`, after a hold it shrinks by `gain * (1 - level)`. Over any run of
+    outcomes, drifting or not, the share of misses tends to `1 - level`.
+
+    Args:
+        scores: stretch that each outcome would have needed, in order of time.
+        level: nominal coverage.
+        gain: step size.
+
+    Returns:
+        The factor in force before each outcome and, last, the one for the next: n + 1 values.
+
+    >>> track_stretch([2.0, 0.5], 0.8)
+    [1.0, 1.04, 1.03]
+    """
+    factors = [1.0]
+    for score in scores:
+        missed = score > factors[-1]
+        factors.append(max(0.0, factors[-1] + gain * (missed - (1 - level))))
+    return [round(factor, 12) for factor in factors]

@@ -1,0 +1,1 @@
+"""One cycle of the loop over past candles: replayed over a socket, or in memory."""

@@ -1,0 +1,244 @@
+"""The desk in memory: the hour's work of `desk.work` without an exchange and without a disk.
+
+Every judgement is made by the functions that the live commands call. Worlds that differ only in
+whether they learn are worked side by side; a chart is embedded once for all of them.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai import feedback_loop_cv
+from vision_ai.domain import CHART_INTERVALS, CLOSE, Horizon, Interval, Klines, iso
+from vision_ai.errors import KlinesError
+from vision_ai.evaluation.trades import Call
+from vision_ai.feedback.challenge import ALPHA
+from vision_ai.feedback_loop_cv import Round, Span, Turn
+from vision_ai.market import listing
+from vision_ai.measures.purge import Live
+from vision_ai.measures.touches import true_range
+from vision_ai.model import registry
+from vision_ai.pipeline import batch, candles, decide
+from vision_ai.pipeline.batch import Windows
+from vision_ai.pipeline.learning import reweight
+from vision_ai.pipeline.reader import Reader
+from vision_ai.pipeline.workspace import Workspace
+from vision_ai.records import Feedback, Prediction
+from vision_ai.trader_decision import CvReading, usable
+from vision_ai.trader_decision.journal import Decision
+
+WITHOUT = CvReading(None, "it is left out of this arm")
+"""What decides where the model's rules are switched off."""
+
+REPLAYED = Live(replayed=True)
+"""The past is played: nothing counts that was said or known later."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """The candles of one symbol: the finest for trades, quarter hours for charts."""
+
+    venue: str
+    finest: Klines
+    quarters: Klines
+
+    @classmethod
+    def of(cls, venue: str, klines: Klines) -> "Market":
+        """Make the quarter hours as an exchange shows them.
+
+        Raises:
+            IntervalError: the candles are coarser than that.
+        """
+        made = klines.resample(Interval.M15)
+        if klines.interval is not Interval.M15:
+            shown = listing.Market(klines.symbol, "linear", lambda: klines)
+            known = shown.candles(Interval.M15.bybit, int(klines.close_ms[-1]))
+            made = Klines(klines.symbol, Interval.M15, known.open_ms, known.bars)
+            made = made.until(int(klines.close_ms[-1]))
+        return cls(venue, klines, made)
+
+    def newest(self, now_ms: int, history_ms: int) -> Klines:
+        """The quarter hours that a desk holds at `now_ms`."""
+        open_ms = self.quarters.open_ms
+        low, high = np.searchsorted(open_ms, [now_ms - history_ms, now_ms - Interval.M15.ms + 1])
+        return self.quarters[int(low) : int(high)]
+
+    def between(self, span: Span, now_ms: int) -> Klines:
+        """Candles of a span that are closed at `now_ms`; none where only coarser ones are kept."""
+        if span.interval.ms < self.finest.interval.ms:
+            return Klines.empty(span.symbol, span.interval)
+        source = self.quarters if span.interval is Interval.M15 else self.finest
+        end_ms = min(span.end_ms, now_ms)
+        step = source.interval.ms
+        low, high = np.searchsorted(source.open_ms, [span.first_ms, end_ms - step + 1])
+        return source[int(low) : max(int(low), int(high))].resample(span.interval)
+
+
+@dataclass(frozen=True, eq=False)
+class Remembering(Reader):
+    """A reader that embeds no chart twice, also not for another version of the same tower."""
+
+    memory: dict[bytes, NDArray[np.float32]] = field(default_factory=dict)
+
+    def vectors(self, bars: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Vectors of charts (n, 96, 5)."""
+        tower = self.model.manifest.files.get("image.onnx", self.model.version).encode()
+        keys = [hashlib.blake2b(tower + chart.tobytes(), digest_size=16).digest() for chart in bars]
+        new = [row for row, key in enumerate(keys) if key not in self.memory]
+        if new:
+            self.memory.update(
+                zip([keys[row] for row in new], super().vectors(bars[new]), strict=True)
+            )
+        return np.stack([self.memory[key] for key in keys])
+
+
+@dataclass
+class World:
+    """What one desk has said, seen and decided.
+
+    Attributes:
+        name: `learning` or `frozen`.
+        workspace: settings, and where its model versions are.
+        reader: its model now.
+        learns: whether the gate is asked.
+        predictions: all of them, in order.
+        lines: every outcome, in the order of settling; they have no place and no checksum.
+        decisions: by whether the model's rules counted.
+        calls: decisions to join in a direction, likewise.
+        versions: models that came into use, with the time.
+    """
+
+    name: str
+    workspace: Workspace
+    reader: Reader
+    learns: bool
+    predictions: list[Prediction] = field(default_factory=list)
+    lines: list[Feedback] = field(default_factory=list)
+    decisions: dict[bool, list[Decision]] = field(default_factory=lambda: {True: [], False: []})
+    calls: dict[bool, list[Call]] = field(default_factory=lambda: {True: [], False: []})
+    versions: list[tuple[str, str]] = field(default_factory=list)
+    newest: dict[str, Prediction] = field(default_factory=dict)
+    owed: list[Prediction] = field(default_factory=list)
+    recent: list[Feedback] = field(default_factory=list)
+
+    def say(self, prediction: Prediction) -> None:
+        """Keep a prediction; one of the same candle stands."""
+        before = self.newest.get(prediction.symbol)
+        if before is None or before.as_of != prediction.as_of:
+            self.newest[prediction.symbol] = prediction
+            self.predictions.append(prediction)
+            self.owed.append(prediction)
+
+    def settle(self, source: feedback_loop_cv.Source, now_ms: int) -> None:
+        """Settle what is over at `now_ms`."""
+        dues = feedback_loop_cv.pending(self.owed, self.recent, now_ms)
+        settings = self.workspace.config.feedback
+        for results in feedback_loop_cv.settle(dues, source, settings, now_ms, Round()):
+            self.recent += [result for result in results if isinstance(result, Feedback)]
+        done = [(line.symbol, line.as_of) for line in self.recent]
+        finished = {at for at in done if done.count(at) == len(Horizon)}
+        self.lines += [line for line in self.recent if (line.symbol, line.as_of) in finished]
+        self.recent = [line for line in self.recent if (line.symbol, line.as_of) not in finished]
+        self.owed = [p for p in self.owed if (p.symbol, p.as_of) not in finished]
+
+    def turn(self, now_ms: int) -> bool:
+        """Ask the gate; whether another version came into use."""
+        champion = reweight.champion(self.workspace, now_ms)
+        turn = Turn(self.workspace.paths, now_ms, champion, Horizon.H6, ALPHA)
+        turn.take(self.predictions, [*self.lines, *self.recent])
+        version = registry.resolve(self.workspace.paths).version
+        if version == champion.version:
+            return False
+        self.versions.append((iso(now_ms), version))
+        return True
+
+
+@dataclass
+class MemoryDesk:
+    """A desk that works several worlds at once.
+
+    Attributes:
+        markets: by symbol.
+        worlds: the first one is not taught.
+        open_reader: opens the current model of a world's workspace.
+    """
+
+    markets: Mapping[str, Market]
+    worlds: Sequence[World]
+    open_reader: Callable[[Workspace], Reader]
+    windows: Windows = field(default_factory=dict)
+
+    def scan(self, now_ms: int) -> Sequence[str]:
+        """Predict every symbol that has whole charts."""
+        self.windows = {}
+        for symbol, market in sorted(self.markets.items()):
+            try:
+                self.windows[symbol] = batch.windows_of(
+                    self._newest(market, now_ms), now_ms, CHART_INTERVALS
+                )
+            except KlinesError:
+                continue
+        said: dict[str, list[Prediction]] = {}
+        for world in self.worlds:
+            version = world.reader.model.version
+            if version not in said:
+                said[version] = list(self._said(world, now_ms))
+            for prediction in said[version]:
+                world.say(prediction)
+        return sorted(self.windows)
+
+    def look_back(self, now_ms: int) -> None:
+        """Settle every horizon that is over."""
+        for world in self.worlds:
+            world.settle(lambda span: self.markets[span.symbol].between(span, now_ms), now_ms)
+
+    def learn(self, now_ms: int) -> None:
+        """Ask the gate in each world that learns."""
+        for world in self.worlds:
+            if world.learns and world.turn(now_ms):
+                world.reader = self.open_reader(world.workspace)
+
+    def decide(self, symbol: str, now_ms: int) -> None:
+        """Decide with the model's rules and without."""
+        market, settings = self.markets[symbol], self.worlds[0].workspace
+        klines = self._newest(market, now_ms)
+        plain = decide.weigh(settings, klines, now_ms, cv=WITHOUT)
+        for world in self.worlds:
+            config = world.workspace.config.decision
+            reading = usable(world.newest[symbol], config, now_ms)
+            ruled = decide.weigh(world.workspace, klines, now_ms, cv=reading)
+            for with_cv, ctx in ((True, ruled), (False, plain)):
+                decision = Decision.of(ctx, now_ms)
+                world.decisions[with_cv].append(decision)
+                call = self._call(decision, reading, now_ms, world)
+                if call is not None:
+                    world.calls[with_cv].append(call)
+
+    def _newest(self, market: Market, now_ms: int) -> Klines:
+        return market.newest(now_ms, candles.history_ms(self.worlds[0].workspace))
+
+    def _said(self, world: World, now_ms: int) -> Iterable[Prediction]:
+        shown = world.workspace.config.predict.shown
+        for asked in batch.ask(world.reader, self.windows, purge=REPLAYED):
+            venue = self.markets[asked.symbol].venue
+            made_by = batch.provenance(world.reader, venue, now_ms)
+            yield asked.prediction(world.reader, made_by, shown=shown)
+
+    def _call(
+        self, decision: Decision, reading: CvReading, now_ms: int, world: World
+    ) -> Call | None:
+        """A decision to join, in the leading setup's direction; None without one."""
+        prediction = reading.prediction
+        if decision.decision != "join" or prediction is None or not prediction.direction.sign:
+            return None
+        settings = world.workspace.config.feedback
+        target, stop = settings.target, settings.stop
+        if settings.atr_multiple is not None:
+            lead = CHART_INTERVALS.index(prediction.lead_interval)
+            bars = self.windows[decision.symbol][lead].bars
+            size = settings.atr_multiple * (true_range(bars) or 0.0) / float(bars[-1, CLOSE])
+            target, stop = size, size * settings.stop / settings.target
+        return Call(decision.symbol, now_ms, prediction.direction.sign, target, stop)

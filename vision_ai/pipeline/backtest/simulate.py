@@ -1,0 +1,388 @@
+"""Days of the whole loop on past candles, over a real socket: scan, feedback, update, decide.
+
+A replay server on this machine plays the exchange; its clock is moved from hour to hour and is
+the only clock that anything written comes from, so that a second run writes the same bytes. A run
+that was killed goes on in the hour that it had not finished: doing an hour again adds nothing.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field
+
+from vision_ai import feedback_loop_cv, storage
+from vision_ai.config import Config, Paths
+from vision_ai.domain import iso, parse_time
+from vision_ai.errors import InputError, StateError, TransientError
+from vision_ai.market import faults
+from vision_ai.market.listing import Listing
+from vision_ai.market.replay import Clock, Replay
+from vision_ai.model import registry
+from vision_ai.pipeline import decide, feedback, predict
+from vision_ai.pipeline.backtest import cycle, sandbox
+from vision_ai.pipeline.backtest.cycle import DAY_H, H_MS, Timetable
+from vision_ai.pipeline.learning import update
+from vision_ai.pipeline.reader import Reader
+from vision_ai.pipeline.workspace import Report, Workspace, progress
+from vision_ai.records import IsoTime, Probability, Record
+from vision_ai.trader_decision import journal
+from vision_ai.trader_decision.journal import Decision
+
+PATIENCE = 20
+"""How often a step is tried again while the exchange gives out."""
+
+SLOW_S = 0.05
+"""Delay of a slow reply among those that go wrong."""
+
+Done = TypeVar("Done")
+
+
+class Plan(Record):
+    """What is rehearsed: `rehearsal.json` in the folder that it is rehearsed in."""
+
+    schema_version: Literal[1] = 1
+    source: str = Field(description="name of the replayed candles")
+    first: IsoTime
+    hours: int
+    learn_every_h: int = DAY_H
+    rung: str = "reweight"
+    charts: bool = Field(default=True, description="whether pictures are drawn")
+    fault_rate: Probability = Field(default=0.0, description="share of replies that go wrong")
+    seed: int = Field(default=0, description="which replies go wrong")
+    settings: str = Field(default="", description="hash of what changes a prediction")
+    done: int = Field(default=0, ge=0, description="hours that are finished")
+    unread: dict[IsoTime, dict[str, str]] = Field(
+        default={}, description="of the finished hours: what could not be read, and why"
+    )
+
+    @property
+    def timetable(self) -> Timetable:
+        """Which hours, and at which of them the desk learns."""
+        return Timetable(parse_time(self.first), self.hours, self.learn_every_h)
+
+    def is_of(self, other: "Plan") -> bool:
+        """Whether it rehearses the same; more hours of the same are the same."""
+        free = {"hours", "done", "unread"}
+        return self.model_dump(exclude=free) == other.model_dump(exclude=free)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the caller of `rehearse` may choose.
+
+    Attributes:
+        klines: folder of candles.
+        out: data root of the rehearsal; None takes `rehearsal` under the real one.
+        start: ISO time of the first hour; None takes the last `days` of the candles.
+        days: how many.
+        learn_every_h: hours between two asks of the gate; 0 never asks.
+        rung: how far an update may go.
+        charts: whether pictures are drawn.
+        fault_rate: share of replies that go wrong.
+        seed: which.
+    """
+
+    klines: Path
+    out: Path | None = None
+    start: str | None = None
+    days: int = 7
+    learn_every_h: int = DAY_H
+    rung: str = "reweight"
+    charts: bool = True
+    fault_rate: float = 0.0
+    seed: int = 0
+
+
+def rehearse(workspace: Workspace, wanted: Wanted) -> Report:
+    """Work every hour of some days as a desk would, and say what came of it.
+
+    Raises:
+        InputError: no candles, a start that is not on the hour, or a folder that holds another
+            rehearsal or other files.
+        StateError: it is under way in another process, or the model is damaged.
+        TransientError: too many replies went wrong.
+    """
+    started = time.monotonic()
+    listing, plan = planned(wanted)
+    root = wanted.out or workspace.paths.root / "rehearsal"
+    hours = run(workspace, listing, plan, root)
+    reports = list(progress(hours, total=plan.hours, what="Rehearsing hours"))
+    return _told(plan, root, reports, time.monotonic() - started)
+
+
+def planned(wanted: Wanted) -> tuple[Listing, Plan]:
+    """The candles and the plan of a wish.
+
+    Raises:
+        InputError: no candles, no such rung, or days that the candles do not hold.
+    """
+    if wanted.rung not in update.RUNGS:
+        raise InputError(
+            f"No such rung: {wanted.rung[:40]!r}.", hint=f"Known: {', '.join(update.RUNGS)}."
+        )
+    listing = Listing.from_folder(wanted.klines)
+    last_ms = listing.last_close_ms()
+    first_ms = (last_ms - wanted.days * DAY_H * H_MS) // H_MS * H_MS
+    if wanted.start is not None:
+        first_ms = parse_time(wanted.start)
+    if first_ms < (begun_ms := listing.first_open_ms()):
+        raise InputError(
+            f"{wanted.days} days begin before the candles do, at {iso(begun_ms)}.",
+            hint="Start later, or ask for fewer days.",
+        )
+    plan = Plan(
+        source=listing.source,
+        first=iso(first_ms),
+        hours=wanted.days * DAY_H,
+        learn_every_h=wanted.learn_every_h,
+        rung=wanted.rung,
+        charts=wanted.charts,
+        fault_rate=wanted.fault_rate,
+        seed=wanted.seed,
+    )
+    if plan.timetable.at(plan.hours - 1) > last_ms:
+        raise InputError(
+            f"{wanted.days} days from {plan.first} end after the candles do, at {iso(last_ms)}.",
+            hint="Start earlier, or ask for fewer days.",
+        )
+    return listing, plan
+
+
+@dataclass(frozen=True)
+class Hour:
+    """What became of an hour, in this run or in an earlier one."""
+
+    now_ms: int
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def run(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> Iterator[Hour]:
+    """Work the hours of a plan under `root`, one at each step.
+
+    Raises:
+        InputError: the folder holds another rehearsal, or other files.
+        StateError: it is under way in another process, or the model is damaged.
+        TransientError: too many replies went wrong.
+    """
+    timetable = plan.timetable
+    _refuse_other_files(root)
+    # Whatever is wrong with the model is said before a note with these settings is left behind.
+    registry.resolve(workspace.paths, workspace.config.model.version)
+    with _locked(root):
+        plan = plan.model_copy(update={"settings": _settings(workspace.config)})
+        kept = _kept(plan, root)
+        sandbox.sweep(root)
+        local = sandbox.borrow(workspace, root, timetable.first_ms)
+        clock = Clock(timetable.first_ms, frozen=True)
+        with Replay(listing, clock) as server:
+            server.faults = faults.switched(plan.fault_rate, seed=plan.seed, slow_s=SLOW_S)
+            worker = _Desk(_at(local, server.url, plan), plan)
+            for number in range(plan.hours):
+                now_ms = timetable.at(number)
+                if number >= kept.done:
+                    worker.missing = {}
+                    clock.set(now_ms)
+                    cycle.work(worker, timetable, now_ms)
+                    gaps = {iso(now_ms): worker.missing} if worker.missing else {}
+                    changes = {"done": number + 1, "unread": kept.unread | gaps}
+                    kept = plan.model_copy(update=changes)
+                    storage.write_document(_note(root), kept)
+                yield Hour(now_ms, kept.unread.get(iso(now_ms), {}))
+
+
+def _settings(config: Config) -> str:
+    """Hash of every setting that changes what is written; the address does not."""
+    text = config.model_dump_json(exclude={"market": {"base_url"}})
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _note(root: Path) -> Path:
+    return root / "rehearsal.json"
+
+
+def _kept(plan: Plan, root: Path) -> Plan:
+    """The plan as it was left, or as it begins."""
+    if not _note(root).exists():
+        storage.write_document(_note(root), plan)
+        return plan
+    kept = storage.read_document(_note(root), Plan, repair=f"Delete {root} and rehearse anew.")
+    if not kept.is_of(plan):
+        raise InputError(
+            f"{root} holds another rehearsal, of {kept.source} from {kept.first}.",
+            hint="Name another folder with --out, or delete that one.",
+        )
+    return kept
+
+
+def _refuse_other_files(root: Path) -> None:
+    """Refuse a folder that is no rehearsal: a rehearsal sweeps and counts all in it as its own.
+
+    What a start leaves that is killed before its note stands is no other file.
+    """
+    if not root.is_dir() or _note(root).exists():
+        return
+    own = re.compile(rf"\.lock|\.{_note(root).name}\..*\.tmp|\.DS_Store")
+    others = sorted(path.name for path in root.iterdir() if not own.fullmatch(path.name))
+    if others:
+        raise InputError(
+            f"{root} holds {others[0]!r} and is no rehearsal: expected a folder of its own.",
+            hint="Name a new folder with --out.",
+        )
+
+
+@contextlib.contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    with storage.writing(root):
+        root.mkdir(parents=True, exist_ok=True)
+        lock = (root / ".lock").open("a")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StateError(
+                f"The rehearsal in {root} is under way in another process.",
+                hint="Wait for it, or stop it.",
+            ) from error
+        yield
+
+
+def _at(local: Workspace, url: str, plan: Plan) -> Workspace:
+    """The same settings, but for the address; patient where replies go wrong on purpose."""
+    changes: dict[str, Any] = {"base_url": url}
+    if plan.fault_rate:
+        changes |= {"attempts": PATIENCE, "backoff_s": 0.01, "timeout_s": 2.0}
+    market = local.config.market.model_copy(update=changes)
+    settings: Config = local.config.model_copy(update={"market": market})
+    return Workspace(settings, local.paths)
+
+
+@dataclass
+class _Desk:
+    """The desk as the commands work it: over HTTP, onto disk."""
+
+    workspace: Workspace
+    plan: Plan
+    missing: dict[str, str] = field(default_factory=dict)
+    reader: Reader | None = None
+
+    def scan(self, now_ms: int) -> Sequence[str]:
+        """`vision-ai scan --all`."""
+        del now_ms  # the exchange's clock says it
+        self.reader = self.reader or Reader.open(self.workspace)
+        try:
+            report = _patiently(
+                lambda: predict.scan(
+                    self.workspace, None, charts=self.plan.charts, reader=self.reader
+                )
+            )
+        except InputError as error:  # nothing at all can be read in this hour
+            self.missing["all"] = str(error)
+            return []
+        self.missing |= report.missing
+        return sorted(report.content["predictions"])
+
+    def look_back(self, now_ms: int) -> None:
+        """`vision-ai feedback run`."""
+        del now_ms
+        self.missing |= _patiently(lambda: feedback.run(self.workspace)).missing
+
+    def learn(self, now_ms: int) -> None:
+        """`vision-ai feedback update`; what is written down already is not asked again."""
+        if not self.workspace.paths.proposal(now_ms).exists():
+            _patiently(lambda: update.update(self.workspace, rung=self.plan.rung))
+            self.reader = None  # another version may have come into use
+
+    def decide(self, symbol: str, now_ms: int) -> None:
+        """`vision-ai decide`, written down."""
+        report = _patiently(lambda: decide.decide(self.workspace, symbol))
+        journal.append(self.workspace.paths, Decision.of(report.content, now_ms))
+
+
+def _patiently(step: Callable[[], Done]) -> Done:
+    for _ in range(PATIENCE - 1):
+        with contextlib.suppress(TransientError):
+            return step()
+    return step()
+
+
+def logs(paths: Paths) -> dict[str, list[Path]]:
+    """Every file that a rehearsal leaves for good, by kind."""
+    models = paths.models
+    return {
+        "predictions": sorted(paths.predictions.glob("*.json")),
+        "feedback": sorted(paths.feedback_logs.glob("*.jsonl")),
+        "decisions": sorted(paths.decisions.glob("*.jsonl")),
+        "updates": [
+            *sorted(paths.proposals.glob("*.json")),
+            *(
+                path
+                for name in ("attempts", "history")
+                if (path := models / f"{name}.jsonl").exists()
+            ),
+        ],
+        "charts": sorted((paths.root / "charts").rglob("*.png")),
+    }
+
+
+def kept(root: Path) -> dict[str, bytes]:
+    """Every such file by its name below the root."""
+    every = (path for found in logs(Paths(root)).values() for path in found)
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in every}
+
+
+def digest(paths: Paths, files: Sequence[Path]) -> str:
+    """SHA-256 over names and contents, so that two rehearsals can be told apart at a glance."""
+    h = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        h.update(f"{path.relative_to(paths.root).as_posix()} {len(content)}\n".encode())
+        h.update(content)
+    return h.hexdigest()
+
+
+def _told(plan: Plan, root: Path, hours: Sequence[Hour], seconds: float) -> Report:
+    paths = Paths(root)
+    lines, bad = feedback_loop_cv.read_logs(paths)
+    decisions, worse = journal.read(paths)
+    damaged = [str(line) for line in [*bad, *worse]]
+    written: dict[str, dict[str, Any]] = {
+        kind: {"files": len(files), "sha256": digest(paths, files)}
+        for kind, files in logs(paths).items()
+    }
+    missing = Counter(
+        f"{name}: {why}" for hour in hours for name, why in sorted(hour.missing.items())
+    )
+    content: dict[str, Any] = {
+        "out": str(root),
+        "source": plan.source,
+        "first": plan.first,
+        "hours": plan.hours,
+        "seed": plan.seed,
+        "outcomes": len(lines),
+        "decisions": dict(sorted(Counter(d.decision for d in decisions).items())),
+        "not_counted": damaged,
+        "hours_missing": dict(missing.most_common(20)),
+        "logs": written,
+        "seconds": round(seconds, 1),
+    }
+    said = [
+        f"{plan.hours} hours from {plan.first}, in {seconds:.0f} s, under {root}.",
+        f"{len(lines)} outcomes; decisions: "
+        + ", ".join(f"{count} {name}" for name, count in content["decisions"].items()),
+        *(
+            f"  {kind:<12}{found['files']:>7} files  SHA-256 {found['sha256'][:16]}"
+            for kind, found in written.items()
+        ),
+        *(f"  not read: {why} ({count} hours)" for why, count in missing.most_common(5)),
+        *(f"  not counted: {what}" for what in damaged),
+    ]
+    unread = {f"{iso(h.now_ms)} {name}": why for h in hours for name, why in h.missing.items()}
+    return Report(content, said, unread)

@@ -1,0 +1,241 @@
+"""What following the loop's decisions on past candles would have earned, with and without parts."""
+
+import hashlib
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vision_ai.domain import WINDOW, Interval, iso, parse_symbol, parse_time
+from vision_ai.errors import InputError, KlinesError, LeakError
+from vision_ai.evaluation import performance, trades, trading
+from vision_ai.evaluation.performance import Ledger, Span
+from vision_ai.market import files
+from vision_ai.pipeline import candles, evaluate
+from vision_ai.pipeline.backtest import cycle, sandbox
+from vision_ai.pipeline.backtest.cycle import DAY_H, H_MS, Timetable
+from vision_ai.pipeline.backtest.memory import Market, MemoryDesk, Remembering, World
+from vision_ai.pipeline.reader import Reader
+from vision_ai.pipeline.workspace import Report, Workspace, progress
+
+FEE = 0.00055
+"""Bybit's taker fee of perpetuals without a discount."""
+
+SLIPPAGE = 0.0002
+"""A fill two hundredths of a percent worse than the candle's open: a guess, hence the sweep."""
+
+FEES, SLIPPAGES = (0.0, 0.0002, 0.00055, 0.001), (0.0, 0.0002, 0.0005, 0.001)
+"""What is swept."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the caller of `backtest` may choose.
+
+    Attributes:
+        klines: folder of candles of 15m or finer.
+        symbols: only these; None takes all.
+        with_cv: only with the model's rules, or only without; None compares.
+        learning: only learning, or only not; None compares.
+        start: ISO time of the first hour; None takes the first fair one.
+        days: how many at most; None takes all.
+        learn_every_h: hours between two asks of the gate.
+        fee: of each fill.
+        slippage: of each fill.
+        seed: of the resampling.
+        report: folder for a Markdown page; None writes none.
+    """
+
+    klines: Path
+    symbols: Sequence[str] | None = None
+    with_cv: bool | None = None
+    learning: bool | None = None
+    start: str | None = None
+    days: int | None = None
+    learn_every_h: int = DAY_H
+    fee: float = FEE
+    slippage: float = SLIPPAGE
+    seed: int = 0
+    report: Path | None = None
+
+
+def backtest(workspace: Workspace, wanted: Wanted) -> Report:
+    """Walk forward through a folder of candles and account for the trades.
+
+    Raises:
+        InputError: no candles, none that are long or fine enough, or costs out of range.
+        LeakError: the candles share time with what the model has learned from.
+        StateError: model, index and calibration do not belong together.
+    """
+    started = time.monotonic()
+    performance.library()  # missing it is said before the long walk, not after
+    for name, cost in (("fee", wanted.fee), ("slippage", wanted.slippage)):
+        if not 0 <= cost < 0.1:
+            raise InputError(f"A {name} of {cost:g} is out of range: expected 0 to 0.1.")
+    markets = read_markets(wanted.klines, wanted.symbols)
+    timetable = _timetable(workspace, Reader.open(workspace), markets, wanted)
+    learning = (False, True) if wanted.learning is None else (wanted.learning,)
+    worlds = play(workspace, markets, timetable, learning)
+    content = _content(worlds, markets, timetable, wanted)
+    content["seconds"] = round(time.monotonic() - started, 1)
+    lines = trading.summary(content)
+    if wanted.report is not None:
+        lines.append(f"Report: {trading.write(wanted.report, content)}")
+    return Report(content, lines)
+
+
+def read_markets(klines: Path, symbols: Sequence[str] | None) -> dict[str, Market]:
+    """The finest candles of each symbol of a folder.
+
+    Raises:
+        KlinesError: no candles of 15m or finer, or none of the symbols.
+    """
+    asked = None if not symbols else {parse_symbol(symbol) for symbol in symbols}
+    found: dict[str, Market] = {}
+    for path in files.candle_files(klines):
+        name = files.parse_name(path)
+        if asked is not None and name.symbol not in asked:
+            continue
+        read = files.read_file(path)
+        kept = found.get(read.symbol)
+        if read.interval.ms > Interval.M15.ms or not len(read):
+            continue
+        if kept is None or read.interval.ms < kept.finest.interval.ms:
+            found[read.symbol] = Market.of(name.venue or files.IMPORTED, read)
+    if not found:
+        named = "" if asked is None else f" of {', '.join(sorted(asked))[:80]}"
+        raise KlinesError(
+            f"{klines} holds no candles of 15m or finer{named}.",
+            hint="Check the folder and --symbols.",
+        )
+    return dict(sorted(found.items()))
+
+
+def play(
+    workspace: Workspace,
+    markets: dict[str, Market],
+    timetable: Timetable,
+    learning: Sequence[bool],
+) -> list[World]:
+    """Work every hour; one world for each of `learning`, on model versions of its own.
+
+    Raises:
+        StateError: model, index and calibration do not belong together.
+    """
+    memory: dict[bytes, Any] = {}
+
+    def open_reader(own: Workspace) -> Reader:
+        return Remembering(**vars(Reader.open(own)), memory=memory)
+
+    with tempfile.TemporaryDirectory(prefix="backtest-") as folder:
+        worlds = []
+        for learns in learning:
+            name = "learning" if learns else "frozen"
+            own = sandbox.borrow(workspace, Path(folder) / name, timetable.first_ms)
+            worlds.append(World(name, own, open_reader(own), learns))
+        worker = MemoryDesk(markets, worlds, open_reader)
+        hours = range(timetable.hours)
+        for number in progress(hours, total=timetable.hours, what="Working hours"):
+            cycle.work(worker, timetable, timetable.at(number))
+    return worlds
+
+
+def _timetable(
+    workspace: Workspace, reader: Reader, markets: dict[str, Market], wanted: Wanted
+) -> Timetable:
+    """From the first hour whose charts the model cannot have seen to the last hour of candles."""
+    extents = evaluate.seen(reader)
+    embargo_ms = round(workspace.config.index.embargo_h * H_MS)
+    seen_ms = max(extent.known_ms for extent in extents)
+    fair_ms = seen_ms + embargo_ms + WINDOW * Interval.H1.ms
+    every = [market.quarters for market in markets.values()]
+    enough_ms = min(int(k.open_ms[0]) for k in every) + candles.history_ms(workspace)
+    last_ms = max(int(k.close_ms[-1]) for k in every)
+    asked_ms = max(fair_ms, enough_ms) if wanted.start is None else parse_time(wanted.start)
+    if asked_ms < fair_ms or fair_ms >= last_ms:
+        raise LeakError(
+            f"The model has learned from candles until {iso(seen_ms)}: a fair walk starts at "
+            f"{iso(fair_ms)} at the earliest, and these candles end at {iso(last_ms)}.",
+            hint="Give later candles, or a later --start.",
+        )
+    first_ms = -(-asked_ms // H_MS) * H_MS if wanted.start is None else asked_ms
+    hours = (last_ms - first_ms) // H_MS
+    if hours < 1:
+        raise KlinesError(
+            f"The candles end at {iso(last_ms)}: too early for charts at {iso(first_ms)}.",
+            hint="Give a longer history, or an earlier --start.",
+        )
+    if wanted.days is not None:
+        hours = min(hours, wanted.days * DAY_H)
+    return Timetable(first_ms, hours, wanted.learn_every_h)
+
+
+def _content(
+    worlds: Sequence[World], markets: dict[str, Market], timetable: Timetable, wanted: Wanted
+) -> dict[str, Any]:
+    span = Span(timetable.first_ms, timetable.at(timetable.hours), len(markets))
+    rules = (True, False) if wanted.with_cv is None else (wanted.with_cv,)
+    finest = [market.finest for market in markets.values()]
+    arms: dict[str, Any] = {}
+    ledgers: dict[str, Ledger] = {}
+    sweeps: dict[str, Any] = {}
+    for world in worlds:
+        for with_cv in rules:
+            name = trading.arm(with_cv=with_cv, learning=world.learns)
+            made = trades.book(finest, world.calls[with_cv])
+            ledgers[name] = Ledger.of(made, span, fee=wanted.fee, slippage=wanted.slippage)
+            arms[name] = {
+                "decisions": dict(Counter(d.decision for d in world.decisions[with_cv])),
+                "calls": len(world.calls[with_cv]),
+                "ends": dict(sorted(Counter(trade.ended for trade in made).items())),
+                **performance.estimates(ledgers[name], seed=wanted.seed),
+            }
+            sweeps[name] = performance.sweep(made, span, FEES, SLIPPAGES)
+    return {
+        "arms": arms,
+        "differences": _differences(ledgers, wanted.seed),
+        "sweep": sweeps,
+        "method": _method(worlds, markets, timetable, wanted),
+    }
+
+
+def _differences(ledgers: dict[str, Ledger], seed: int) -> dict[str, Any]:
+    """Each arm less the next one that lacks one thing."""
+    found = {}
+    for more, less in trading.PAIRS:
+        if more in ledgers and less in ledgers:
+            pair = performance.difference(ledgers[more], ledgers[less], seed=seed)
+            found[f"{more} less {less}"] = pair
+    return found
+
+
+def _method(
+    worlds: Sequence[World], markets: dict[str, Market], timetable: Timetable, wanted: Wanted
+) -> dict[str, Any]:
+    settings = worlds[0].workspace.config
+    digests = "".join(market.finest.digest for market in markets.values())
+    return {
+        "klines": wanted.klines.name,
+        "data": hashlib.sha256(digests.encode()).hexdigest(),
+        "symbols": list(markets),
+        "first": iso(timetable.first_ms),
+        "until": iso(timetable.at(timetable.hours)),
+        "hours": timetable.hours,
+        "predictions": len(worlds[0].predictions),
+        "fee": wanted.fee,
+        "slippage": wanted.slippage,
+        "target": settings.feedback.target,
+        "stop": settings.feedback.stop,
+        "atr_multiple": settings.feedback.atr_multiple,
+        "hold": trades.HOLD.value,
+        "learn_every_h": timetable.learn_every_h,
+        "promotions": [list(change) for world in worlds for change in world.versions],
+        "block_days": performance.BLOCK_DAYS,
+        "draws": performance.DRAWS,
+        "seed": wanted.seed,
+        "model": worlds[0].reader.model.version,
+        "index": worlds[0].reader.index.version,
+    }

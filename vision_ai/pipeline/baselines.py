@@ -1,0 +1,276 @@
+"""Every baseline on the very charts that the model was measured on, under the same purge."""
+
+import hashlib
+import io
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai import predict_cv_setup, storage
+from vision_ai.charts import raster
+from vision_ai.domain import CHART_INTERVALS, READINGS, Embeddings, Floats, Ints, Klines, Labels
+from vision_ai.errors import InputError, install
+from vision_ai.evaluation import baselines as plain
+from vision_ai.evaluation import learned, versus
+from vision_ai.evaluation.baselines import Guess
+from vision_ai.evaluation.card import Measured
+from vision_ai.evaluation.sampling import Sample
+from vision_ai.labels import rules
+from vision_ai.market import files
+from vision_ai.measures.purge import Purge, Spans
+from vision_ai.pipeline import price_trends
+from vision_ai.pipeline.originals import Originals
+from vision_ai.pipeline.reader import Reader
+from vision_ai.pipeline.workspace import progress
+from vision_ai.predict_cv_setup import Evidence
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 256
+FEW = 1500
+"""Charts, drawn at random, that the slow baselines answer; the model is measured on them too."""
+
+WARPED_EXEMPLARS = 2000
+"""Exemplars that dynamic time warping compares them with; more takes minutes."""
+
+_OF_CANDLES = (
+    "pixel_knn", "returns_knn", "dtw_knn", "untrained_tower_probe", "price_trends_cnn",
+    "rule_facts",
+)  # fmt: skip
+"""Baselines that need candles of the model's training."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What every baseline is asked: the charts, and what may be known of them.
+
+    Networks that a baseline trains are kept in the folder `kept`, None keeps none.
+    """
+
+    reader: Reader
+    sample: Sample
+    vectors: NDArray[np.float32]
+    evidence: Evidence
+    purge: Purge
+    charts: Measured
+    kept: Path | None = None
+
+    @property
+    def exemplars(self) -> Embeddings:
+        """The charts that may vote."""
+        return self.reader.index.rows
+
+
+@dataclass(frozen=True, eq=False)
+class Few:
+    """Some of the charts, for baselines that are slow: candles, times and what the model said."""
+
+    bars: NDArray[np.float64]
+    spans: Spans
+    charts: Measured
+
+    @classmethod
+    def of(cls, asked: Question) -> Self:
+        """`FEW` of them at most, drawn at random."""
+        rows = _some(len(asked.charts), FEW)
+        sample = asked.sample
+        return cls(sample.bars[rows], sample.spans.take(rows), asked.charts.take(rows))
+
+
+def baselines(asked: Question, learned_from: Path | None) -> dict[str, Any]:
+    """Figures of every baseline that can be measured here; of the others, why they cannot."""
+    measured: dict[str, Any] = {}
+    missing: dict[str, str] = {}
+    for name, answer in _from_vectors(asked).items():
+        _add(measured, missing, name, _scored(asked.charts, answer))
+    measured["same_regime"] = _same_regime(asked)
+    if learned_from is None:
+        why = "needs the candles that the exemplars were drawn from: give --learned-from"
+        missing.update(dict.fromkeys(_OF_CANDLES, why))
+    else:
+        _from_candles(asked, learned_from, measured, missing)
+    return {**measured, "not_measured": missing}
+
+
+def _scored(charts: Measured, answer: Callable[[], Guess]) -> Callable[[], dict[str, Any]]:
+    return lambda: versus.against(charts, answer())
+
+
+def _add(
+    measured: dict[str, Any], missing: dict[str, str], name: str, work: Callable[[], Any]
+) -> None:
+    started = time.monotonic()
+    try:
+        measured[name] = work()
+        logger.info("baseline measured name=%s s=%.1f", name, time.monotonic() - started)
+    except InputError as error:
+        logger.warning("baseline left out name=%s why=%s", name, error)
+        missing[name] = str(error)
+
+
+def _from_vectors(asked: Question) -> dict[str, Callable[[], Guess]]:
+    rows, evidence = asked.exemplars, asked.evidence
+    scale = asked.reader.model.manifest.scale
+    return {
+        "majority": lambda: _natural_majority(asked),
+        "zero_shot_prompts": lambda: plain.zero_shot(
+            evidence.text_reading, evidence.text_phase, scale
+        ),
+        "linear_probe": lambda: learned.probe(
+            rows.vectors, rows, asked.vectors, _natural_weight(asked.reader, rows)
+        ),
+    }
+
+
+def _natural_majority(asked: Question) -> Guess:
+    weight = _natural_weight(asked.reader, asked.exemplars)
+    n = len(asked.charts)
+    reading = np.bincount(asked.exemplars.reading, weight).argmax()
+    phase = np.bincount(asked.exemplars.phase, weight).argmax()
+    return Guess(np.full(n, reading), np.full(n, phase), np.full(n, 1.0))
+
+
+def _natural_weight(reader: Reader, rows: Embeddings) -> Floats:
+    """Weights that give the exemplars' readings the shares that they have in the candles."""
+    natural = np.array([reader.model.manifest.prior[r.name] for r in READINGS])
+    chosen = np.bincount(rows.reading, minlength=len(READINGS)) / len(rows)
+    weight: Floats = (natural / np.maximum(chosen, 1e-9))[rows.reading]
+    return weight
+
+
+def _same_regime(asked: Question) -> dict[str, Any]:
+    near = plain.same_regime(
+        asked.exemplars, asked.sample.spans, asked.sample.outcomes.scale, purge=asked.purge
+    )
+    told = predict_cv_setup.gather(
+        asked.vectors,
+        replace(near, similarity=np.where(near.rows >= 0, 1.0, -np.inf).astype(np.float32)),
+        asked.exemplars,
+        asked.reader.prompts,
+        interval=asked.sample.spans.interval,
+        scale=asked.sample.outcomes.scale,
+    )
+    answers = predict_cv_setup.read(told, asked.reader.calibration)
+    return versus.outcomes_against(asked.charts, answers.bands)
+
+
+def _from_candles(
+    asked: Question, folder: Path, measured: dict[str, Any], missing: dict[str, str]
+) -> None:
+    tables = tuple(_tables(folder))
+    originals = Originals.find(asked.exemplars, tables)
+    rows = originals.found
+    if not len(rows):
+        why = f"{folder.name} holds none of the exemplars' candles"
+        missing.update(dict.fromkeys(_OF_CANDLES, why))
+        return
+    known, exemplars = originals.bars(rows), asked.exemplars.take(rows)
+    sample, purge, few = asked.sample, asked.purge, Few.of(asked)
+    logger.info("exemplars with candles found=%d of=%d", len(rows), len(asked.exemplars))
+
+    def nearest(features: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, Any]:
+        guess = plain.nearest(exemplars, features, theirs, sample.spans, purge=purge)
+        return versus.against(asked.charts, guess)
+
+    def facts() -> dict[str, Any]:
+        weight = _natural_weight(asked.reader, exemplars)
+        guess = learned.trees(_facts(rules.label(known)), exemplars, _facts(sample.labels), weight)
+        return versus.against(asked.charts, guess)
+
+    work: dict[str, Callable[[], Any]] = {
+        "pixel_knn": lambda: nearest(_pixels(known), _pixels(sample.bars)),
+        "returns_knn": lambda: nearest(plain.returns(known), plain.returns(sample.bars)),
+        "dtw_knn": lambda: _warped(few, asked.purge, known, exemplars),
+        "untrained_tower_probe": lambda: _untrained(asked, few, known, exemplars),
+        "price_trends_cnn": lambda: _price_trends(asked, few, tables),
+        "rule_facts": facts,
+    }
+    for name, call in progress(work.items(), total=len(work), what="Measuring baselines"):
+        _add(measured, missing, name, call)
+
+
+def _untrained(
+    asked: Question, few: Few, known: NDArray[np.float64], exemplars: Embeddings
+) -> dict[str, Any]:
+    """The linear probe on vectors of the same tower with the weights that training begins with.
+
+    Those of the exemplars are kept beside the networks: one folder of candles has them made, and
+    the others read them back.
+    """
+    try:
+        from threadpoolctl import threadpool_limits
+
+        from vision_ai.model.training import learner
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{error.name} is not installed.", hint=install("train,evaluate")
+        ) from error
+    model = asked.reader.model
+    tower = learner.start(learner.Recipe(preset=model.manifest.preset, seed=0))
+
+    def vectors(bars: NDArray[np.float64]) -> NDArray[np.float32]:
+        starts = range(0, len(bars), CHUNK)
+        with threadpool_limits(1):  # the probe turns the last bit of a vector into a figure
+            return np.concatenate(
+                [learner.see(tower, raster.render(bars[at : at + CHUNK])) for at in starts]
+            )
+
+    digest = hashlib.sha256(f"{model.version}|{model.manifest.style}|".encode() + known.tobytes())
+    kept = None if asked.kept is None else asked.kept / f"untrained-{digest.hexdigest()[:16]}.npy"
+    weight = _natural_weight(asked.reader, exemplars)
+    learned_from = _once(kept, lambda: vectors(known))
+    guess = learned.probe(learned_from, exemplars, vectors(few.bars), weight)
+    return versus.against(few.charts, guess)
+
+
+def _once(path: Path | None, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """An array that stands in a file, or is made and written there; a damaged file is replaced."""
+    if path is None:
+        return make()
+    try:
+        stands: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError):
+        made, buffer = make(), io.BytesIO()
+        np.save(buffer, made)
+        storage.write_bytes(path, buffer.getvalue())
+        return made
+    return stands
+
+
+def _price_trends(asked: Question, few: Few, tables: tuple[Klines, ...]) -> dict[str, Any]:
+    school = price_trends.School(tables, asked.reader.model.manifest, asked.kept)
+    said = price_trends.trends(school, few.bars)
+    return {**versus.both_against(few.charts, said.guess, said.up), **said.told}
+
+
+def _tables(folder: Path) -> Iterator[Klines]:
+    for interval in CHART_INTERVALS:
+        for _, klines in files.read_folder(folder, interval):
+            yield klines
+
+
+def _pixels(bars: NDArray[np.float64]) -> NDArray[np.float32]:
+    parts = [
+        plain.pixels(raster.render(bars[at : at + CHUNK])) for at in range(0, len(bars), CHUNK)
+    ]
+    return np.concatenate(parts)
+
+
+def _facts(labels: Labels) -> Floats:
+    return np.stack([np.asarray(column, np.float64) for column in labels.facts.values()], axis=1)
+
+
+def _warped(few: Few, purge: Purge, known: Floats, exemplars: Embeddings) -> dict[str, Any]:
+    near = _some(len(exemplars), WARPED_EXEMPLARS)
+    guess = learned.warped(known[near], exemplars.take(near), few.bars, few.spans, purge=purge)
+    return versus.against(few.charts, guess)
+
+
+def _some(n: int, most: int) -> Ints:
+    return np.sort(np.random.default_rng(0).choice(n, min(n, most), replace=False))

@@ -1,0 +1,103 @@
+"""Windows of candles to predictions in memory: what a scan writes down and a backtest keeps."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from vision_ai import predict_cv_setup
+from vision_ai.domain import Interval, Klines, iso
+from vision_ai.errors import KlinesError
+from vision_ai.labels import rules
+from vision_ai.measures.purge import Purge
+from vision_ai.pipeline.reader import LIVE, Reader, spans_of
+from vision_ai.predict_cv_setup import Answers, Chart, Provenance
+from vision_ai.records import Prediction
+
+LATE = 2
+"""Candles that an exchange may be late with before a market counts as halted."""
+
+Windows = dict[str, list[Klines]]
+"""The charts of several symbols: one window of candles an interval."""
+
+
+def windows_of(klines: Klines, as_of_ms: int, intervals: Sequence[Interval]) -> list[Klines]:
+    """The newest chart of each interval that was complete at `as_of_ms`.
+
+    Raises:
+        KlinesError: too few candles, a gap, a market that stands still or has stopped.
+    """
+    windows = []
+    for interval in intervals:
+        window = klines.resample(interval).last_window(as_of_ms)
+        last_ms = int(window.close_ms[-1])
+        if as_of_ms - last_ms >= (1 + LATE) * interval.ms:
+            raise KlinesError(
+                f"{klines.symbol} {interval}: the newest candle closed at {iso(last_ms)}, expected "
+                f"one close to {iso(as_of_ms)}.",
+                hint="The market is halted or delisted, or the time asked for is not in the data.",
+            )
+        windows.append(window)
+    return windows
+
+
+def provenance(
+    reader: Reader, venue: str, now_ms: int, *, source: Literal["klines", "image"] = "klines"
+) -> Provenance:
+    """What makes a prediction, and when: `now_ms` is the clock that the candles were read by."""
+    return Provenance(
+        model_version=reader.model.version,
+        index_version=reader.index.version,
+        style_hash=reader.model.manifest.style,
+        rules_version=rules.RULES_VERSION,
+        created_ms=now_ms,
+        venue=venue,
+        source=source,
+    )
+
+
+@dataclass(frozen=True)
+class Question:
+    """One symbol's charts and what the model says of them."""
+
+    symbol: str
+    charts: list[Chart]
+    answers: Answers
+
+    def prediction(self, reader: Reader, made_by: Provenance, *, shown: int) -> Prediction:
+        """The record; `shown` look-alikes are listed."""
+        return predict_cv_setup.assemble(
+            self.symbol, self.charts, self.answers, reader.index.rows, made_by, shown=shown
+        )
+
+
+def ask(
+    reader: Reader,
+    windows: Windows,
+    drawn: Mapping[str, Sequence[str]] | None = None,
+    *,
+    purge: Purge = LIVE,
+) -> Iterator[Question]:
+    """Read the charts of all symbols at once; the answers come symbol by symbol.
+
+    Args:
+        reader: the model, its look-alikes and its calibration.
+        windows: the charts.
+        drawn: where their pictures are, relative to the data root; none where left out.
+        purge: who may speak; `Live(replayed=True)` plays the past, people's words included.
+    """
+    every = [window for made in windows.values() for window in made]
+    if not every:
+        return
+    spans = spans_of(
+        [w.symbol for w in every], [w.interval for w in every], [int(w.close_ms[-1]) for w in every]
+    )
+    answers = reader.answers(np.stack([w.bars for w in every]), spans, purge=purge)
+    at = 0
+    for symbol, made in windows.items():
+        rows = np.arange(at, at + len(made))
+        at += len(made)
+        paths: list[str | None] = [*(drawn or {}).get(symbol, [None] * len(made))]
+        charts = [Chart.of(window, path) for window, path in zip(made, paths, strict=True)]
+        yield Question(symbol, charts, answers.take(rows))

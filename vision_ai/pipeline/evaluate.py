@@ -1,0 +1,307 @@
+"""A folder of candles to the figures of the report card: the current model, index, calibration."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai import predict_cv_setup
+from vision_ai.domain import (
+    CHART_INTERVALS,
+    HORIZONS,
+    Bools,
+    Floats,
+    Interval,
+    Ints,
+    iso,
+    parse_symbol,
+    parse_time,
+)
+from vision_ai.errors import KlinesError
+from vision_ai.evaluation import adaptive, card, coverage, report
+from vision_ai.evaluation.card import Measured
+from vision_ai.evaluation.sampling import Market, Sample
+from vision_ai.market import files
+from vision_ai.measures import metrics
+from vision_ai.measures.purge import Evaluation, Extent, Rule, Spans
+from vision_ai.pipeline import baselines
+from vision_ai.pipeline import reader as readers
+from vision_ai.pipeline.reader import Reader
+from vision_ai.pipeline.workspace import Report, Workspace, progress
+from vision_ai.predict_cv_setup import Answers, Evidence
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the caller of `evaluate` may choose.
+
+    Attributes:
+        klines: folder of candles.
+        symbols: only these; None takes all.
+        limit: at most so many charts.
+        seed: which charts.
+        learned_from: the candles that the exemplars were drawn from, for the baselines that need
+            their pictures; None leaves those baselines out.
+        report: folder for a Markdown report; None writes none.
+        kept: folder in which baselines that train keep their networks; None is the data root's.
+    """
+
+    klines: Path
+    symbols: Sequence[str] | None = None
+    limit: int = 8000
+    seed: int = 0
+    learned_from: Path | None = None
+    report: Path | None = None
+    kept: Path | None = None
+
+
+def evaluate(workspace: Workspace, wanted: Wanted) -> Report:
+    """Measure how well the current model reads charts that it has not seen.
+
+    Raises:
+        KlinesError: the folder holds no candles, or none of the symbols.
+        LeakError: every chart shares time with what the model has learned from.
+        StateError: model, index and calibration do not belong together.
+    """
+    started = time.monotonic()
+    reader = Reader.open(workspace)
+    embargo_ms = round(workspace.config.index.embargo_h * 3_600_000)
+    extents = seen(reader)
+    rule = Rule(embargo_ms, unseen=False, later=False)
+    markets = read_markets(wanted.klines, wanted.symbols)
+    sample = Sample.of(markets, extents, rule, limit=wanted.limit, seed=wanted.seed)
+    purge = Evaluation(embargo_ms)
+    vectors = embed(reader, sample.bars)
+    evidence = readers.weigh(reader, vectors, sample.spans, sample.outcomes.scale, purge)
+    answers = predict_cv_setup.read(evidence, reader.calibration)
+    charts = measured(sample, evidence, answers)
+    kept = wanted.kept or workspace.paths.peers
+    asked = baselines.Question(reader, sample, vectors, evidence, purge, charts, kept)
+    content: dict[str, Any] = {
+        "n": len(charts),
+        **card.nested(card.estimates(charts) | card.noise(charts)),
+        "by": card.parts(charts, groups(sample, extents)),
+        "coverage": bands(charts),
+        "classes": card.classes(charts),
+        "curves": card.curves(charts),
+        "baselines": baselines.baselines(asked, wanted.learned_from),
+        "method": _method(reader, sample, extents, embargo_ms, wanted),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    lines = report.summary(content)
+    if wanted.report is not None:
+        lines.append(f"Report: {report.write(wanted.report, content)}")
+    return Report(content, lines)
+
+
+def seen(reader: Reader) -> tuple[Extent, Extent]:
+    """What a model has learned from, and the later charts that its calibration was fitted on.
+
+    The manifest says when training ended and which share of the time that was; the earliest
+    exemplar says when it began, and so when the candles ended.
+    """
+    manifest = reader.model.manifest
+    data = manifest.data
+    until = parse_time(data.train_until)
+    start = int(readers.exemplars(reader.model).first_ms.min())
+    share = float(manifest.recipe.get("split", {}).get("train_share", 1.0))
+    end = start + round((until - start) / share)
+    if data.held_out_until:
+        end = parse_time(data.held_out_until)
+    held_out_from = parse_time(data.held_out_from)
+    return (
+        Extent("training", frozenset(data.train_symbols), start, until),
+        Extent(
+            "calibration",
+            frozenset(data.held_out_symbols),
+            held_out_from,
+            max(end, held_out_from),
+        ),
+    )
+
+
+def read_markets(klines: Path, symbols: Sequence[str] | None) -> list[Market]:
+    """The candles of a folder in both charted intervals, coarser ones resampled.
+
+    Raises:
+        KlinesError: no candles, or none of the symbols.
+    """
+    asked = None if not symbols else {parse_symbol(symbol) for symbol in symbols}
+    markets = list(_markets(klines, asked))
+    if not markets:
+        named = "" if asked is None else f" of {', '.join(sorted(asked))[:80]}"
+        raise KlinesError(
+            f"{klines} holds no candles of 1h or finer{named}.",
+            hint="Check the folder and --symbols.",
+        )
+    return markets
+
+
+def _markets(klines: Path, asked: set[str] | None) -> Iterator[Market]:
+    for path in files.candle_files(klines):
+        name = files.parse_name(path)
+        if asked is not None and name.symbol not in asked:
+            continue
+        candles = files.read_file(path)
+        for interval in CHART_INTERVALS:
+            if interval.ms % candles.interval.ms == 0:
+                yield Market(name.venue or files.IMPORTED, candles.resample(interval))
+
+
+def embed(reader: Reader, bars: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Vectors of charts (n, 96, 5), with a progress bar."""
+    starts = range(0, len(bars), readers.CHUNK)
+    return np.concatenate(
+        [
+            reader.vectors(bars[start : start + readers.CHUNK])
+            for start in progress(starts, total=len(starts), what="Reading charts")
+        ]
+    )
+
+
+def measured(sample: Sample, evidence: Evidence, answers: Answers) -> Measured:
+    """What was said beside what is so."""
+    bands = answers.bands
+    move = np.expm1(sample.outcomes.move)
+    course = adaptive.Course(
+        sample.spans.as_of_ms,
+        sample.outcomes.complete_ms,
+        move,
+        sample.outcomes.scale,
+        _market(sample.spans),
+    )
+    tracked = adaptive.adapted(bands, course)
+    return Measured(
+        block=metrics.blocks(sample.spans.symbol, sample.spans.as_of_ms),
+        reading=sample.labels.reading.astype(np.int64),
+        phase=sample.labels.phase.astype(np.int64),
+        clear=sample.labels.clear,
+        said=answers.code,
+        said_phase=answers.phase,
+        confidence=answers.confidence,
+        abstained=answers.abstained,
+        found=np.where(evidence.rows >= 0, evidence.reading, -1),
+        move=move,
+        up=bands.up,
+        low=bands.low,
+        high=bands.high,
+        level=bands.level,
+        cell=_cells(course.market, sample.outcomes.scale),
+        regime=course.regime,
+        tracked_low=tracked.low,
+        tracked_high=tracked.high,
+    )
+
+
+def groups(sample: Sample, extents: Sequence[Extent]) -> dict[str, NDArray[np.str_]]:
+    """The parts that figures are given for: each a column that says where a chart belongs."""
+    spans = sample.spans
+    known = sorted(set().union(*(extent.symbols for extent in extents)))
+    earlier = spans.known_ms <= min(extent.first_ms for extent in extents)
+    later = spans.first_ms >= max(extent.known_ms for extent in extents)
+    return {
+        "interval": spans.interval,
+        "venue": sample.venue,
+        "time": np.where(
+            later, "after training", np.where(earlier, "before training", "between folds")
+        ),
+        "symbols": np.where(np.isin(spans.symbol, known), "trained earlier", "never trained"),
+    }
+
+
+TERCILES = ("calm", "usual", "wild")
+
+
+def _market(spans: Spans) -> Ints:
+    """Place of each chart's interval among those that are charted."""
+    names = [interval.value for interval in CHART_INTERVALS]
+    codes: Ints = (spans.interval[:, None] == np.array(names)).argmax(axis=1)
+    return codes
+
+
+def _cells(market: Ints, scale: Floats) -> Ints:
+    """Interval and volatility tercile among all charts of it, three codes an interval."""
+    cell = np.zeros(len(market), np.int64)
+    for number in np.unique(market):
+        here = np.flatnonzero(market == number)
+        edges = np.quantile(scale[here], [1 / 3, 2 / 3])
+        cell[here] = number * len(TERCILES) + np.searchsorted(edges, scale[here])
+    return cell
+
+
+def bands(charts: Measured) -> list[dict[str, Any]]:
+    """How often the bands held, by horizon, interval and volatility, and how wide they were.
+
+    As they were said, and as they would have been had they followed drift. Terciles are of all
+    charts (`hindsight`) or of the charts before each (`at the time`).
+    """
+    rows = []
+    followed = replace(charts, low=charts.tracked_low, high=charts.tracked_high)
+    hits, later = card.held(charts), card.held(followed)
+    for terciles, column in (("hindsight", charts.cell), ("at the time", charts.regime)):
+        shares = coverage.intervals(hits, column, charts.block)
+        tracked = coverage.intervals(later, column, charts.block)
+        for found, share, after in zip(coverage.cells(hits, column), shares, tracked, strict=True):
+            here = column == found.cell
+            rows.append(
+                {
+                    "terciles": terciles,
+                    "horizon": HORIZONS[found.column].value,
+                    "interval": CHART_INTERVALS[found.cell // len(TERCILES)].value,
+                    "volatility": TERCILES[found.cell % len(TERCILES)],
+                    "n": found.count,
+                    "meant": float(charts.level[0, found.column]),
+                    "held": card.written(share),
+                    "width": _median_width(charts, here, found.column),
+                    "held_adaptive": card.written(after),
+                    "width_adaptive": _median_width(followed, here, found.column),
+                }
+            )
+    return rows
+
+
+def _median_width(charts: Measured, here: Bools, column: int) -> float | None:
+    return card.rounded(float(np.nanmedian((charts.high - charts.low)[here, column])))
+
+
+def _method(
+    reader: Reader, sample: Sample, extents: Sequence[Extent], embargo_ms: int, wanted: Wanted
+) -> dict[str, Any]:
+    spans = sample.spans
+    calibration = reader.calibration.model_dump_json().encode()
+    per_interval = {i.value: int((spans.interval == i).sum()) for i in Interval}
+    return {
+        "klines": wanted.klines.name,
+        "data": sample.data,
+        "symbols": np.unique(spans.symbol).tolist(),
+        "venues": np.unique(sample.venue).tolist(),
+        "intervals": {name: count for name, count in per_interval.items() if count},
+        "first": iso(int(spans.first_ms.min())),
+        "until": iso(int(spans.known_ms.max())),
+        "windows": sample.considered,
+        "windows_leaking": sample.leaking,
+        "seen": [
+            {
+                "what": extent.name,
+                "symbols": len(extent.symbols),
+                "first": iso(extent.first_ms),
+                "until": iso(extent.known_ms),
+            }
+            for extent in extents
+        ],
+        "embargo_h": embargo_ms / 3_600_000,
+        "seed": wanted.seed,
+        "limit": wanted.limit,
+        "blocks": int(metrics.blocks(spans.symbol, spans.as_of_ms).max()) + 1,
+        "draws": card.DRAWS,
+        "model": reader.model.version,
+        "index": reader.index.version,
+        "exemplars": len(reader.index),
+        "calibration": hashlib.sha256(calibration).hexdigest()[:16],
+        "rules": sample.labels.rules,
+    }

@@ -1,0 +1,1 @@
+"""Use cases on labels: count them, look at them, describe them, review them."""

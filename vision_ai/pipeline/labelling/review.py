@@ -1,0 +1,342 @@
+"""The review desk: which charts a person should look at, and what becomes of their word."""
+
+import getpass
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vision_ai import storage
+from vision_ai.domain import (
+    PHASES,
+    READINGS,
+    WINDOW,
+    Direction,
+    Label,
+    Phase,
+    Reading,
+    Setup,
+    iso,
+    parse_time,
+)
+from vision_ai.errors import InputError, MissingModelError, VisionError
+from vision_ai.feedback_loop_cv import wilson
+from vision_ai.labels import review, rules
+from vision_ai.labels.gpt.ledger import Ledger
+from vision_ai.labels.gpt.replies import Attempt, Subject
+from vision_ai.labels.review import Action, Case, Desk, Opinion
+from vision_ai.pipeline import annotations
+from vision_ai.pipeline.labelling import select
+from vision_ai.pipeline.lookup import Finder
+from vision_ai.pipeline.reader import Reader, spans_of
+from vision_ai.pipeline.workspace import Report, Workspace
+from vision_ai.records import IntervalReading, Prediction
+
+logger = logging.getLogger(__name__)
+
+RECENT = 300
+"""Newest predictions that are looked through for doubtful charts."""
+
+SHORTEST = 6
+"""Digits of a chart's hash that name it."""
+
+
+def upcoming(workspace: Workspace, limit: int) -> Report:
+    """The charts that most need a person, the most urgent first.
+
+    Disagreement of GPT or the model with the rule book comes first, then the model's doubt.
+    """
+    corrections, bad = Desk(workspace.paths.corrections).read()
+    waiting = review.queue(cases(workspace), corrections)
+    shown = waiting[:limit]
+    content = {
+        "waiting": len(waiting),
+        "cases": [_payload(case) for case in shown],
+        "damaged_lines": [line.model_dump() for line in bad],
+    }
+    lines = [f"{len(waiting)} charts wait for a person."]
+    if not waiting:
+        lines.append("Charts come to the desk from vision-ai predict, scan and describe.")
+    for case in shown:
+        lines += ["", *_told(case, workspace.paths.root)]
+    return Report(content, lines)
+
+
+def decide(
+    workspace: Workspace,
+    chart: str,
+    action: Action,
+    changes: Mapping[str, str | None],
+    *,
+    who: str | None = None,
+    words: str | None = None,
+) -> Report:
+    """Write down a person's word about a chart and let it count at once.
+
+    Args:
+        workspace: settings and places.
+        chart: the first digits of the chart's hash, as `review next` shows them.
+        action: accept the rule book's label, correct it, or skip the chart.
+        changes: `setup`, `direction` and `phase` that replace the label's.
+        who: whose word it is; None takes `VISION_AI_REVIEWER` or the user of this machine.
+        words: the chart in their own words.
+
+    Raises:
+        InputError: no such chart, more than one, or a label that cannot be.
+        StorageError: the word could not be written.
+    """
+    subject = _find(workspace, chart)
+    label = _changed(Label(subject.reading, subject.phase), changes)
+    word = review.correction(subject, action, label, who=who or reviewer(), at=_now(), words=words)
+    Desk(workspace.paths.corrections).write([word])
+    lines = [f"{word.who}: {action} {subject.symbol} {subject.interval} {subject.as_of}"]
+    if action is not Action.SKIP:
+        lines[0] += f" as {word.reading.name}, {word.phase}."
+        lines.append(annotations.refresh(workspace))
+    return Report({"correction": word.model_dump(mode="json")}, lines)
+
+
+def stats(workspace: Workspace) -> Report:
+    """How much was reviewed, by whom, and how often the rule book was right."""
+    corrections, bad = Desk(workspace.paths.corrections).read()
+    every = cases(workspace)
+    standing = review.standing(corrections)
+    kept = [c for c in standing.values() if c.was == f"{c.reading.name} {c.phase}"]
+    right = wilson(len(kept), len(standing))
+    by_setup = Counter(c.was.split(":")[0] for c in standing.values())
+    kept_by_setup = Counter(c.was.split(":")[0] for c in kept)
+    content: dict[str, Any] = {
+        "waiting": len(review.queue(every, corrections)),
+        "disagreements": sum(case.disagreements > 0 for case in every),
+        "words": len(corrections),
+        "actions": dict(Counter(c.action.value for c in corrections)),
+        "reviewers": dict(Counter(c.who for c in corrections)),
+        "rule_book_right": right.model_dump(mode="json"),
+        "by_setup": {
+            setup: wilson(kept_by_setup[setup], n).model_dump(mode="json")
+            for setup, n in sorted(by_setup.items())
+        },
+        "damaged_lines": [line.model_dump() for line in bad],
+    }
+    counted = ", ".join(f"{n} {action}" for action, n in sorted(content["actions"].items()))
+    lines = [
+        f"{content['waiting']} charts wait, {content['disagreements']} with a disagreement; "
+        f"words so far: {len(corrections)} ({counted or 'none'}).",
+        *(f"  {who:<24}{n}" for who, n in sorted(content["reviewers"].items())),
+    ]
+    if right.rate is not None:
+        lines.append(
+            f"The rule book's label was kept in {right.rate:.0%} of {right.n} reviewed charts "
+            f"({right.low:.0%} to {right.high:.0%})."
+        )
+    return Report(content, lines)
+
+
+def export(workspace: Workspace, out: Path) -> Report:
+    """Write every correction to a file, CSV or JSONL by its suffix.
+
+    Raises:
+        InputError: another suffix.
+        StorageError: the file could not be written.
+    """
+    corrections, bad = Desk(workspace.paths.corrections).read()
+    storage.write_text(out, review.dump(corrections, as_csv=_is_csv(out)))
+    missing = {f"{line.path} line {line.number}": line.reason for line in bad}
+    content = {"exported": len(corrections), "path": str(out)}
+    return Report(content, [f"{len(corrections)} corrections in {out}."], missing)
+
+
+def import_(workspace: Workspace, source: Path, *, who: str | None = None) -> Report:
+    """Add the corrections of a file; those that are there already are not added again.
+
+    Raises:
+        InputError: no such file, or another suffix.
+        StorageError: nothing was added.
+    """
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{source} cannot be read: {error}.") from error
+    found, bad = review.parse(text, as_csv=_is_csv(source), who=who or reviewer(), at=_now())
+    added = Desk(workspace.paths.corrections).write(found)
+    lines = [f"{added} of {len(found)} corrections are new."]
+    if added:
+        lines.append(annotations.refresh(workspace))
+    return Report({"added": added, "known": len(found) - added}, lines, bad)
+
+
+def reviewer() -> str:
+    """Whose word it is where nobody says."""
+    return os.environ.get("VISION_AI_REVIEWER") or getpass.getuser()
+
+
+def cases(workspace: Workspace) -> list[Case]:
+    """Every chart that GPT described or the model predicted, with what each of them says."""
+    found: dict[str, Case] = {}
+    for attempt in Ledger(workspace.paths.descriptions).read()[0]:
+        digest = attempt.subject.digest
+        if attempt.said is not None or digest not in found:
+            found[digest] = Case(attempt.subject, _gpt(attempt), None, _words(attempt))
+    finder = Finder(workspace)
+    for subject, model in _predicted(workspace, finder):
+        known = found.get(subject.digest, Case(subject))
+        found[subject.digest] = replace(known, model=model)
+    return _asked(workspace, finder, list(found.values()))
+
+
+def _gpt(attempt: Attempt) -> Opinion | None:
+    said = attempt.said
+    if said is None:
+        return None
+    return Opinion(Reading(said.setup, said.direction), said.phase, said.confidence)
+
+
+def _words(attempt: Attempt) -> str:
+    return attempt.said.description if attempt.said else f"({attempt.kind})"
+
+
+def _predicted(workspace: Workspace, finder: Finder) -> Iterator[tuple[Subject, Opinion]]:
+    """Charts of the newest predictions, labelled by the rule book, with the model's reading."""
+    for path in storage.listed(workspace.paths.predictions, "*.json")[: -RECENT - 1 : -1]:
+        try:
+            prediction = storage.read_document(path, Prediction, repair=f"Move {path} away.")
+        except VisionError as error:
+            logger.warning("left out: %s", error)
+            continue
+        for shown in prediction.intervals.values():
+            end_ms = parse_time(shown.last_candle) + shown.interval.ms
+            at = finder.window(prediction.symbol, shown.interval, end_ms, shown.klines_hash)
+            if at is not None:
+                klines, end = at
+                window = klines[end + 1 - WINDOW : end + 1]
+                label = rules.label(window.bars[None])[0]
+                yield select.subject_of(window, label, chart=shown.chart), _model(shown)
+
+
+def _model(shown: IntervalReading) -> Opinion:
+    """The model's likeliest reading, even where it would not stand by it."""
+    name, probability = max(shown.probabilities.items(), key=lambda item: item[1])
+    setup, direction = name.split(":")
+    sure = probability if shown.abstained else shown.confidence
+    return Opinion(Reading(Setup(setup), Direction(direction)), shown.phase, sure)
+
+
+def _asked(workspace: Workspace, finder: Finder, known: list[Case]) -> list[Case]:
+    """Ask the model, where there is one, about charts that it has not predicted."""
+    silent = [case for case in known if case.model is None]
+    able = [(case, shown[0]) for case in silent if (shown := finder.shown(case.subject))]
+    if not able:
+        return known
+    try:
+        reader = Reader.open(workspace)
+    except MissingModelError:
+        return known
+    subjects = [case.subject for case, _ in able]
+    spans = spans_of(
+        [subject.symbol for subject in subjects],
+        [subject.interval for subject in subjects],
+        [parse_time(subject.as_of) for subject in subjects],
+    )
+    answers = reader.answers(np.stack([shown for _, shown in able]), spans)
+    best = answers.beliefs.reading.argmax(axis=1)
+    sure = answers.beliefs.reading.max(axis=1)
+    given = {
+        subject.digest: Opinion(
+            READINGS[int(best[row])], PHASES[int(answers.phase[row])], float(sure[row])
+        )
+        for row, subject in enumerate(subjects)
+    }
+    return [replace(case, model=case.model or given.get(case.subject.digest)) for case in known]
+
+
+def _find(workspace: Workspace, chart: str) -> Subject:
+    digits = chart.strip().lower()
+    if len(digits) < SHORTEST:
+        raise InputError(
+            f"Chart {chart[:70]!r} is not named: expected at least {SHORTEST} digits of its hash.",
+            hint="Run vision-ai review next.",
+        )
+    attempts = Ledger(workspace.paths.descriptions).read()[0]
+    known = {attempt.subject.digest: attempt.subject for attempt in attempts}
+    if not any(digest.startswith(digits) for digest in known):
+        known |= {s.digest: s for s, _ in _predicted(workspace, Finder(workspace))}
+    found = [subject for digest, subject in known.items() if digest.startswith(digits)]
+    if len(found) != 1:
+        what = "is not known" if not found else f"could be {len(found)} charts"
+        raise InputError(f"Chart {chart[:70]!r} {what}.", hint="Run vision-ai review next.")
+    return found[0]
+
+
+def _changed(label: Label, changes: Mapping[str, str | None]) -> Label:
+    setup = _named(Setup, changes.get("setup"), label.setup)
+    phase = _named(Phase, changes.get("phase"), label.phase)
+    able = [reading.direction for reading in READINGS if reading.setup is setup]
+    kept = label.direction if len(able) > 1 else able[0]
+    direction = _named(Direction, changes.get("direction"), kept)
+    return Label(Reading(setup, direction), phase, source="human")
+
+
+def _named(kind: Any, text: str | None, otherwise: Any) -> Any:
+    if text is None:
+        return otherwise
+    try:
+        return kind(text.strip().lower())
+    except ValueError as error:
+        raise InputError(
+            f"{kind.__name__} {text[:40]!r} is not known: expected one of {', '.join(kind)}."
+        ) from error
+
+
+def _payload(case: Case) -> dict[str, Any]:
+    def said(opinion: Opinion | None) -> dict[str, Any] | None:
+        if opinion is None:
+            return None
+        return {
+            "reading": opinion.reading.name,
+            "phase": opinion.phase.value,
+            "confidence": round(opinion.confidence, 4),
+        }
+
+    return {
+        **case.subject.model_dump(mode="json"),
+        "gpt": said(case.gpt),
+        "model": said(case.model),
+        "words": case.words,
+        "disagreements": case.disagreements,
+        "uncertainty": round(case.uncertainty, 4),
+    }
+
+
+def _told(case: Case, root: Path) -> list[str]:
+    subject = case.subject
+    unclear = "" if subject.clear else " (close call)"
+    lines = [
+        f"{subject.digest[:12]}  {subject.symbol} {subject.interval} {subject.as_of}",
+        f"  rule book  {subject.reading.name}, {subject.phase}{unclear}",
+    ]
+    for name, opinion in (("GPT", case.gpt), ("model", case.model)):
+        if opinion is not None:
+            lines.append(
+                f"  {name:<9}  {opinion.reading.name}, {opinion.phase} ({opinion.confidence:.0%})"
+            )
+    if case.words:
+        lines.append(f"  words      {case.words}")
+    if subject.chart:
+        lines.append(f"  chart      {root / subject.chart}")
+    return lines
+
+
+def _is_csv(path: Path) -> bool:
+    if path.suffix not in {".csv", ".jsonl"}:
+        raise InputError(f"{path} is neither .csv nor .jsonl.", hint="Name it labels.csv.")
+    return path.suffix == ".csv"
+
+
+def _now() -> str:
+    return iso(time.time_ns() // 1_000_000)

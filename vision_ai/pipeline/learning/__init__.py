@@ -1,0 +1,1 @@
+"""Use cases that make model versions: train, reweight, fine-tune."""

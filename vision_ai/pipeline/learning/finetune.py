@@ -1,0 +1,358 @@
+"""A challenger trained from the champion's weights on resolved charts, and mixed with them.
+
+The signal is what charts *show*: labels of the rule book, or of a person, on charts that the
+champion met in use. Earlier charts are replayed beside them against forgetting. Outcomes decide
+when a chart may be learned from and what its exemplar says of moves; they are never a label.
+Trained and old weights are then mixed (WiSE-FT: Wortsman et al. 2022) and both models read the
+latest charts, which neither has learned from. Needs the `train` extra.
+"""
+
+import copy
+import hashlib
+import logging
+import tempfile
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vision_ai import (
+    feedback_loop_cv,
+    index,
+    predict_cv_setup,
+    storage,
+    train_cv_model,
+    training_data,
+)
+from vision_ai.domain import Embeddings, Floats, iso
+from vision_ai.feedback.challenge import DAY_MS
+from vision_ai.feedback_loop_cv import Attempt, Proposal, Stages, Tuned
+from vision_ai.index import Index
+from vision_ai.labels import review, rules
+from vision_ai.model import lineage, registry, vectors, vocabulary
+from vision_ai.model.embed import Embedder
+from vision_ai.model.registry import Manifest, ModelFolder
+from vision_ai.model.training import checkpoint, learner, presets
+from vision_ai.model.training.batches import Batches, Corpus
+from vision_ai.model.training.fit import fit
+from vision_ai.model.training.learner import Recipe, Words
+from vision_ai.model.training.presets import ChartReader
+from vision_ai.pipeline import reader
+from vision_ai.pipeline.learning import curriculum, reweight, train
+from vision_ai.pipeline.learning.curriculum import Curriculum, TuneConfig
+from vision_ai.pipeline.reader import Reader
+from vision_ai.pipeline.workspace import Workspace, progress
+from vision_ai.predict_cv_setup import Answers, Calibration, Prototypes
+
+logger = logging.getLogger(__name__)
+
+_SLICE = 1024
+_REPAIR = "Run vision-ai train again."
+
+
+def update(
+    workspace: Workspace,
+    now_ms: int,
+    config: TuneConfig | None = None,
+    *,
+    klines: Path | None = None,
+    device: str | None = None,
+    steps: int | None = None,
+) -> Proposal:
+    """Take a turn at the rung `finetune`; one that was killed goes on at its last checkpoint.
+
+    Raises:
+        InputError: the champion cannot be trained, or the settings fix a model.
+        StateError: another fine-tuning is under way, or a file is damaged.
+        StorageError: something could not be written; the model in use stays.
+    """
+    model = registry.resolve(workspace.paths, workspace.config.model.version)
+    folder = workspace.paths.models / ".finetune"
+    settings = _settings(config or TuneConfig(), model.manifest.preset, steps)
+    tuner = Tuner(workspace, model, settings, folder, klines, device)
+    champion = replace(reweight.champion(workspace, now_ms), tune=tuner)
+    with checkpoint.alone(folder, "A fine-tuning"):
+        found = feedback_loop_cv.update_cv_model_weights(
+            workspace.paths, now_ms, "finetune", champion=champion
+        )
+        checkpoint.clear(folder)
+    return found
+
+
+def _settings(config: TuneConfig, preset: str, steps: int | None) -> TuneConfig:
+    chosen = {"preset": preset} | ({} if steps is None else {"steps": steps})
+    recipe = Recipe.model_validate(config.recipe.model_dump() | chosen)
+    return config.model_copy(update={"recipe": recipe})
+
+
+@dataclass(frozen=True, eq=False)
+class _Challenger:
+    """A mix with everything that it needs to read charts."""
+
+    folder: ModelFolder
+    rows: Embeddings
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """Makes a challenger of one champion."""
+
+    workspace: Workspace
+    model: ModelFolder
+    config: TuneConfig
+    folder: Path
+    klines: Path | None
+    device: str | None
+
+    def __call__(self, parted: Stages) -> Tuned | str:
+        """Train, mix and judge; or say what is missing."""
+        opened = Reader.open(self.workspace)
+        found = curriculum.prepare(
+            self.workspace, self.config, parted, opened.index.rows, self.klines
+        )
+        if isinstance(found, str):
+            return found
+        start, words = self._champion()
+        trained = self._trained(found, words)
+        scores = self._sweep(found, start, trained, words)
+        mix = max(scores, key=lambda tried: (scores[tried], -tried))
+        # a hair's breadth in the weights turns a choice here and there: that is no gain
+        if scores[mix] < scores[0.0] + self.config.least_gain:
+            mix = 0.0
+        logger.info("mixes tried %s chosen=%.2f", scores, mix)
+        if not mix:
+            return Tuned(0.0, np.empty(0), np.empty(0), np.empty(0, np.int64), {}, lambda _: "")
+        learner.blend(trained, start, mix)
+        challenger = self._packed(found, parted, trained, words, opened.calibration)
+        tried = {f"mix_{share:.2f}": round(score, 6) for share, score in scores.items()}
+        return self._judged(found, parted, opened, challenger, mix, tried)
+
+    def _champion(self) -> tuple[ChartReader, Words]:
+        """The champion's weights and words."""
+        preset = presets.resolve(self.config.recipe.preset)
+        start = presets.create(preset, pretrained=False)
+        presets.load_weights(start, self.model.weights, repair=_REPAIR)
+        tokenizer = vocabulary.load(self.model.tokenizer, repair=_REPAIR)
+        return start, training_data.words_of(start, tokenizer)
+
+    def _trained(self, found: Curriculum, words: Words) -> ChartReader:
+        """The champion's weights after training; a killed run of the same goes on."""
+        recipe = self.config.recipe
+        work = self.folder / self._fingerprint(found)
+        for other in self.folder.iterdir():
+            if other.is_dir() and other != work:
+                checkpoint.clear(other)
+        torch.manual_seed(recipe.seed)
+        where = learner.pick_device(self.device)
+        student = train_cv_model.student_of(self._champion()[0], words, recipe, where)
+        practice = train_cv_model.practice_of(found.lessons, recipe)
+        artist = training_data.artist(found.wording)
+        source = Batches(found.lessons, artist, practice, shown=student.shown)
+        charts = training_data.charts_of(
+            curriculum.some(found.choosing, self.config.tried_on, recipe.seed)
+        )
+        watch = train_cv_model.watching(student, charts)
+        fit(student, source, work, watch)
+        return student.average.cpu()
+
+    def _fingerprint(self, found: Curriculum) -> str:
+        text = f"{self.model.version}|{self.config.model_dump_json()}|{found.fingerprint}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _sweep(
+        self, found: Curriculum, start: ChartReader, trained: ChartReader, words: Words
+    ) -> dict[float, float]:
+        """Mean score of each mix on the choosing charts, the champion's own weights as mix 0.
+
+        Each has the same exemplars and a calibration fitted alike, so only weights differ.
+        """
+        config, settings = self.config, self.workspace.config
+        known = curriculum.some(found.known, config.tried_with, config.recipe.seed)
+        asked = curriculum.some(found.choosing, config.tried_on, config.recipe.seed)
+        voices, drawn = training_data.charts_of(known), training_data.charts_of(asked)
+        manifest = self.model.manifest
+        rows, charts = (
+            training_data.embeddings_of(part, partial(learner.see, start), manifest)
+            for part in (known, asked)
+        )
+        scores = {}
+        mixes = (0.0, *config.mixes)
+        for mix in progress(mixes, total=len(mixes), what="Trying mixes"):
+            mixed = copy.deepcopy(trained)
+            learner.blend(mixed, start, mix)
+            voters = Index(replace(rows, vectors=learner.see(mixed, voices.pictures)))
+            queries = replace(charts, vectors=learner.see(mixed, drawn.pictures))
+            prompts = _prompts(mixed, words)
+            evidence = train.gather(voters, queries, prompts, settings.index)
+            fitted = predict_cv_setup.fit(
+                evidence, queries, voters.rows, level=settings.predict.level
+            )
+            answers = predict_cv_setup.read(evidence, fitted)
+            scores[mix] = round(float(_scores(answers, queries).mean()), 6)
+        return scores
+
+    def _packed(
+        self,
+        found: Curriculum,
+        parted: Stages,
+        mixed: ChartReader,
+        words: Words,
+        was: Calibration,
+    ) -> _Challenger:
+        """The mix as files, its exemplars embedded and its readings calibrated; not in use.
+
+        Bands, and how far people's words carry, stay the champion's: this rung learned nothing
+        about them.
+        """
+        with storage.writing(self.folder):
+            staging = Path(tempfile.mkdtemp(prefix="staging-", dir=self.folder))
+        staging.chmod(0o755)
+        some = training_data.charts_of(curriculum.some(found.choosing, 32, 0))
+        parity = train_cv_model.write_towers(mixed, words, staging, some.pictures)
+        manifest = self._manifest(found, parted, mixed, words, parity)
+        folder = ModelFolder(staging, manifest)
+        rows = self._embedded(found, folder)
+        vectors.save(folder.exemplars, rows)
+        settings = self.workspace.config
+        images = Embedder(folder, threads=settings.model.threads).images
+        charts = training_data.embeddings_of(found.choosing, images, manifest)
+        evidence = train.gather(Index(rows), charts, reader.prompts(folder), settings.index)
+        fitted = predict_cv_setup.fit(evidence, charts, rows, level=settings.predict.level)
+        kept = {name: getattr(was, name) for name in ("bands", "trust", "human_error")}
+        fitted = fitted.model_copy(update=kept)
+        storage.write_document(staging / reader.CALIBRATION, fitted)
+        return _Challenger(folder, rows, fitted)
+
+    def _manifest(
+        self, found: Curriculum, parted: Stages, mixed: ChartReader, words: Words, parity: float
+    ) -> Manifest:
+        was = self.model.manifest
+        digest = hashlib.sha256(self._fingerprint(found).encode())
+        for tensor in mixed.state_dict().values():
+            digest.update(tensor.numpy().tobytes())
+        data = was.data.model_copy(
+            update={
+                "klines": _digest(found.lessons),
+                "train_symbols": sorted({*was.data.train_symbols, *found.lessons.symbol.tolist()}),
+                "held_out_symbols": sorted(
+                    {*was.data.held_out_symbols, *found.choosing.symbol.tolist()}
+                ),
+                "train_until": max(was.data.train_until, iso(parted.until_ms)),
+                "held_out_until": max(was.data.held_out_until, iso(parted.chosen_until_ms)),
+                "train_windows": len(found.lessons),
+                "held_out_windows": len(found.choosing),
+            }
+        )
+        prototypes = learner.prototypes(mixed, words)
+        return was.model_copy(
+            update={
+                "version": lineage.child(
+                    self.model.version, f"f{parted.number}", digest.hexdigest()
+                ),
+                "rules": rules.RULES_VERSION,
+                "created_at": iso(parted.now_ms),
+                "recipe": {**was.recipe, "finetune": self.config.model_dump(mode="json")},
+                "data": data,
+                "figures": {"onnx_parity": parity},
+                "scale": float(mixed.scale.detach()),
+                "prototypes": train_cv_model.named(prototypes),
+                "parents": [self.model.version, *was.parents],
+                "files": {},
+            }
+        )
+
+    def _embedded(self, found: Curriculum, folder: ModelFolder) -> Embeddings:
+        """The exemplars, with the weights that the champion's carried and people's labels."""
+        settings = self.workspace.config.model
+        images = Embedder(folder, threads=settings.threads, batch=settings.batch).images
+        starts = range(0, len(found.known), _SLICE)
+        parts = [
+            training_data.embeddings_of(
+                found.known.take(np.arange(at, min(at + _SLICE, len(found.known)))),
+                images,
+                folder.manifest,
+            )
+            for at in progress(starts, total=len(starts), what="Embedding exemplars")
+        ]
+        rows = parts[0]
+        for part in parts[1:]:
+            rows = index.merge(rows, part)
+        carried = reader.weights(reader.exemplars(self.model))
+        weight = [carried.get(at, 1.0) for at in reader.places(rows)]
+        rows = replace(rows, weight=np.array(weight, np.float32))
+        return review.apply(rows, found.wording.words, train_cv_model.CORRECTED)[0]
+
+    def _judged(
+        self,
+        found: Curriculum,
+        parted: Stages,
+        opened: Reader,
+        challenger: _Challenger,
+        mix: float,
+        tried: dict[str, float],
+    ) -> Tuned:
+        """Both models on the latest charts, the champion as it is in use."""
+        settings = self.workspace.config
+        folder = challenger.folder
+        embedder = Embedder(folder, threads=settings.model.threads, batch=settings.model.batch)
+        sides = {
+            "champion": (opened.embedder, opened.index, opened.prompts, opened.calibration),
+            "challenger": (
+                embedder, Index(challenger.rows), reader.prompts(folder), challenger.calibration
+            ),
+        }  # fmt: skip
+        scores: dict[str, Floats] = {}
+        figures: dict[str, float] = {}
+        for side, (seer, voters, prompts, calibration) in sides.items():
+            charts = training_data.embeddings_of(found.judging, seer.images, seer.model.manifest)
+            evidence = train.gather(voters, charts, prompts, settings.index)
+            scores[side] = _scores(predict_cv_setup.read(evidence, calibration), charts)
+            measured = train.measure(evidence, charts, calibration)
+            figures |= {f"{side}_{name}": round(value, 6) for name, value in measured.items()}
+            at_ms = charts.close_ms
+        publish = partial(self._publish, challenger, figures, tried, mix)
+        shown = {name: value for name, value in figures.items() if np.isfinite(value)}
+        day = at_ms // DAY_MS
+        return Tuned(mix, scores["champion"], scores["challenger"], day, shown, publish)
+
+    def _publish(
+        self,
+        challenger: _Challenger,
+        figures: dict[str, float],
+        tried: dict[str, float],
+        mix: float,
+        attempt: Attempt,
+    ) -> str:
+        folder = challenger.folder
+        version = folder.version
+        if (self.workspace.paths.models / version / "manifest.json").is_file():
+            return registry.resolve(self.workspace.paths, version).version
+        changes = {
+            "by": "feedback, rung finetune",
+            "mix": mix,
+            "mixes": tried,
+            "gate": reweight.verdict(attempt),
+        }
+        own = {name: value for name, value in figures.items() if np.isfinite(value)}
+        manifest = folder.manifest.model_copy(
+            update={"changes": changes, "figures": {**folder.manifest.figures, **own}}
+        )
+        return registry.publish(self.workspace.paths, folder.path, manifest).version
+
+
+def _scores(answers: Answers, charts: Embeddings) -> Floats:
+    """How well each chart's setup and phase were read, together."""
+    reading = feedback_loop_cv.quadratic(answers.beliefs.reading, charts.reading)
+    return reading + feedback_loop_cv.quadratic(answers.beliefs.phase, charts.phase)
+
+
+def _prompts(mixed: ChartReader, words: Words) -> Prototypes:
+    return reader.prompts_from(train_cv_model.named(learner.prototypes(mixed, words)))
+
+
+def _digest(corpus: Corpus) -> str:
+    text = "".join(sorted(table.digest for table in corpus.tables))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,131 @@
+"""Charts that may be learned from: found again in candles, and labelled as training labels them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from vision_ai.config import Paths
+from vision_ai.domain import Embeddings, Interval, Ints, Klines, parse_time
+from vision_ai.errors import KlinesError
+from vision_ai.labels.captions import Wording
+from vision_ai.market import files
+from vision_ai.measures.purge import LONGEST_MS
+from vision_ai.model.training import split
+from vision_ai.model.training.batches import Corpus
+from vision_ai.model.training.split import SplitConfig
+from vision_ai.pipeline.lookup import Finder
+from vision_ai.pipeline.originals import Originals
+from vision_ai.records import Feedback, Prediction
+
+
+def charts(
+    lines: Iterable[Feedback], predictions: Iterable[Prediction], finder: Finder, wording: Wording
+) -> Corpus:
+    """The charts of resolved calls, both intervals of each, those whose candles are still here.
+
+    A chart that several calls share counts once.
+    """
+    calls = {(p.symbol, p.as_of): p for p in predictions if p.source == "klines"}
+    said = [calls[key] for line in lines if (key := (line.symbol, line.as_of)) in calls]
+    keys = dict.fromkeys(
+        (call.symbol, interval, parse_time(reading.last_candle), reading.klines_hash)
+        for call in said
+        for interval, reading in sorted(call.intervals.items())
+    )
+    found = [at for chart in keys if (at := _found(finder, *chart))]
+    tables = {id(klines): klines for klines, _ in found}
+    place = {name: number for number, name in enumerate(tables)}
+    return labelled(
+        tuple(tables.values()),
+        np.array([place[id(klines)] for klines, _ in found], np.int32),
+        np.array([end for _, end in found], np.int32),
+        wording,
+    )
+
+
+def _found(
+    finder: Finder, symbol: str, interval: Interval, last_ms: int, digest: str
+) -> tuple[Klines, int] | None:
+    return finder.window(symbol, interval, last_ms + interval.ms, digest)
+
+
+def labelled(tables: tuple[Klines, ...], table: Ints, end: Ints, wording: Wording) -> Corpus:
+    """Windows sorted by table, with a person's labels where there are some, else the rule book's.
+
+    Args:
+        tables: candles.
+        table: int (n,), which table each window is of.
+        end: int (n,), row of its last candle.
+        wording: who says what a chart shows.
+    """
+    order = np.argsort(table, kind="stable")
+    blank = np.zeros(len(end), np.int8)
+    corpus = Corpus(
+        tables, table[order].astype(np.int32), end[order].astype(np.int32), blank, blank
+    )
+    if not len(corpus):
+        return corpus
+    labels = wording.label(corpus.bars(np.arange(len(corpus))))
+    return replace(corpus, reading=labels.reading, phase=labels.phase)
+
+
+def tables(paths: Paths, klines: Path | None) -> list[Klines]:
+    """Cached candles and those of a folder, in both charted intervals.
+
+    Raises:
+        KlinesError: `klines` is no folder of candles.
+        CorruptFileError: a file is damaged.
+    """
+    found = [] if klines is None else list(files.charts_candles(klines))
+    try:
+        return [*found, *files.charts_candles(paths.klines_folder)]
+    except KlinesError:  # nothing was ever fetched
+        return found
+
+
+def originals(rows: Embeddings, candles: Sequence[Klines], wording: Wording) -> Corpus:
+    """The indexed charts whose candles are at hand, labelled anew."""
+    places = Originals.find(rows, candles)
+    here = places.found
+    return labelled(places.tables, places.table[here], places.end[here], wording)
+
+
+def windows(
+    candles: Sequence[Klines], until_ms: int, count: int, wording: Wording, *, seed: int
+) -> Corpus:
+    """Up to `count` random windows that were settled, outcomes included, at `until_ms`."""
+    whole = tuple(part for table in candles if len(part := table.until(until_ms)))
+    if not whole:
+        return joined([])
+    every = split.windows(whole, SplitConfig())
+    settled = np.flatnonzero(every.close_ms + LONGEST_MS <= until_ms)
+    rng = np.random.default_rng([seed, count])
+    rows = np.sort(rng.choice(settled, min(count, len(settled)), replace=False))
+    return labelled(whole, every.table[rows], every.end[rows], wording)
+
+
+def distinct(corpus: Corpus) -> Corpus:
+    """Each chart once: the first of those of one symbol, interval and last candle."""
+    seen: dict[tuple[str, str, int], int] = {}
+    columns = (corpus.symbol.tolist(), corpus.interval.tolist(), corpus.last_ms.tolist())
+    for row, key in enumerate(zip(*columns, strict=True)):
+        seen.setdefault(key, row)
+    return corpus.take(np.array(list(seen.values()), np.int64))
+
+
+def joined(parts: Sequence[Corpus]) -> Corpus:
+    """Several corpora as one, the rows of each in their order."""
+    kept = [part for part in parts if len(part)]
+    starts = np.cumsum([0, *(len(part.tables) for part in kept)])[:-1]
+    blank = [np.empty(0, np.int32)]
+    codes = [np.empty(0, np.int8)]
+    table = [part.table + start for part, start in zip(kept, starts, strict=True)]
+    return Corpus(
+        tuple(table for part in kept for table in part.tables),
+        np.concatenate([*blank, *table]).astype(np.int32),
+        np.concatenate([*blank, *(part.end for part in kept)]),
+        np.concatenate([*codes, *(part.reading for part in kept)]),
+        np.concatenate([*codes, *(part.phase for part in kept)]),
+    )

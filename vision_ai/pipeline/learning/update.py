@@ -1,0 +1,82 @@
+"""What the outcomes would change in the model, and what of that is better by the gate."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vision_ai import errors, feedback_loop_cv
+from vision_ai.errors import InputError
+from vision_ai.feedback_loop_cv import Proposal
+from vision_ai.market.bybit import Bybit
+from vision_ai.pipeline.learning import reweight
+from vision_ai.pipeline.workspace import Report, Workspace
+
+RUNGS = feedback_loop_cv.RUNGS
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the rung `finetune` leaves to the caller.
+
+    Attributes:
+        klines: folder of candles to replay beside the cached ones.
+        device: `cuda`, `mps` or `cpu`; None takes the first of these that is here.
+        steps: instead of the usual ones.
+    """
+
+    klines: Path | None = None
+    device: str | None = None
+    steps: int | None = None
+
+
+def update(
+    workspace: Workspace, *, rung: str = "log-only", training: Training = Training()
+) -> Report:
+    """What the outcomes so far would change in the model; the other rungs change what is better.
+
+    Raises:
+        InputError: no such rung, the settings name a fixed model, or training is not installed.
+        TransientError: the exchange's clock cannot be read.
+        StateError: the model in use is damaged.
+        StorageError: something could not be written; the model in use stays.
+    """
+    if rung not in RUNGS:
+        raise InputError(f"No such rung: {rung[:40]!r}.", hint=f"Known: {', '.join(RUNGS)}.")
+    with Bybit(workspace.config.market) as exchange:
+        now_ms = exchange.server_time()
+    paths = workspace.paths
+    if rung == "finetune":
+        found = _finetune(workspace, now_ms, training)
+    elif rung == "reweight":
+        champion = reweight.champion(workspace, now_ms)
+        found = feedback_loop_cv.update_cv_model_weights(
+            paths, now_ms, "reweight", champion=champion
+        )
+    else:
+        found = feedback_loop_cv.update_cv_model_weights(paths, now_ms)
+    content = {"proposal": found.model_dump(mode="json"), "path": str(paths.proposal(now_ms))}
+    return Report(content, [*_would(found), f"Proposal {paths.proposal(now_ms)}"])
+
+
+def _finetune(workspace: Workspace, now_ms: int, training: Training) -> Proposal:
+    try:
+        from vision_ai.pipeline.learning import finetune
+    except ModuleNotFoundError as error:
+        raise errors.missing("The rung finetune", "train", error) from error
+    return finetune.update(
+        workspace, now_ms, klines=training.klines, device=training.device, steps=training.steps
+    )
+
+
+def _would(found: Proposal) -> list[str]:
+    if found.rung == "log-only":
+        count = len(found.exemplars)
+        return [f"Would change {count} exemplar weights, from {found.lines} outcomes."]
+    lines = [found.outcome]
+    for part in found.attempt.parts if found.attempt else ():
+        verdict = "better" if part.better else "not better"
+        lines.append(
+            f"  {part.name:<12}{verdict:<12}days won {part.wins}, lost {part.losses}; "
+            f"p {part.p_value:.4g} against {part.level:.4g}"
+        )
+        lines += [f"    {name:<40}{value:.4f}" for name, value in part.figures.items()]
+    return lines

@@ -1,0 +1,202 @@
+"""The price-trend network as a peer: taught on the candles that the model learned from.
+
+Only windows of the model's own training symbols and time are taken, so what may be measured of the
+model may be measured of this reader too.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_ai.domain import HORIZONS, PHASES, READINGS, Floats, Horizon, Ints, Klines, parse_time
+from vision_ai.errors import InputError
+from vision_ai.evaluation.baselines import Guess
+from vision_ai.labels import outcomes, rules
+from vision_ai.measures import logistic
+from vision_ai.model.registry import Manifest
+from vision_ai.model.training import price_trends, split, trend_net
+from vision_ai.model.training.batches import Corpus
+from vision_ai.model.training.sampler import balanced
+from vision_ai.model.training.split import SplitConfig
+from vision_ai.model.training.trend_net import UNKNOWN, Budget
+
+logger = logging.getLogger(__name__)
+
+POOL = 60_000
+"""Training windows from which pictures are drawn, chosen at random from all of them."""
+
+BALANCE = 0.5
+"""How far rare readings are drawn more often, as the model's own recipe does."""
+
+HELD_BACK = 0.15
+"""Last share of training time: it calibrates the chances of a rise and teaches nothing."""
+
+_CHUNK = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Trends:
+    """What the two nets say of q charts, and what they cost.
+
+    Attributes:
+        guess: readings and phases.
+        up: float (q, horizons), chance of a rise.
+        told: the budget.
+    """
+
+    guess: Guess
+    up: Floats
+    told: dict[str, int]
+
+
+@dataclass(frozen=True)
+class School:
+    """Where and how the nets learn.
+
+    Attributes:
+        tables: candles; those that the model learned from are found among them.
+        manifest: of the model.
+        kept: folder for trained nets; None trains them each time.
+        budget: how long each net learns.
+    """
+
+    tables: tuple[Klines, ...]
+    manifest: Manifest
+    kept: Path | None = None
+    budget: Budget = field(default_factory=Budget)
+
+    def windows(self) -> Corpus:
+        """Training windows of the model among the candles, some of them if there are many.
+
+        Raises:
+            InputError: there are none.
+        """
+        data = self.manifest.data
+        settings = SplitConfig.model_validate(self.manifest.recipe.get("split", {}))
+        train = split.divide(self.tables, settings).train
+        until = parse_time(data.train_until)
+        known = np.isin(train.symbol, data.train_symbols)
+        known &= train.close_ms + Horizon.H6.ms <= until
+        rows = np.flatnonzero(known)
+        if not len(rows):
+            raise InputError(
+                "The candles hold no window that the model was trained on.",
+                hint="Give --learned-from the folder of its training.",
+            )
+        rng = np.random.default_rng(self.budget.seed)
+        return train.take(np.sort(rng.choice(rows, min(POOL, len(rows)), replace=False)))
+
+    def file(self, what: str) -> Path | None:
+        """Where a net is kept: its name says what it was made from."""
+        if self.kept is None:
+            return None
+        made_from = [
+            *sorted(table.digest for table in self.tables),
+            repr((self.manifest.recipe.get("split"), self.manifest.data.train_symbols)),
+            repr((self.manifest.data.train_until, rules.RULES_VERSION, self.budget)),
+            repr((POOL, BALANCE, HELD_BACK)),
+        ]
+        digest = hashlib.sha256("|".join(made_from).encode()).hexdigest()[:16]
+        return self.kept / f"price-trends-{what}-{digest}.safetensors"
+
+
+def trends(school: School, asked: NDArray[np.float64]) -> Trends:
+    """Teach both nets, or read them back, and ask them about charts (q, 96, 5).
+
+    Raises:
+        InputError: torch is not installed, or the candles are not those of the training.
+        StorageError: a net could not be written.
+    """
+    reader, risers = _net_of_labels(school), _net_of_moves(school)
+    reading, phase = trend_net.read(reader, asked)
+    chance = logistic.softmax(reading)
+    rises = [logistic.softmax(said)[:, 1] for said in trend_net.read(risers, asked)]
+    return Trends(
+        Guess(reading.argmax(axis=1), phase.argmax(axis=1), chance.max(axis=1)),
+        np.stack(rises, axis=1),
+        {"charts_seen": school.budget.charts, "parameters": trend_net.parameters(reader)},
+    )
+
+
+def _net_of_labels(school: School) -> Any:
+    classes = (len(READINGS), len(PHASES))
+    net, found = _opened(school, "labels", classes)
+    if found:
+        return net
+    windows = school.windows()
+    labels = [rules.label(bars) for bars in _chunks(windows)]
+    reading = np.concatenate([part.reading for part in labels]).astype(np.int64)
+    phase = np.concatenate([part.phase for part in labels]).astype(np.int64)
+    weight = balanced(reading, BALANCE)
+    chance = np.cumsum(weight / weight.sum())
+
+    def draw(rng: np.random.Generator, count: int) -> tuple[Any, Ints]:
+        rows = np.searchsorted(chance, rng.random(count))
+        pictures = price_trends.draw(windows.bars(rows))
+        return pictures, np.stack([reading[rows], phase[rows]], axis=1)
+
+    net = trend_net.taught(draw, classes, school.budget)
+    natural = np.bincount(reading, minlength=len(READINGS)) + 0.5
+    drawn = np.bincount(reading, weight / weight.mean(), minlength=len(READINGS))
+    drawn = np.maximum(drawn, 0.5)
+    trend_net.bend(net, 0, 1.0, np.log(natural / drawn))  # drawn more often: said less readily
+    return _kept(school, "labels", net)
+
+
+def _net_of_moves(school: School) -> Any:
+    classes = (2,) * len(HORIZONS)
+    net, found = _opened(school, "moves", classes)
+    if found:
+        return net
+    windows = school.windows()
+    rose = _rises(windows)
+    wall = np.quantile(windows.close_ms, 1 - HELD_BACK)
+    earlier = np.flatnonzero(windows.close_ms + Horizon.H6.ms <= wall)
+    later = np.flatnonzero(windows.first_ms >= wall)
+
+    def draw(rng: np.random.Generator, count: int) -> tuple[Any, Ints]:
+        rows = rng.choice(earlier, count)
+        return price_trends.draw(windows.bars(rows)), rose[rows]
+
+    net = trend_net.taught(draw, classes, school.budget)
+    for head, said in enumerate(trend_net.read(net, windows.bars(later))):
+        known = rose[later, head] != UNKNOWN
+        slopes, bias = logistic.fit(said[known][:, :, None], rose[later, head][known])
+        trend_net.bend(net, head, float(slopes[0]), bias)
+    return _kept(school, "moves", net)
+
+
+def _opened(school: School, what: str, classes: Sequence[int]) -> tuple[Any, bool]:
+    path, net = school.file(what), trend_net.made(classes, school.budget)
+    return net, path is not None and trend_net.restored(net, path)
+
+
+def _kept(school: School, what: str, net: Any) -> Any:
+    path = school.file(what)
+    if path is not None:
+        trend_net.save(net, path)
+    logger.info("price-trend net trained what=%s charts=%d", what, school.budget.charts)
+    return net
+
+
+def _chunks(windows: Corpus) -> Iterator[NDArray[np.float64]]:
+    """Candles of all windows, so many at a time."""
+    for at in range(0, len(windows), _CHUNK):
+        yield windows.bars(np.arange(at, min(at + _CHUNK, len(windows))))
+
+
+def _rises(windows: Corpus) -> Ints:
+    """Whether price rose by each horizon: 1, 0, or `UNKNOWN`, int64 (n, horizons)."""
+    rose = np.full((len(windows), len(HORIZONS)), UNKNOWN, np.int64)
+    for code in np.unique(windows.table):
+        here = np.flatnonzero(windows.table == code)
+        ends = windows.end[here].astype(np.int64)
+        move = outcomes.outcomes(windows.tables[code], ends).move
+        rose[here] = np.where(np.isfinite(move), move > 0, UNKNOWN)
+    return rose

@@ -9,7 +9,7 @@ import pytest
 
 from tests import tuner
 from tests.kills import kill_at_random
-from vision_ai import index, pipeline
+from vision_ai import index
 from vision_ai.cli.app import run
 from vision_ai.config import Config, ModelConfig, Paths
 from vision_ai.domain import Interval
@@ -17,7 +17,7 @@ from vision_ai.market.listing import Listing
 from vision_ai.market.replay import Clock, Replay
 from vision_ai.market.simulate import simulate
 from vision_ai.model import registry
-from vision_ai.pipeline import reader
+from vision_ai.pipeline import learning, reader
 from vision_ai.pipeline.workspace import Workspace
 
 pytest.importorskip("open_clip")
@@ -99,7 +99,7 @@ def test_charts_without_candles_are_counted_and_named(root: Path) -> None:
 
 def test_without_the_extra_it_is_one_sentence(root: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("VISION_AI_DATA", str(root))
-    monkeypatch.delattr(pipeline, "finetuning", raising=False)
+    monkeypatch.delattr(learning, "finetune", raising=False)
     monkeypatch.setitem(sys.modules, "vision_ai.pipeline.learning.finetune", None)
     market = simulate("AAAUSDT", Interval.M5, 300, seed=0, end_ms=tuner.now_ms())
     listing = Listing.from_klines("simulated-tuning", [market])

@@ -51,7 +51,7 @@ def test_a_torn_last_line_is_named_and_loses_nothing(tmp_path_factory, cut: int)
 def test_two_processes_append_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     code = (
-        "import sys; from pathlib import Path; from tests.test_sealed_log import Note, write\n"
+        "import sys; from pathlib import Path; from tests.test_checksummed_log import Note, write\n"
         "for n in range(40): write(Path(sys.argv[1]), Note(text=sys.argv[2] * 500, number=n))"
     )
     root = Path(__file__).parents[1]

@@ -23,7 +23,7 @@ from vision_ai.calibration import annotations
 from vision_ai.calibration.fusion import Beliefs, Calibration
 from vision_ai.config import Config, Paths
 from vision_ai.domain import PHASES, READINGS, Embeddings, Floats, Ints, Labelled
-from vision_ai.index import STEP, Index, Live, Spans
+from vision_ai.index import STEP, Index, PointInTimeFilter, Spans
 from vision_ai.measures import metrics
 from vision_ai.model import registry, vectors
 from vision_ai.pipeline import reader
@@ -91,7 +91,12 @@ class Fold:
         rest = every if how == "exemplars" else np.setdiff1d(every, said.at)
         asked = self.charts.take(rest)
         found = retrieved.near(
-            said, asked.vectors, Spans.of(asked), purge=Live(), k=reader.WORDS, step=STEP
+            said,
+            asked.vectors,
+            Spans.of(asked),
+            eligibility=PointInTimeFilter(),
+            k=reader.WORDS,
+            step=STEP,
         )
         witnesses = Witnesses.of(said, *found)
         answers = predict_cv_setup.read(self.evidence.take(rest), self.fitted, witnesses)

@@ -20,7 +20,7 @@ import numpy as np
 from vision_ai import predict_cv_setup as predict
 from vision_ai.calibration import fusion
 from vision_ai.domain import HORIZONS, PHASES, READINGS, WINDOW, Embeddings, Interval, Outcomes
-from vision_ai.index import ExactIndex, Index, Live, Spans
+from vision_ai.index import ExactIndex, Index, PointInTimeFilter, Spans
 
 CHARTS, EXEMPLARS, DIM, NEIGHBORS = 1000, 12_000, 256, 24
 PART = 50
@@ -94,7 +94,9 @@ def main() -> None:
 
     def search(spans: Spans, rows: slice) -> Any:
         spans = spans.take(rows)
-        return index.search(asked.vectors[rows], spans, purge=Live(), k=NEIGHBORS)
+        return index.search(
+            asked.vectors[rows], spans, eligibility=PointInTimeFilter(), k=NEIGHBORS
+        )
 
     found = search(settled, slice(None))
     rule = fusion.plain(exemplars, level=0.8)
@@ -118,7 +120,7 @@ def main() -> None:
             "search_recent_s": lambda: search(recent, slice(None)),
             "search_part_s": lambda: search(recent, part),
             "exact_part_s": lambda: exact.search(
-                asked.vectors[part], recent.take(part), purge=Live(), k=NEIGHBORS
+                asked.vectors[part], recent.take(part), eligibility=PointInTimeFilter(), k=NEIGHBORS
             ),
             "read_s": read,
             "records_s": lambda: records(answers, exemplars),

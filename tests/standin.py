@@ -14,7 +14,7 @@ from vision_ai import predict_cv_setup, storage
 from vision_ai.charts import raster
 from vision_ai.config import Paths
 from vision_ai.domain import PHASES, READINGS, Embeddings, Klines
-from vision_ai.index import Evaluation, Index, Spans
+from vision_ai.index import Index, PurgeAndEmbargo, Spans
 from vision_ai.labels import rules
 from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
@@ -63,7 +63,7 @@ def install(paths: Paths, markets: list[Klines]) -> ModelFolder:
     vectors.save(staging / "exemplars.parquet", rows)
     model = registry.publish(paths, staging, manifest())
     spans = Spans.of(rows)
-    found = Index(rows).search(rows.vectors, spans, purge=Evaluation(0), k=24)
+    found = Index(rows).search(rows.vectors, spans, eligibility=PurgeAndEmbargo(0), k=24)
     evidence = predict_cv_setup.gather(
         rows.vectors, found, rows, reader.prompts(model),
         interval=spans.interval, scale=rows.outcomes.scale,

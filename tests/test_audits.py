@@ -34,7 +34,7 @@ from vision_ai.errors import ImageError
 from vision_ai.labels import outcomes, rules
 from vision_ai.market.simulate import simulate
 from vision_ai.measures import metrics
-from vision_ai.measures.purge import Live, Spans
+from vision_ai.measures.purge import PointInTimeFilter, Spans
 from vision_ai.model.registry import SHIPPED
 from vision_ai.model.training.batches import mirrored
 from vision_ai.pipeline import reader as readers
@@ -92,7 +92,7 @@ def read(reader: Reader, charts: Charts, pictures: np.ndarray | None = None) -> 
     shown = raster.render(charts.bars) if pictures is None else pictures
     scale = outcomes.volatility(charts.bars)
     found = reader.embedder.images(np.ascontiguousarray(shown))
-    evidence = readers.weigh(reader, found, charts.spans, scale, Live())
+    evidence = readers.weigh(reader, found, charts.spans, scale, PointInTimeFilter())
     return predict_cv_setup.read(evidence, reader.calibration)
 
 
@@ -231,7 +231,7 @@ def test_outcome_claims_vanish_on_a_martingale(reader) -> None:
     asked = np.tile(walks[0].close_ms[ends], len(walks)).tolist()
     spans = Spans.at(["WALKUSDT"] * n, ["15m"] * n, asked)
     followed = np.concatenate([np.expm1(outcomes.outcomes(walk, ends).move) for walk in walks])
-    evidence = reader.evidence(bars, spans, purge=Live())
+    evidence = reader.evidence(bars, spans, eligibility=PointInTimeFilter())
     bands = predict_cv_setup.read(evidence, reader.calibration).bands
     block = np.arange(n) // 8
     for column in range(len(HORIZONS)):

@@ -7,10 +7,12 @@ from tests.clusters import HOUR, START, crowded, embeddings, with_rows
 from vision_ai import index
 from vision_ai.domain import Embeddings, Interval, Neighbors
 from vision_ai.errors import EmptyIndexError, StaleIndexError
-from vision_ai.index import Evaluation, ExactIndex, Index, Live, Spans
+from vision_ai.index import ExactIndex, Index, PointInTimeFilter, PurgeAndEmbargo, Spans
 
 DAY = 24 * HOUR
-PURGES = st.sampled_from([Live(), Evaluation(0), Evaluation(5 * HOUR), Evaluation(3 * DAY)])
+PURGES = st.sampled_from(
+    [PointInTimeFilter(), PurgeAndEmbargo(0), PurgeAndEmbargo(5 * HOUR), PurgeAndEmbargo(3 * DAY)]
+)
 
 
 def plain_search(
@@ -59,16 +61,16 @@ def found(neighbors: Neighbors, query: int) -> list[int]:
 @given(
     rows=crowded(),
     asked=crowded(max_size=8),
-    purge=PURGES,
+    eligibility=PURGES,
     k=st.integers(1, 12),
     shared=st.sampled_from([0, 30, 512]),
 )
-def test_faiss_search_equals_brute_force_with_ties_and_purge(rows, asked, purge, k, shared):
+def test_faiss_search_equals_brute_force_with_ties_and_purge(rows, asked, eligibility, k, shared):
     queries = Spans.of(asked)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index, "_SHARED", shared)  # both ways to keep barred rows out
-        fast = Index(rows).search(asked.vectors, queries, purge=purge, k=k)
-    slow = ExactIndex(rows).search(asked.vectors, queries, purge=purge, k=k)
+        fast = Index(rows).search(asked.vectors, queries, eligibility=eligibility, k=k)
+    slow = ExactIndex(rows).search(asked.vectors, queries, eligibility=eligibility, k=k)
     np.testing.assert_array_equal(fast.rows, slow.rows)
     np.testing.assert_array_equal(fast.similarity, slow.similarity)
 
@@ -84,8 +86,8 @@ def test_faiss_search_equals_brute_force_with_ties_and_purge(rows, asked, purge,
 def test_purge_keeps_its_text(rows, asked, later_h, law, embargo_h):
     as_of = (asked.close_ms + later_h * HOUR).tolist()
     queries = Spans.at(asked.symbol.tolist(), asked.interval.tolist(), as_of)
-    purge = Live() if law == "live" else Evaluation(embargo_h * HOUR)
-    neighbors = Index(rows).search(asked.vectors, queries, purge=purge, k=6)
+    eligibility = PointInTimeFilter() if law == "live" else PurgeAndEmbargo(embargo_h * HOUR)
+    neighbors = Index(rows).search(asked.vectors, queries, eligibility=eligibility, k=6)
     for i in range(len(asked)):
         query = {
             "symbol": asked.symbol[i],
@@ -105,8 +107,10 @@ def test_later_rows_change_no_live_answer(rows, asked, k):
     past = rows.outcomes.complete_ms.max(axis=1) <= now
     if not past.any():
         return
-    whole = Index(rows).search(asked.vectors, queries, purge=Live(), k=k)
-    early = Index(rows.take(past)).search(asked.vectors, queries, purge=Live(), k=k)
+    whole = Index(rows).search(asked.vectors, queries, eligibility=PointInTimeFilter(), k=k)
+    early = Index(rows.take(past)).search(
+        asked.vectors, queries, eligibility=PointInTimeFilter(), k=k
+    )
     known = np.flatnonzero(past)
     assert [found(whole, i) for i in range(len(asked))] == [
         known[found(early, i)].tolist() for i in range(len(asked))
@@ -118,46 +122,52 @@ def test_planted_leak_is_never_found():
     twin = rows.take(np.array([7]))
     as_of = int(twin.close_ms[0])
     queries = Spans.at(twin.symbol.tolist(), twin.interval.tolist(), [as_of])
-    for purge in (Live(), Evaluation(0), Evaluation(DAY)):
-        neighbors = Index(rows).search(twin.vectors, queries, purge=purge, k=400)
+    for eligibility in (PointInTimeFilter(), PurgeAndEmbargo(0), PurgeAndEmbargo(DAY)):
+        neighbors = Index(rows).search(twin.vectors, queries, eligibility=eligibility, k=400)
         assert 7 not in found(neighbors, 0)
     later = Spans.at(["OTHERUSDT"], twin.interval.tolist(), [as_of + 300 * DAY])
-    assert found(Index(rows).search(twin.vectors, later, purge=Live(), k=1), 0) == [7]
+    assert found(
+        Index(rows).search(twin.vectors, later, eligibility=PointInTimeFilter(), k=1), 0
+    ) == [7]
 
 
 def test_evaluation_forbids_other_symbols_of_the_same_time():
     rows = embeddings(50, seed=2, symbols=1, hours=1)
     query = Spans.at(["OTHERUSDT"], ["1h"], [int(rows.close_ms.max())])
     vector = rows.vectors[:1]
-    assert found(Index(rows).search(vector, query, purge=Evaluation(0), k=3), 0) == []
+    assert found(Index(rows).search(vector, query, eligibility=PurgeAndEmbargo(0), k=3), 0) == []
 
 
 def test_overlapping_rows_of_one_market_count_once():
     rows = embeddings(300, seed=3, symbols=1, hours=1)
     query = Spans.at(["OTHERUSDT"], ["15m"], [START + 900 * DAY])
-    neighbors = Index(rows).search(rows.vectors[:1], query, purge=Live(), k=10)
+    neighbors = Index(rows).search(rows.vectors[:1], query, eligibility=PointInTimeFilter(), k=10)
     assert len(found(neighbors, 0)) == 1
 
 
 def test_other_intervals_speak_only_when_asked():
     rows = embeddings(200, seed=4)
     query = Spans.at(["OTHERUSDT"], ["1h"], [START + 900 * DAY])
-    own = Index(rows).search(rows.vectors[:1], query, purge=Live(), k=50)
+    own = Index(rows).search(rows.vectors[:1], query, eligibility=PointInTimeFilter(), k=50)
     assert set(rows.interval[found(own, 0)]) == {"1h"}
-    every = Index(rows).search(rows.vectors[:1], query, purge=Live(), k=50, any_interval=True)
+    every = Index(rows).search(
+        rows.vectors[:1], query, eligibility=PointInTimeFilter(), k=50, any_interval=True
+    )
     assert set(rows.interval[found(every, 0)]) == {"15m", "1h"}
-    plain = ExactIndex(rows).search(rows.vectors[:1], query, purge=Live(), k=50, any_interval=True)
+    plain = ExactIndex(rows).search(
+        rows.vectors[:1], query, eligibility=PointInTimeFilter(), k=50, any_interval=True
+    )
     np.testing.assert_array_equal(every.rows, plain.rows)
 
 
 def test_many_queries_are_answered_in_chunks_as_one_by_one():
     rows, asked = embeddings(500, seed=5), embeddings(600, seed=6)
     queries = Spans.of(asked)
-    together = Index(rows).search(asked.vectors, queries, purge=Evaluation(DAY), k=5)
+    together = Index(rows).search(asked.vectors, queries, eligibility=PurgeAndEmbargo(DAY), k=5)
     for i in (0, 255, 256, 599):
         one = slice(i, i + 1)
         alone = Index(rows).search(
-            asked.vectors[one], queries.take(one), purge=Evaluation(DAY), k=5
+            asked.vectors[one], queries.take(one), eligibility=PurgeAndEmbargo(DAY), k=5
         )
         np.testing.assert_array_equal(together.rows[one], alone.rows)
 
@@ -165,8 +175,8 @@ def test_many_queries_are_answered_in_chunks_as_one_by_one():
 def test_thousands_of_barred_rows_leave_the_same_answers_as_brute_force():
     rows, asked = embeddings(3000, seed=13, hours=200), embeddings(40, seed=14, hours=600)
     queries = Spans.of(asked)
-    fast = Index(rows).search(asked.vectors, queries, purge=Evaluation(DAY), k=6)
-    slow = ExactIndex(rows).search(asked.vectors, queries, purge=Evaluation(DAY), k=6)
+    fast = Index(rows).search(asked.vectors, queries, eligibility=PurgeAndEmbargo(DAY), k=6)
+    slow = ExactIndex(rows).search(asked.vectors, queries, eligibility=PurgeAndEmbargo(DAY), k=6)
     np.testing.assert_array_equal(fast.rows, slow.rows)
     assert (fast.rows == -1).any()
     assert (fast.rows >= 0).any()
@@ -181,8 +191,8 @@ def test_crowds_of_near_ties_are_ranked_as_brute_force_ranks_them():
     asked = embeddings(30, seed=12)
     later = [START + 100_000 * HOUR] * 30
     queries = Spans.at(asked.symbol.tolist(), asked.interval.tolist(), later)
-    fast = Index(rows).search(asked.vectors, queries, purge=Live(), k=5)
-    slow = ExactIndex(rows).search(asked.vectors, queries, purge=Live(), k=5)
+    fast = Index(rows).search(asked.vectors, queries, eligibility=PointInTimeFilter(), k=5)
+    slow = ExactIndex(rows).search(asked.vectors, queries, eligibility=PointInTimeFilter(), k=5)
     np.testing.assert_array_equal(fast.rows, slow.rows)
 
 
@@ -190,7 +200,7 @@ def test_an_interval_that_the_index_lacks_finds_nothing():
     rows = embeddings(50, seed=7)
     hourly = rows.take(rows.interval == "1h")
     query = Spans.at(["OTHERUSDT"], ["15m"], [START + 900 * DAY])
-    neighbors = Index(hourly).search(rows.vectors[:1], query, purge=Live(), k=3)
+    neighbors = Index(hourly).search(rows.vectors[:1], query, eligibility=PointInTimeFilter(), k=3)
     assert neighbors.rows.tolist() == [[-1, -1, -1]]
 
 
@@ -198,7 +208,9 @@ def test_vectors_of_another_model_are_refused():
     rows = embeddings(20, seed=8)
     query = Spans.at(["BTCUSDT"], ["1h"], [START])
     with pytest.raises(StaleIndexError, match=r"expected shape \(1, 16\), was \(1, 8\)"):
-        Index(rows).search(np.zeros((1, 8), np.float32), query, purge=Live(), k=3)
+        Index(rows).search(
+            np.zeros((1, 8), np.float32), query, eligibility=PointInTimeFilter(), k=3
+        )
 
 
 def test_an_index_of_nothing_is_refused():

@@ -13,7 +13,7 @@ from vision_ai.calibration import fusion as calibrations
 from vision_ai.calibration.fitting import fit, rising
 from vision_ai.domain import HORIZONS, PHASES, READINGS, Embeddings, Interval, Setup
 from vision_ai.errors import KlinesError, StaleIndexError
-from vision_ai.index import Evaluation, Index, Live, Spans
+from vision_ai.index import Index, PointInTimeFilter, PurgeAndEmbargo, Spans
 from vision_ai.records import IntervalReading, Prediction
 
 DIM = 32
@@ -40,9 +40,9 @@ def prompts() -> predict.Prototypes:
 
 
 def gathered(
-    rows: Embeddings, index: Index, purge: object = Evaluation(24 * HOUR)
+    rows: Embeddings, index: Index, eligibility: object = PurgeAndEmbargo(24 * HOUR)
 ) -> predict.Evidence:
-    neighbors = index.search(rows.vectors, Spans.of(rows), purge=purge, k=16)
+    neighbors = index.search(rows.vectors, Spans.of(rows), eligibility=eligibility, k=16)
     return predict.gather(
         rows.vectors,
         neighbors,
@@ -163,7 +163,7 @@ def test_distance_alone_is_enough_to_stay_silent(index):
 def test_abstention_claims_nothing_and_says_why(fitted, index):
     strange = with_rows(embeddings(2, dim=DIM), interval=np.array(["15m", "1h"]))
     strange = with_rows(strange, vectors=-strange.vectors)
-    answers = predict.read(gathered(strange, index, Live()), fitted)
+    answers = predict.read(gathered(strange, index, PointInTimeFilter()), fitted)
     prediction = predict.assemble("BTCUSDT", charts(), pair(answers), index.rows, MADE_BY)
     for reading in prediction.intervals.values():
         assert (reading.abstained, reading.setup, reading.confidence) == (True, Setup.NONE, 0.0)
@@ -241,7 +241,7 @@ def test_later_exemplars_change_no_prediction(index, fitted):
     past = index.rows.take(index.rows.outcomes.complete_ms.max(axis=1) <= now)
 
     def predicted(known: Index) -> list[str]:
-        neighbors = known.search(asked.vectors, queries, purge=Live(), k=16)
+        neighbors = known.search(asked.vectors, queries, eligibility=PointInTimeFilter(), k=16)
         evidence = predict.gather(
             asked.vectors,
             neighbors,
@@ -285,7 +285,7 @@ def test_prediction_holds_both_intervals_and_repeats_the_lead(index, fitted, uns
 def test_a_chart_without_volatility_gets_no_bands(index, unseen, scale):
     rows, _ = unseen
     one = rows.take(np.array([0]))
-    neighbors = index.search(one.vectors, Spans.of(one), purge=Live(), k=16)
+    neighbors = index.search(one.vectors, Spans.of(one), eligibility=PointInTimeFilter(), k=16)
     evidence = predict.gather(
         one.vectors, neighbors, index.rows, None, interval=one.interval, scale=np.array([scale])
     )

@@ -2,7 +2,7 @@
 
 `ExactIndex` is the plain search that anybody can check: it compares everything with everything.
 `Index` gives the same answers through FAISS, fast enough for a whole market. In both, what may
-not speak about a query is removed *before* ranking (`retrieval.purge`), and overlapping charts of
+not speak about a query is removed *before* ranking (`measures.purge`), and overlapping charts of
 one market count once: only the most similar of them is kept.
 
 Similarities are rounded to `STEP` and equal ones are ordered by row, so that the same charts give
@@ -21,7 +21,13 @@ from pydantic import ValidationError
 
 from vision_ai.domain import Bools, Embeddings, Ints, Neighbors, iso
 from vision_ai.errors import CorruptFileError, EmptyIndexError, StaleIndexError
-from vision_ai.measures.purge import Evaluation, Live, Purge, Spans
+from vision_ai.measures.purge import (
+    Eligibility,
+    PointInTimeFilter,
+    PurgeAndEmbargo,
+    Spans,
+    overlaps,
+)
 from vision_ai.retrieval import annotations, store, table
 from vision_ai.retrieval.annotations import Word, WordList
 from vision_ai.retrieval.store import REPAIR, Manifest
@@ -48,14 +54,20 @@ class ExactIndex:
         self.rows = rows
 
     def search(
-        self, vectors: Vectors, queries: Spans, *, purge: Purge, k: int, any_interval: bool = False
+        self,
+        vectors: Vectors,
+        queries: Spans,
+        *,
+        eligibility: Eligibility,
+        k: int,
+        any_interval: bool = False,
     ) -> Neighbors:
         """The same as `Index.search`, one query at a time."""
         spans = Spans.of(self.rows)
         found = _nothing(len(queries), k)
         for i in range(len(queries)):
             query = queries.take(slice(i, i + 1))
-            allowed = purge.admits(spans, query)[0]
+            allowed = eligibility.eligible(spans, query)[0]
             if not any_interval:
                 allowed &= self.rows.interval == query.interval
             exact = self.rows.vectors.astype(np.float64) @ vectors[i].astype(np.float64)
@@ -94,14 +106,21 @@ class Index:
         return len(self.rows)
 
     def search(
-        self, vectors: Vectors, queries: Spans, *, purge: Purge, k: int, any_interval: bool = False
+        self,
+        vectors: Vectors,
+        queries: Spans,
+        *,
+        eligibility: Eligibility,
+        k: int,
+        any_interval: bool = False,
     ) -> Neighbors:
         """The k most similar rows that may speak about each query, best first.
 
         Args:
             vectors: float32 (q, d), unit length, made by the model that made the rows.
             queries: whose charts they are and when they were seen.
-            purge: `Live()` on a running desk, `Evaluation(embargo_ms)` on the report card.
+            eligibility: `PointInTimeFilter()` for predictions, `PurgeAndEmbargo(embargo_ms)` for
+                measuring.
             k: how many; fewer are found where the law or the index leaves fewer.
             any_interval: let 15m charts speak about 1h charts and the other way round.
 
@@ -115,13 +134,13 @@ class Index:
             shelf = self._shelf(str(name))
             for start in range(0, len(asked), _CHUNK) if len(shelf) else ():
                 chunk = asked[start : start + _CHUNK]
-                admitted = shelf.admitted(purge, queries.take(chunk))
+                admitted = shelf.admitted(eligibility, queries.take(chunk))
                 rows, similarity = shelf.rank(vectors[chunk], admitted, k)
                 found.rows[chunk], found.similarity[chunk] = rows, similarity
         return found
 
     def heard(
-        self, vectors: Vectors, queries: Spans, *, purge: Purge, k: int
+        self, vectors: Vectors, queries: Spans, *, eligibility: Eligibility, k: int
     ) -> tuple[Neighbors, Bools] | None:
         """The k nearest charts that people labelled, see `words.near`; None where there are none.
 
@@ -131,7 +150,9 @@ class Index:
         if self.labelled is None:
             return None
         vectors = self._check(vectors, queries)
-        return annotations.near(self.labelled, vectors, queries, purge=purge, k=k, step=STEP)
+        return annotations.near(
+            self.labelled, vectors, queries, eligibility=eligibility, k=k, step=STEP
+        )
 
     def _shelf(self, interval: str) -> "_Shelf":
         if interval not in self._shelves:
@@ -171,11 +192,11 @@ class _Shelf:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def admitted(self, purge: Purge, queries: Spans) -> Bools:
+    def admitted(self, eligibility: Eligibility, queries: Spans) -> Bools:
         """Bool (q, n): which rows may speak."""
-        if purge.admits_all(self.spans, queries):
+        if eligibility.all_eligible(self.spans, queries):
             return np.ones((len(queries), len(self)), np.bool_)
-        return purge.admits(self.spans, queries)
+        return eligibility.eligible(self.spans, queries)
 
     def rank(self, vectors: Vectors, admitted: Bools, k: int) -> tuple[Ints, Vectors]:
         """Rows (q, k) of the whole index, and their similarity, best first."""
@@ -254,8 +275,9 @@ class _Shelf:
             clash = (
                 (kept_rows >= 0)
                 & (self.market[kept_rows] == self.market[row][:, None])
-                & (first[kept_rows] < known[row][:, None])
-                & (first[row][:, None] < known[kept_rows])
+                & overlaps(
+                    first[kept_rows], known[kept_rows], first[row][:, None], known[row][:, None]
+                )
             ).any(axis=1)
             take = q[wanted & ~clash]
             kept[take, count[take]] = place
@@ -399,8 +421,7 @@ def _overlap(spans: Spans, a: int, b: int) -> bool:
     return bool(
         spans.symbol[a] == spans.symbol[b]
         and spans.interval[a] == spans.interval[b]
-        and spans.first_ms[a] < spans.known_ms[b]
-        and spans.first_ms[b] < spans.known_ms[a]
+        and overlaps(spans.first_ms[a], spans.known_ms[a], spans.first_ms[b], spans.known_ms[b])
     )
 
 
@@ -453,11 +474,11 @@ def _faiss() -> Any:
 __all__ = [
     "REPAIR",
     "STEP",
-    "Evaluation",
+    "Eligibility",
     "ExactIndex",
     "Index",
-    "Live",
-    "Purge",
+    "PointInTimeFilter",
+    "PurgeAndEmbargo",
     "Spans",
     "Word",
     "add",

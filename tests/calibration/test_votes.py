@@ -7,14 +7,16 @@ from tests.clusters import START, centres, embeddings
 from vision_ai.calibration import votes
 from vision_ai.domain import PHASES, READINGS, Neighbors
 from vision_ai.errors import StaleIndexError
-from vision_ai.index import Index, Live, Spans
+from vision_ai.index import Index, PointInTimeFilter, Spans
 
 LATER = START + 10**12
 
 
 def evidence(asked, exemplars, prompts=None, k=8):
     queries = Spans.at(asked.symbol.tolist(), asked.interval.tolist(), [LATER] * len(asked))
-    neighbors = Index(exemplars).search(asked.vectors, queries, purge=Live(), k=k)
+    neighbors = Index(exemplars).search(
+        asked.vectors, queries, eligibility=PointInTimeFilter(), k=k
+    )
     return votes.gather(
         asked.vectors,
         neighbors,

@@ -4,7 +4,7 @@ import pytest
 from tests.clusters import HOUR, START, embeddings
 from vision_ai.errors import ImageError
 from vision_ai.evaluation import baselines
-from vision_ai.index import Evaluation, Spans
+from vision_ai.index import PurgeAndEmbargo, Spans
 
 LATER = START + 50_000 * HOUR
 
@@ -44,7 +44,7 @@ def test_cosine_of_returns_is_their_correlation_at_any_price():
 def test_nearest_neighbours_vote_under_the_same_purge():
     rows, asked = embeddings(800, noise=0.1), embeddings(100, seed=1, noise=0.1, start_ms=LATER)
     guess = baselines.nearest(
-        rows, rows.vectors, asked.vectors, Spans.of(asked), purge=Evaluation(0), k=5
+        rows, rows.vectors, asked.vectors, Spans.of(asked), eligibility=PurgeAndEmbargo(0), k=5
     )
     assert (guess.reading == asked.reading).mean() > 0.95
     assert (guess.phase == asked.phase).mean() > 0.95
@@ -55,7 +55,7 @@ def test_nearest_neighbours_vote_under_the_same_purge():
         one_hour.vectors,
         same_time.vectors,
         Spans.of(same_time),
-        purge=Evaluation(0),
+        eligibility=PurgeAndEmbargo(0),
         k=5,
     )
     assert len(set(blind.reading.tolist())) == 1  # nobody may speak: the commonest label

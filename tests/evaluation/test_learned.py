@@ -4,10 +4,10 @@ import pytest
 from tests.clusters import HOUR, START, embeddings, with_rows
 from vision_ai.domain import READINGS
 from vision_ai.evaluation import baselines, learned
-from vision_ai.index import Evaluation, Live, Spans
+from vision_ai.index import PointInTimeFilter, PurgeAndEmbargo, Spans
 
 LATER = START + 50_000 * HOUR
-PURGE = Evaluation(0)
+PURGE = PurgeAndEmbargo(0)
 
 
 def test_a_probe_reads_what_lies_in_clusters() -> None:
@@ -50,10 +50,10 @@ def test_warping_finds_a_shifted_chart_of_the_same_shape() -> None:
     )
     asked = np.concatenate([walks(shape, 4) for shape in range(3)])
     queries = Spans.at(["QQQUSDT"] * 3, ["1h"] * 3, [LATER] * 3)
-    guess = learned.warped(known, rows, asked, queries, purge=PURGE, k=5)
+    guess = learned.warped(known, rows, asked, queries, eligibility=PURGE, k=5)
     assert guess.reading.tolist() == [0, 1, 2]
     other = Spans.at(["QQQUSDT"] * 3, ["15m"] * 3, [LATER] * 3)
-    blind = learned.warped(known, rows, asked, other, purge=PURGE, k=5)
+    blind = learned.warped(known, rows, asked, other, eligibility=PURGE, k=5)
     assert len(set(blind.reading.tolist())) == 1  # nobody may speak
 
 
@@ -70,7 +70,7 @@ def test_random_charts_are_of_the_same_interval_and_volatility_and_were_known() 
     rows = embeddings(2000, symbols=40)
     asked = embeddings(60, seed=1, hours=1000)
     queries, scale = Spans.of(asked), asked.outcomes.scale
-    near = baselines.same_regime(rows, queries, scale, purge=Live(), k=6)
+    near = baselines.same_regime(rows, queries, scale, eligibility=PointInTimeFilter(), k=6)
     for i in range(60):
         found = near.rows[i][near.rows[i] >= 0]
         assert (rows.interval[found] == asked.interval[i]).all()
@@ -79,5 +79,5 @@ def test_random_charts_are_of_the_same_interval_and_volatility_and_were_known() 
         edges = np.quantile(own, [1 / 3, 2 / 3])
         regimes = np.searchsorted(edges, rows.outcomes.scale[found])
         assert (regimes == np.searchsorted(edges, scale[i])).all()
-    again = baselines.same_regime(rows, queries, scale, purge=Live(), k=6)
+    again = baselines.same_regime(rows, queries, scale, eligibility=PointInTimeFilter(), k=6)
     assert (again.rows == near.rows).all()

@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from vision_ai.domain import Interval, Klines
 from vision_ai.errors import KlinesError, LeakError
-from vision_ai.evaluation import sampling
 from vision_ai.evaluation.sampling import Market, Sample
 from vision_ai.market.simulate import simulate
-from vision_ai.measures.purge import Extent, Rule
+from vision_ai.measures import purge
+from vision_ai.measures.purge import Extent, SplitRule
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
 END = 480_000 * HOUR
 START = END - 40 * DAY
-RULE = Rule(DAY, unseen=False, later=False)
+RULE = SplitRule(DAY, disjoint_symbols=False, in_order=False)
 
 
 def market(symbol: str = "AAAUSDT", seed: int = 0) -> Market:
@@ -54,7 +54,7 @@ def test_charts_that_all_leak_are_refused_by_name() -> None:
 def test_a_planted_leak_is_refused() -> None:
     seen = extent(0, 20)
     sample = Sample.of([market()], [seen], RULE, limit=20)
-    sampling.prove([seen], sample.spans, RULE)
+    purge.check_clear([seen], sample.spans, RULE)
     shifted = replace(
         sample.spans,
         **{
@@ -63,7 +63,7 @@ def test_a_planted_leak_is_refused() -> None:
         },
     )
     with pytest.raises(LeakError, match="measured charts"):
-        sampling.prove([seen], shifted, RULE)
+        purge.check_clear([seen], shifted, RULE)
 
 
 def test_draws_are_the_same_whatever_other_markets_are_there() -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tests.model import making
 from vision_ai.domain import Horizon, Interval
 from vision_ai.errors import KlinesError
+from vision_ai.measures import purge
 from vision_ai.model.training import split
 from vision_ai.model.training.split import SplitConfig
 
@@ -49,10 +50,10 @@ def test_one_symbol_with_a_longer_history_does_not_move_the_wall():
 
 def test_the_choice_of_symbols_does_not_depend_on_their_order():
     names = [f"S{i}USDT" for i in range(30)]
-    one = split.held_out_symbols(names, 0.2, seed=3)
-    assert one == split.held_out_symbols(names[::-1] + names, 0.2, seed=3)
+    one = purge.held_out_symbols(names, 0.2, seed=3)
+    assert one == purge.held_out_symbols(names[::-1] + names, 0.2, seed=3)
     assert len(one) == 6
-    assert one != split.held_out_symbols(names, 0.2, seed=4)
+    assert one != purge.held_out_symbols(names, 0.2, seed=4)
 
 
 @pytest.mark.parametrize(

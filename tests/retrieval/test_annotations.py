@@ -11,7 +11,7 @@ from tests.clusters import HORIZON_MS, HOUR, START, crowded, embeddings, with_ro
 from vision_ai import index
 from vision_ai.domain import Embeddings, Interval, Labelled, iso
 from vision_ai.errors import CorruptFileError
-from vision_ai.index import STEP, Evaluation, Index, Live, Spans, Word
+from vision_ai.index import STEP, Index, PointInTimeFilter, PurgeAndEmbargo, Spans, Word
 from vision_ai.retrieval import annotations
 
 EVER = START + 10_000 * HOUR
@@ -62,7 +62,10 @@ def test_damaged_words_are_one_sentence(tmp_path):
 
 def test_an_index_without_words_hears_nobody():
     rows = embeddings(10)
-    assert Index(rows).heard(rows.vectors, Spans.of(rows), purge=Live(), k=3) is None
+    assert (
+        Index(rows).heard(rows.vectors, Spans.of(rows), eligibility=PointInTimeFilter(), k=3)
+        is None
+    )
 
 
 def spans(as_of_ms: int, symbol: str = "S0USDT") -> Spans:
@@ -80,22 +83,30 @@ def labelled(said_ms: int) -> Labelled:
 
 
 @pytest.mark.parametrize(
-    ("as_of_ms", "purge", "heard"),
+    ("as_of_ms", "eligibility", "heard"),
     [
-        (START, Live(), True),  # the very chart
-        (START + HOUR, Live(), True),  # the next candle, long before an outcome is known
-        (START - HOUR, Live(), False),  # a chart that closed before the labelled one
-        (START + HOUR, Live(replayed=True), False),  # replayed: the word came an hour later
-        (START + 2 * HOUR, Live(replayed=True), True),
-        (START + HOUR, Evaluation(0), False),
-        (START + 200 * HOUR, Evaluation(0), True),
+        (START, PointInTimeFilter(), True),  # the very chart
+        (
+            START + HOUR,
+            PointInTimeFilter(),
+            True,
+        ),  # the next candle, long before an outcome is known
+        (START - HOUR, PointInTimeFilter(), False),  # a chart that closed before the labelled one
+        (
+            START + HOUR,
+            PointInTimeFilter(is_replay=True),
+            False,
+        ),  # replayed: the word came an hour later
+        (START + 2 * HOUR, PointInTimeFilter(is_replay=True), True),
+        (START + HOUR, PurgeAndEmbargo(0), False),
+        (START + 200 * HOUR, PurgeAndEmbargo(0), True),
     ],
     ids=str,
 )
-def test_a_word_is_heard_where_the_law_allows(as_of_ms, purge, heard):
+def test_a_word_is_heard_where_the_law_allows(as_of_ms, eligibility, heard):
     said = labelled(START + 2 * HOUR)
     found, shared = annotations.near(
-        said, said.rows.vectors, spans(as_of_ms), purge=purge, k=2, step=STEP
+        said, said.rows.vectors, spans(as_of_ms), eligibility=eligibility, k=2, step=STEP
     )
     assert (found.rows[0] >= 0).tolist() == [heard, False]
     assert shared[0, 0] == (heard and as_of_ms < START + 96 * HOUR)
@@ -104,24 +115,32 @@ def test_a_word_is_heard_where_the_law_allows(as_of_ms, purge, heard):
 def test_words_speak_about_their_own_interval():
     said = labelled(START)
     quarter = Spans.at(["S0USDT"], ["15m"], [START + HOUR])
-    found, _ = annotations.near(said, said.rows.vectors, quarter, purge=Live(), k=1, step=STEP)
+    found, _ = annotations.near(
+        said, said.rows.vectors, quarter, eligibility=PointInTimeFilter(), k=1, step=STEP
+    )
     assert found.rows.tolist() == [[-1]]
 
 
 @settings(max_examples=40, deadline=None)
-@given(crowded(), st.integers(0, 10_000), st.sampled_from([Live(), Live(replayed=True)]))
-def test_no_word_is_heard_before_its_chart_or_itself(rows, seed, purge):
+@given(
+    crowded(),
+    st.integers(0, 10_000),
+    st.sampled_from([PointInTimeFilter(), PointInTimeFilter(is_replay=True)]),
+)
+def test_no_word_is_heard_before_its_chart_or_itself(rows, seed, eligibility):
     rng = np.random.default_rng(seed)
     said_ms = rows.close_ms + rng.integers(0, 50, len(rows)) * HOUR
     said = Labelled(np.arange(len(rows)), rows, np.full(len(rows), "anna"), said_ms)
     asked = embeddings(8, seed=seed, dim=4, symbols=3, hours=120)
     queries = Spans.of(asked)
-    found, shared = annotations.near(said, asked.vectors, queries, purge=purge, k=5, step=STEP)
+    found, shared = annotations.near(
+        said, asked.vectors, queries, eligibility=eligibility, k=5, step=STEP
+    )
     query, place = np.nonzero(found.rows >= 0)
     row = found.rows[query, place]
     assert (rows.close_ms[row] <= queries.as_of_ms[query]).all()
     assert (rows.interval[row] == queries.interval[query]).all()
-    if purge.replayed:
+    if eligibility.is_replay:
         assert (said_ms[row] <= queries.as_of_ms[query]).all()
     own = rows.symbol[row] == queries.symbol[query]
     near = rows.close_ms[row] > queries.first_ms[query]

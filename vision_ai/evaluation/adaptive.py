@@ -15,6 +15,7 @@ import numpy as np
 from vision_ai.calibration.bands import Bands
 from vision_ai.domain import Floats, Ints
 from vision_ai.feedback_loop_cv import track_stretch
+from vision_ai.measures import purge
 
 MOST = 10.0
 """A score beyond this moves the tracker no further: one wild day is one miss."""
@@ -101,5 +102,5 @@ def _factors(needed: Floats, complete_ms: Ints, as_of_ms: Ints, level: float) ->
     known = np.flatnonzero(np.isfinite(needed))
     known = known[np.argsort(complete_ms[known], kind="stable")]
     course = np.array(track_stretch(needed[known].tolist(), level))
-    factors: Floats = course[np.searchsorted(complete_ms[known], as_of_ms, side="right")]
+    factors: Floats = course[purge.count_known(complete_ms[known], as_of_ms)]
     return factors

@@ -16,7 +16,7 @@ from vision_ai.domain import (
     Neighbors,
 )
 from vision_ai.errors import ImageError
-from vision_ai.index import Index, Purge, Spans, Vectors
+from vision_ai.index import Eligibility, Index, Spans, Vectors
 from vision_ai.measures.logistic import softmax
 
 _CELL_ROWS, _CELL_COLUMNS = 8, 4
@@ -72,7 +72,7 @@ def nearest(
     asked: Vectors,
     queries: Spans,
     *,
-    purge: Purge,
+    eligibility: Eligibility,
     k: int = 24,
 ) -> Guess:
     """Vote of the k nearest exemplars in a feature space, found by the same search and purge.
@@ -82,13 +82,13 @@ def nearest(
         features: float32 (n, d), unit length: the exemplars in that space.
         asked: float32 (q, d): the queries in it.
         queries: whose charts they are and when they were seen.
-        purge: the law, the same as the model's.
+        eligibility: the law, the same as the model's.
         k: how many vote.
     """
     index = Index(replace(exemplars, vectors=features))
     few = max(_AT_ONCE // features.shape[1], 1)
     parts = [
-        index.search(asked[part], queries.take(part), purge=purge, k=k).rows
+        index.search(asked[part], queries.take(part), eligibility=eligibility, k=k).rows
         for part in (slice(at, at + few) for at in range(0, len(asked), few))
     ]
     rows = np.concatenate([np.empty((0, k), np.int64), *parts])
@@ -116,7 +116,7 @@ def same_regime(
     queries: Spans,
     scale: Floats,
     *,
-    purge: Purge,
+    eligibility: Eligibility,
     k: int = 24,
     seed: int = 0,
 ) -> Neighbors:
@@ -129,7 +129,7 @@ def same_regime(
         exemplars: labels, times and outcomes.
         queries: whose charts they are and when they were seen.
         scale: (q,), their volatility.
-        purge: the law, the same as the model's.
+        eligibility: the law, the same as the model's.
         k: how many.
         seed: which.
     """
@@ -151,7 +151,7 @@ def same_regime(
             if not len(some):
                 continue
             index = Index(replace(exemplars.take(some), vectors=blind[some]))
-            found = index.search(asked[ask], queries.take(ask), purge=purge, k=k)
+            found = index.search(asked[ask], queries.take(ask), eligibility=eligibility, k=k)
             rows[ask] = np.where(found.rows >= 0, some[found.rows], -1)
             similarity[ask] = found.similarity
     return Neighbors(rows, similarity)

@@ -13,7 +13,7 @@ from vision_ai.calibration import votes
 from vision_ai.domain import CLOSE, PHASES, READINGS, Embeddings, Floats, Ints
 from vision_ai.errors import InputError, install
 from vision_ai.evaluation.baselines import Guess
-from vision_ai.measures.purge import Purge, Spans
+from vision_ai.measures.purge import Eligibility, Spans
 
 BAND = 8
 """Candles by which dynamic time warping may shift one chart against the other."""
@@ -86,7 +86,7 @@ def warped(
     asked: Floats,
     queries: Spans,
     *,
-    purge: Purge,
+    eligibility: Eligibility,
     k: int = 24,
 ) -> Guess:
     """Votes of the k exemplars nearest by dynamic time warping of z-scored log closes.
@@ -96,7 +96,7 @@ def warped(
         exemplars: their labels.
         asked: bars of the charts, (q, 96, 5).
         queries: whose charts they are and when they were seen.
-        purge: the law, the same as the model's.
+        eligibility: the law, the same as the model's.
         k: how many vote.
 
     Raises:
@@ -110,7 +110,7 @@ def warped(
     series = _standard(np.log(np.concatenate([asked, known])[:, :, CLOSE]))
     block = ((0, q), (q, q + n))
     distance = dtw.distance_matrix_fast(series, block=block, window=BAND, parallel=False)[:q, q:]
-    admitted = purge.admits(Spans.of(exemplars), queries)
+    admitted = eligibility.eligible(Spans.of(exemplars), queries)
     admitted &= exemplars.interval == queries.interval[:, None]
     distance = np.where(admitted, distance, np.inf)
     near = np.argsort(distance, axis=1, kind="stable")[:, :k]

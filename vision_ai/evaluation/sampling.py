@@ -2,11 +2,11 @@
 
 A chart is left out where its time, from its first candle to its last outcome, touches a time that
 the model learned from or was calibrated on, widened by an embargo: markets move together, so that
-holds for every symbol. What is left is checked again by `purge.check`.
+holds for every symbol. What is left is checked again by `purge.check_clear`.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,7 +17,7 @@ from vision_ai.domain import HIGH, LOW, VOLUME, Bools, Floats, Ints, Klines, Lab
 from vision_ai.errors import KlinesError, LeakError
 from vision_ai.labels import outcomes, rules
 from vision_ai.measures import purge
-from vision_ai.measures.purge import Extent, Rule, Spans
+from vision_ai.measures.purge import Extent, Spans, SplitRule
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Sample:
         cls,
         markets: Sequence[Market],
         seen: Sequence[Extent],
-        rule: Rule,
+        rule: SplitRule,
         *,
         limit: int,
         seed: int = 0,
@@ -87,8 +87,8 @@ class Sample:
         found = [each for each in found if len(each.ends)]
         if not found:
             _refuse(considered, leaking, seen)
-        spans = _joined(each.spans for each in found)
-        prove(seen, spans, rule)
+        spans = Spans.concatenate([each.spans for each in found])
+        purge.check_clear(seen, spans, rule)
         bars = np.concatenate([each.market.klines.windows(each.ends) for each in found])
         return cls(
             bars=bars,
@@ -102,21 +102,6 @@ class Sample:
         )
 
 
-def prove(seen: Sequence[Extent], spans: Spans, rule: Rule) -> None:
-    """Refuse charts of which any shares time with what was seen.
-
-    Charts before and after are checked apart, for together they would span what lies between.
-
-    Raises:
-        LeakError: a chart leaks; the text names what it shares time with.
-    """
-    for extent in seen:
-        after = spans.first_ms >= extent.known_ms
-        for part in (spans.take(after), spans.take(~after)):
-            if len(part):
-                purge.check([extent, Extent.of("measured charts", part)], rule)
-
-
 @dataclass(frozen=True, eq=False)
 class _Drawn:
     market: Market
@@ -126,12 +111,12 @@ class _Drawn:
     leaking: int
 
 
-def _drawn(market: Market, seen: Sequence[Extent], rule: Rule, quota: int, seed: int) -> _Drawn:
+def _drawn(
+    market: Market, seen: Sequence[Extent], rule: SplitRule, quota: int, seed: int
+) -> _Drawn:
     klines = market.klines
     ends = klines.window_ends()
-    clean = np.ones(len(ends), np.bool_)
-    for extent in seen:
-        clean &= purge.admits(extent, _spans(klines, ends), rule)
+    clean = purge.is_clear(seen, _spans(klines, ends), rule)
     named = f"{seed}|{market.venue}|{klines.symbol}|{klines.interval}"
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(named.encode()).digest()[:8], "big"))
     clear = ends[clean]
@@ -143,7 +128,7 @@ def _drawn(market: Market, seen: Sequence[Extent], rule: Rule, quota: int, seed:
 def _spans(klines: Klines, ends: Ints) -> Spans:
     n = len(ends)
     close_ms = klines.close_ms[ends]
-    return Spans.at([klines.symbol] * n, [klines.interval.value] * n, close_ms.tolist())
+    return Spans.at([klines.symbol] * n, [klines.interval.value] * n, close_ms)
 
 
 def _moves(klines: Klines, ends: Ints) -> Bools:
@@ -166,12 +151,6 @@ def _refuse(considered: int, leaking: int, seen: Sequence[Extent]) -> None:
         f"All {considered} charts share time with what the model has seen: {named}.",
         hint="Give candles of another time; other symbols at the same time leak as well.",
     )
-
-
-def _joined(parts: Iterable[Spans]) -> Spans:
-    names = ("symbol", "interval", "first_ms", "as_of_ms", "known_ms")
-    every = list(parts)
-    return Spans(*(np.concatenate([getattr(part, name) for part in every]) for name in names))
 
 
 def _together(parts: Sequence[Outcomes]) -> Outcomes:

@@ -17,7 +17,16 @@ from vision_ai.domain import HORIZONS, Direction, Horizon, iso, parse_time
 from vision_ai.feedback.attempts import Attempt, Part, PartName
 from vision_ai.feedback.due import key
 from vision_ai.feedback.figures import bin_of
-from vision_ai.feedback.weights import Place, Proposal, outcome_shares, propose, voters
+from vision_ai.feedback.weights import (
+    Place,
+    Proposal,
+    complete_by,
+    outcome_shares,
+    propose,
+    spans_of,
+    voters,
+)
+from vision_ai.measures import purge
 from vision_ai.measures.gate import compare, spend, wager
 from vision_ai.records import Feedback, Prediction
 
@@ -26,7 +35,7 @@ ALPHA = 0.05
 
 DAY_MS = 86_400_000
 
-EMBARGO_MS = 4 * DAY_MS
+EMBARGO_MS = purge.earliest_as_of(0)
 """The window of a 1h chart: no judged chart shows candles of a learned outcome."""
 
 ENOUGH_DAYS = 14
@@ -88,11 +97,8 @@ def fold(
     What was judged on once is learned from ever after and never judges again. The first time,
     learning ends half way.
     """
-    own = [
-        line
-        for line in lines
-        if line.model_version == champion and parse_time(line.as_of) + line.horizon.ms <= now_ms
-    ]
+    of_champion = [line for line in lines if line.model_version == champion]
+    own = complete_by(of_champion, now_ms)
     if not own:
         return None
     before = [attempt.judged_until for attempt in earlier if attempt.champion == champion]
@@ -100,8 +106,8 @@ def fold(
         until_ms = max(parse_time(text) for text in before)
     else:
         times = [parse_time(line.as_of) for line in own]
-        until_ms = (min(times) + max(times)) // 2 // DAY_MS * DAY_MS
-    learned, judging = later_fold(own, until_ms, EMBARGO_MS)
+        until_ms = purge.day_wall(min(times), max(times), 0.5)
+    learned, judging = later_fold(own, until_ms)
     return Fold(champion, learned, judging, until_ms, now_ms)
 
 
@@ -161,7 +167,7 @@ def challenge(
         horizon=horizon,
         alpha=alpha,
         learned_until=iso(parted.until_ms),
-        judged_from=iso(parted.until_ms + EMBARGO_MS),
+        judged_from=iso(purge.earliest_as_of(parted.until_ms)),
         judged_until=iso(parted.now_ms),
         learned=len(parted.learned),
         judged=len(parted.judging),
@@ -322,26 +328,17 @@ def _day(line: Feedback) -> int:
 
 
 def later_fold(
-    lines: Iterable[Feedback], learned_until_ms: int, embargo_ms: int
+    lines: Sequence[Feedback], learned_until_ms: int
 ) -> tuple[list[Feedback], list[Feedback]]:
     """Split lines into those a challenger may learn from and those that may judge it.
 
     A line may be learned from if its outcome was complete at `learned_until_ms`. It may judge
-    if its chart came at least `embargo_ms` after that; the embargo must be longer than a
-    chart's window, so that no judged picture shows candles of a learned outcome. All others
-    are left out.
+    if no candle of its chart is earlier than that: if it came at least `EMBARGO_MS` later. All
+    others are left out.
 
     Args:
         lines: intact lines.
         learned_until_ms: end of learning, UTC milliseconds.
-        embargo_ms: gap between the two, four days for 1h charts.
     """
-    learned: list[Feedback] = []
-    judging: list[Feedback] = []
-    for line in lines:
-        as_of_ms = parse_time(line.as_of)
-        if as_of_ms + line.horizon.ms <= learned_until_ms:
-            learned.append(line)
-        elif as_of_ms >= learned_until_ms + embargo_ms:
-            judging.append(line)
-    return learned, judging
+    earlier, later = purge.split_at(spans_of(lines), learned_until_ms)
+    return [lines[row] for row in earlier], [lines[row] for row in later]

@@ -11,7 +11,8 @@ import numpy as np
 
 from vision_ai.domain import Floats, Horizon, Ints, iso, parse_time
 from vision_ai.feedback.attempts import Attempt, Part
-from vision_ai.feedback.challenge import DAY_MS, EMBARGO_MS, fold, later_fold
+from vision_ai.feedback.challenge import DAY_MS, fold, later_fold
+from vision_ai.measures import purge
 from vision_ai.measures.gate import compare, spend
 from vision_ai.records import Feedback
 
@@ -93,9 +94,8 @@ def stages(
     if parted is None:
         return None
     times = [parse_time(line.as_of) for line in parted.judging] or [parted.until_ms]
-    cut = min(times) + CHOSEN * (max(times) - min(times))
-    cut_ms = int(cut) // DAY_MS * DAY_MS
-    choosing, judging = later_fold(parted.judging, cut_ms, EMBARGO_MS)
+    cut_ms = purge.day_wall(min(times), max(times), CHOSEN)
+    choosing, judging = later_fold(parted.judging, cut_ms)
     return Stages(
         champion, number, parted.learned, choosing, judging, parted.until_ms, cut_ms, now_ms
     )
@@ -142,7 +142,7 @@ def attempt(tuned: Tuned, parted: Stages, *, alpha: float) -> Attempt:
         horizon=Horizon.H6,
         alpha=alpha,
         learned_until=iso(parted.until_ms),
-        judged_from=iso(parted.chosen_until_ms + EMBARGO_MS),
+        judged_from=iso(purge.earliest_as_of(parted.chosen_until_ms)),
         judged_until=iso(parted.now_ms),
         learned=len(parted.learned),
         judged=len(parted.judging),

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from vision_ai.domain import HORIZONS, Horizon, Interval, iso, parse_time
 from vision_ai.feedback.attempts import Attempt, Rung
 from vision_ai.feedback.due import Key, key
 from vision_ai.feedback.figures import BINS, bin_of
+from vision_ai.measures import purge
+from vision_ai.measures.purge import Spans
 from vision_ai.records import Feedback, Finite, IsoTime, Prediction, Probability, Record, SymbolText
 
 PRIOR = 20.0
@@ -69,6 +72,22 @@ class Proposal(Record):
     outcome: str = Field(default="", description="what became of it, in a sentence")
 
 
+def spans_of(lines: Sequence[Feedback]) -> Spans:
+    """The time that each line's 1h chart and its outcome occupy."""
+    return Spans.at(
+        [line.symbol for line in lines],
+        [Interval.H1.value] * len(lines),
+        np.array([parse_time(line.as_of) for line in lines], np.int64),
+        np.array([line.horizon.ms for line in lines], np.int64),
+    )
+
+
+def complete_by(lines: Sequence[Feedback], by_ms: int) -> list[Feedback]:
+    """The lines whose outcomes were known by an instant."""
+    known = purge.settled(spans_of(lines), by_ms)
+    return [line for line, is_known in zip(lines, known, strict=True) if is_known]
+
+
 def propose(
     predictions: Iterable[Prediction],
     lines: Iterable[Feedback],
@@ -77,7 +96,7 @@ def propose(
     horizon: Horizon = Horizon.H6,
 ) -> Proposal:
     """Work out what the outcomes known at `now_ms` would change; nothing is written."""
-    known = [line for line in lines if parse_time(line.as_of) + line.horizon.ms <= now_ms]
+    known = complete_by(list(lines), now_ms)
     judged = [line for line in known if line.horizon is horizon and line.success is not None]
     shares = outcome_shares(judged)
     samples = math.fsum(shares.values())

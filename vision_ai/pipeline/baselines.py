@@ -23,7 +23,7 @@ from vision_ai.evaluation.card import Measured
 from vision_ai.evaluation.sampling import Sample
 from vision_ai.labels import rules
 from vision_ai.market import files
-from vision_ai.measures.purge import Purge, Spans
+from vision_ai.measures.purge import Eligibility, Spans
 from vision_ai.pipeline import price_trends
 from vision_ai.pipeline.originals import Originals
 from vision_ai.pipeline.reader import Reader
@@ -57,7 +57,7 @@ class Question:
     sample: Sample
     vectors: NDArray[np.float32]
     evidence: Evidence
-    purge: Purge
+    eligibility: Eligibility
     charts: Measured
     kept: Path | None = None
 
@@ -146,7 +146,10 @@ def _natural_weight(reader: Reader, rows: Embeddings) -> Floats:
 
 def _same_regime(asked: Question) -> dict[str, Any]:
     near = plain.same_regime(
-        asked.exemplars, asked.sample.spans, asked.sample.outcomes.scale, purge=asked.purge
+        asked.exemplars,
+        asked.sample.spans,
+        asked.sample.outcomes.scale,
+        eligibility=asked.eligibility,
     )
     told = predict_cv_setup.gather(
         asked.vectors,
@@ -171,11 +174,11 @@ def _from_candles(
         missing.update(dict.fromkeys(_OF_CANDLES, why))
         return
     known, exemplars = originals.bars(rows), asked.exemplars.take(rows)
-    sample, purge, few = asked.sample, asked.purge, Few.of(asked)
+    sample, eligibility, few = asked.sample, asked.eligibility, Few.of(asked)
     logger.info("exemplars with candles found=%d of=%d", len(rows), len(asked.exemplars))
 
     def nearest(features: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, Any]:
-        guess = plain.nearest(exemplars, features, theirs, sample.spans, purge=purge)
+        guess = plain.nearest(exemplars, features, theirs, sample.spans, eligibility=eligibility)
         return versus.against(asked.charts, guess)
 
     def facts() -> dict[str, Any]:
@@ -186,7 +189,7 @@ def _from_candles(
     work: dict[str, Callable[[], Any]] = {
         "pixel_knn": lambda: nearest(_pixels(known), _pixels(sample.bars)),
         "returns_knn": lambda: nearest(plain.returns(known), plain.returns(sample.bars)),
-        "dtw_knn": lambda: _warped(few, asked.purge, known, exemplars),
+        "dtw_knn": lambda: _warped(few, asked.eligibility, known, exemplars),
         "untrained_tower_probe": lambda: _untrained(asked, few, known, exemplars),
         "price_trends_cnn": lambda: _price_trends(asked, few, tables),
         "rule_facts": facts,
@@ -266,9 +269,13 @@ def _facts(labels: Labels) -> Floats:
     return np.stack([np.asarray(column, np.float64) for column in labels.facts.values()], axis=1)
 
 
-def _warped(few: Few, purge: Purge, known: Floats, exemplars: Embeddings) -> dict[str, Any]:
+def _warped(
+    few: Few, eligibility: Eligibility, known: Floats, exemplars: Embeddings
+) -> dict[str, Any]:
     near = _some(len(exemplars), WARPED_EXEMPLARS)
-    guess = learned.warped(known[near], exemplars.take(near), few.bars, few.spans, purge=purge)
+    guess = learned.warped(
+        known[near], exemplars.take(near), few.bars, few.spans, eligibility=eligibility
+    )
     return versus.against(few.charts, guess)
 
 

@@ -10,7 +10,7 @@ from vision_ai import predict_cv_setup
 from vision_ai.domain import Interval, Klines, iso
 from vision_ai.errors import KlinesError
 from vision_ai.labels import rules
-from vision_ai.measures.purge import Purge
+from vision_ai.measures.purge import Eligibility
 from vision_ai.pipeline.reader import LIVE, Reader, spans_of
 from vision_ai.predict_cv_setup import Answers, Chart, Provenance
 from vision_ai.records import Prediction
@@ -77,7 +77,7 @@ def ask(
     windows: Windows,
     drawn: Mapping[str, Sequence[str]] | None = None,
     *,
-    purge: Purge = LIVE,
+    eligibility: Eligibility = LIVE,
 ) -> Iterator[Question]:
     """Read the charts of all symbols at once; the answers come symbol by symbol.
 
@@ -85,7 +85,8 @@ def ask(
         reader: the model, its look-alikes and its calibration.
         windows: the charts.
         drawn: where their pictures are, relative to the data root; none where left out.
-        purge: who may speak; `Live(replayed=True)` plays the past, people's words included.
+        eligibility: which charts are evidence; `PointInTimeFilter(is_replay=True)` replays the
+            past, people's labels included.
     """
     every = [window for made in windows.values() for window in made]
     if not every:
@@ -93,7 +94,7 @@ def ask(
     spans = spans_of(
         [w.symbol for w in every], [w.interval for w in every], [int(w.close_ms[-1]) for w in every]
     )
-    answers = reader.answers(np.stack([w.bars for w in every]), spans, purge=purge)
+    answers = reader.answers(np.stack([w.bars for w in every]), spans, eligibility=eligibility)
     at = 0
     for symbol, made in windows.items():
         rows = np.arange(at, at + len(made))

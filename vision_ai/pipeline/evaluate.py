@@ -28,7 +28,7 @@ from vision_ai.evaluation.card import Measured
 from vision_ai.evaluation.sampling import Market, Sample
 from vision_ai.market import files
 from vision_ai.measures import metrics
-from vision_ai.measures.purge import Evaluation, Extent, Rule, Spans
+from vision_ai.measures.purge import Extent, PurgeAndEmbargo, Spans, SplitRule, precedes
 from vision_ai.pipeline import baselines
 from vision_ai.pipeline import reader as readers
 from vision_ai.pipeline.reader import Reader
@@ -72,16 +72,16 @@ def evaluate(workspace: Workspace, wanted: Wanted) -> Report:
     reader = Reader.open(workspace)
     embargo_ms = round(workspace.config.index.embargo_h * 3_600_000)
     extents = seen(reader)
-    rule = Rule(embargo_ms, unseen=False, later=False)
+    rule = SplitRule(embargo_ms, disjoint_symbols=False, in_order=False)
     markets = read_markets(wanted.klines, wanted.symbols)
     sample = Sample.of(markets, extents, rule, limit=wanted.limit, seed=wanted.seed)
-    purge = Evaluation(embargo_ms)
+    eligibility = PurgeAndEmbargo(embargo_ms)
     vectors = embed(reader, sample.bars)
-    evidence = readers.weigh(reader, vectors, sample.spans, sample.outcomes.scale, purge)
+    evidence = readers.weigh(reader, vectors, sample.spans, sample.outcomes.scale, eligibility)
     answers = predict_cv_setup.read(evidence, reader.calibration)
     charts = measured(sample, evidence, answers)
     kept = wanted.kept or workspace.paths.peers
-    asked = baselines.Question(reader, sample, vectors, evidence, purge, charts, kept)
+    asked = baselines.Question(reader, sample, vectors, evidence, eligibility, charts, kept)
     content: dict[str, Any] = {
         "n": len(charts),
         **card.nested(card.estimates(charts) | card.noise(charts)),
@@ -202,8 +202,8 @@ def groups(sample: Sample, extents: Sequence[Extent]) -> dict[str, NDArray[np.st
     """The parts that figures are given for: each a column that says where a chart belongs."""
     spans = sample.spans
     known = sorted(set().union(*(extent.symbols for extent in extents)))
-    earlier = spans.known_ms <= min(extent.first_ms for extent in extents)
-    later = spans.first_ms >= max(extent.known_ms for extent in extents)
+    earlier = precedes(spans.known_ms, min(extent.first_ms for extent in extents))
+    later = precedes(max(extent.known_ms for extent in extents), spans.first_ms)
     return {
         "interval": spans.interval,
         "venue": sample.venue,

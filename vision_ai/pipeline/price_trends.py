@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.domain import HORIZONS, PHASES, READINGS, Floats, Horizon, Ints, Klines, parse_time
+from vision_ai.domain import HORIZONS, PHASES, READINGS, Floats, Ints, Klines, parse_time
 from vision_ai.errors import InputError
 from vision_ai.evaluation.baselines import Guess
 from vision_ai.labels import outcomes, rules
-from vision_ai.measures import logistic
+from vision_ai.measures import logistic, purge
+from vision_ai.measures.purge import Spans
 from vision_ai.model.registry import Manifest
 from vision_ai.model.training import price_trends, split, trend_net
 from vision_ai.model.training.batches import Corpus
@@ -80,10 +81,8 @@ class School:
         data = self.manifest.data
         settings = SplitConfig.model_validate(self.manifest.recipe.get("split", {}))
         train = split.divide(self.tables, settings).train
-        until = parse_time(data.train_until)
-        known = np.isin(train.symbol, data.train_symbols)
-        known &= train.close_ms + Horizon.H6.ms <= until
-        rows = np.flatnonzero(known)
+        settled = purge.settled(_spans(train), parse_time(data.train_until))
+        rows = np.flatnonzero(settled & np.isin(train.symbol, data.train_symbols))
         if not len(rows):
             raise InputError(
                 "The candles hold no window that the model was trained on.",
@@ -156,9 +155,7 @@ def _net_of_moves(school: School) -> Any:
         return net
     windows = school.windows()
     rose = _rises(windows)
-    wall = np.quantile(windows.close_ms, 1 - HELD_BACK)
-    earlier = np.flatnonzero(windows.close_ms + Horizon.H6.ms <= wall)
-    later = np.flatnonzero(windows.first_ms >= wall)
+    earlier, later = purge.split_by_time(_spans(windows), 1 - HELD_BACK)
 
     def draw(rng: np.random.Generator, count: int) -> tuple[Any, Ints]:
         rows = rng.choice(earlier, count)
@@ -170,6 +167,10 @@ def _net_of_moves(school: School) -> Any:
         slopes, bias = logistic.fit(said[known][:, :, None], rose[later, head][known])
         trend_net.bend(net, head, float(slopes[0]), bias)
     return _kept(school, "moves", net)
+
+
+def _spans(windows: Corpus) -> Spans:
+    return Spans.at(windows.symbol, windows.interval, windows.close_ms)
 
 
 def _opened(school: School, what: str, classes: Sequence[int]) -> tuple[Any, bool]:

@@ -18,7 +18,7 @@ from vision_ai.errors import (
 )
 from vision_ai.index import Index
 from vision_ai.labels import outcomes
-from vision_ai.measures.purge import Live, Purge, Spans
+from vision_ai.measures.purge import Eligibility, PointInTimeFilter, Spans
 from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import ModelFolder
@@ -31,7 +31,7 @@ CALIBRATION = "calibration.json"
 WORDS = 8
 """Charts labelled by people that may speak about one chart."""
 
-LIVE = Live()
+LIVE = PointInTimeFilter()
 
 CHUNK = 256
 """Charts drawn and embedded at a time: their pictures take 14 MB."""
@@ -81,11 +81,18 @@ class Reader:
         return np.concatenate([self.embedder.images(raster.render(part)) for part in parts])
 
     def evidence(
-        self, bars: NDArray[np.float64], spans: Spans, *, purge: Purge, has_scale: bool = True
+        self,
+        bars: NDArray[np.float64],
+        spans: Spans,
+        *,
+        eligibility: Eligibility,
+        has_scale: bool = True,
     ) -> Evidence:
         """Draw, embed and search charts: bars (n, 96, 5), each with the time it occupies."""
         found = self.vectors(bars)
-        return weigh(self, found, spans, _scale(bars) if has_scale else _unknown(len(bars)), purge)
+        return weigh(
+            self, found, spans, _scale(bars) if has_scale else _unknown(len(bars)), eligibility
+        )
 
     def answers(
         self,
@@ -93,24 +100,28 @@ class Reader:
         spans: Spans,
         *,
         has_scale: bool = True,
-        purge: Purge = LIVE,
+        eligibility: Eligibility = LIVE,
     ) -> Answers:
         """What charts show, as could be known when each was seen, with what people said of others.
 
-        A rehearsal of the past gives `Live(replayed=True)`: then people's words count from the
-        time at which they were given.
+        A simulation of the past gives `PointInTimeFilter(is_replay=True)`: then people's labels
+        count from the time at which they were given.
         """
         found = self.vectors(bars)
         scale = _scale(bars) if has_scale else _unknown(len(bars))
-        return read(self, found, spans, scale, purge)
+        return read(self, found, spans, scale, eligibility)
 
 
 def read(
-    reader: Reader, found: NDArray[np.float32], spans: Spans, scale: Floats, purge: Purge
+    reader: Reader,
+    found: NDArray[np.float32],
+    spans: Spans,
+    scale: Floats,
+    eligibility: Eligibility,
 ) -> Answers:
     """What embedded charts show, with what people said of charts like them."""
-    evidence = weigh(reader, found, spans, scale, purge)
-    said = reader.index.heard(found, spans, purge=purge, k=WORDS)
+    evidence = weigh(reader, found, spans, scale, eligibility)
+    said = reader.index.heard(found, spans, eligibility=eligibility, k=WORDS)
     if said is None or reader.index.labelled is None:
         return predict_cv_setup.read(evidence, reader.calibration)
     witnesses = Witnesses.of(reader.index.labelled, *said)
@@ -118,10 +129,14 @@ def read(
 
 
 def weigh(
-    reader: Reader, found: NDArray[np.float32], spans: Spans, scale: Floats, purge: Purge
+    reader: Reader,
+    found: NDArray[np.float32],
+    spans: Spans,
+    scale: Floats,
+    eligibility: Eligibility,
 ) -> Evidence:
     """Search for the look-alikes of embedded charts and collect what they say."""
-    neighbors = reader.index.search(found, spans, purge=purge, k=reader.neighbors)
+    neighbors = reader.index.search(found, spans, eligibility=eligibility, k=reader.neighbors)
     return predict_cv_setup.gather(
         found, neighbors, reader.index.rows, reader.prompts, interval=spans.interval, scale=scale
     )

@@ -30,7 +30,7 @@ from vision_ai.index import Index
 from vision_ai.labels import describe
 from vision_ai.market import files
 from vision_ai.market.bybit import Bybit
-from vision_ai.measures.purge import Live, Spans
+from vision_ai.measures.purge import PointInTimeFilter, Spans
 from vision_ai.model import registry
 from vision_ai.model.embed import Embedder
 from vision_ai.pipeline import batch, candles
@@ -102,7 +102,7 @@ def search(workspace: Workspace, wanted: Wanted) -> Report:
     found = Index(rows).search(
         query.vector,
         query.spans,
-        purge=Live(),
+        eligibility=PointInTimeFilter(),
         k=wanted.k,
         any_interval=wanted.interval is None and query.window is None,
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vision_ai.domain import Bools, Embeddings, Interval, Ints, Labelled, Neighbors, parse_time
 from vision_ai.errors import CorruptFileError
-from vision_ai.measures.purge import Purge, Spans
+from vision_ai.measures.purge import Eligibility, Spans, overlaps
 from vision_ai.records import IsoTime, Record, SymbolText
 
 
@@ -64,7 +64,7 @@ def near(
     vectors: NDArray[np.float32],
     queries: Spans,
     *,
-    purge: Purge,
+    eligibility: Eligibility,
     k: int,
     step: float,
 ) -> tuple[Neighbors, Bools]:
@@ -77,12 +77,12 @@ def near(
         labelled: the charts that people labelled.
         vectors: float32 (q, d), unit length.
         queries: whose charts they are and when they were seen.
-        purge: what may speak.
+        eligibility: what may speak.
         k: how many at most.
         step: similarities are rounded to this, as those of the index.
     """
     spans = Spans.of(labelled.rows)
-    allowed = purge.hears(spans, labelled.said_ms, queries)
+    allowed = eligibility.eligible_annotations(spans, labelled.said_ms, queries)
     allowed &= spans.interval == queries.interval[:, None]
     exact = vectors.astype(np.float64) @ labelled.rows.vectors.astype(np.float64).T
     similarity = np.where(allowed, np.round(exact / step) * step, -np.inf)
@@ -103,8 +103,7 @@ def near(
 def _together(spans: Spans, a: int, b: int) -> bool:
     return bool(
         spans.symbol[a] == spans.symbol[b]
-        and spans.first_ms[a] < spans.as_of_ms[b]
-        and spans.first_ms[b] < spans.as_of_ms[a]
+        and overlaps(spans.first_ms[a], spans.as_of_ms[a], spans.first_ms[b], spans.as_of_ms[b])
     )
 
 
@@ -113,7 +112,11 @@ def _shared(spans: Spans, found: Ints, queries: Spans) -> Bools:
     shared: Bools = (
         (found >= 0)
         & (spans.symbol[found] == queries.symbol[:, None])
-        & (spans.as_of_ms[found] > queries.first_ms[:, None])
-        & (spans.first_ms[found] < queries.as_of_ms[:, None])
+        & overlaps(
+            spans.first_ms[found],
+            spans.as_of_ms[found],
+            queries.first_ms[:, None],
+            queries.as_of_ms[:, None],
+        )
     )
     return shared

@@ -5,7 +5,6 @@ windows end, outcomes included, before one instant; held-out windows belong to o
 start after a later one.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,10 @@ import numpy as np
 from pydantic import Field
 
 from vision_ai.config import Section
-from vision_ai.domain import VOLUME, WINDOW, Horizon, Interval, Ints, Klines
+from vision_ai.domain import VOLUME, WINDOW, Interval, Ints, Klines
 from vision_ai.errors import KlinesError
+from vision_ai.measures import purge
+from vision_ai.measures.purge import Spans
 from vision_ai.model.training.batches import Corpus
 
 DAY_MS = 86_400_000
@@ -48,22 +49,6 @@ class Split:
     held_out_from_ms: int
 
 
-def held_out_symbols(symbols: Sequence[str], share: float, seed: int) -> set[str]:
-    """The symbols kept for validation: those whose hash is lowest, whatever their order.
-
-    >>> held_out_symbols(["AAA", "BBB", "CCC", "DDD"], 0.25, seed=0) == held_out_symbols(
-    ...     ["DDD", "CCC", "BBB", "AAA"], 0.25, seed=0
-    ... )
-    True
-    """
-
-    def rank(symbol: str) -> bytes:
-        return hashlib.sha256(f"{seed}|{symbol}".encode()).digest()
-
-    unique = sorted(set(symbols), key=rank)
-    return set(unique[: max(1, round(share * len(unique)))])
-
-
 def divide(tables: Sequence[Klines], config: SplitConfig) -> Split:
     """Cut tables of candles into windows and divide them.
 
@@ -80,12 +65,14 @@ def divide(tables: Sequence[Klines], config: SplitConfig) -> Split:
     # medians: one symbol with a longer history must not move the wall for all
     start = int(np.median([table.open_ms[0] for table in filled]))
     end = int(np.median([table.close_ms[-1] for table in filled]))
-    until = (round((start + config.train_share * (end - start)) / DAY_MS)) * DAY_MS
-    after = until + round(config.embargo_days * DAY_MS)
-    away = held_out_symbols([t.symbol for t in filled], config.held_out_share, config.seed)
-    outside = np.isin(every.symbol, sorted(away))
-    train = every.take(~outside & (every.close_ms + Horizon.H6.ms <= until))
-    held_out = every.take(outside & (every.first_ms >= after))
+    wall_ms = purge.day_wall(start, end, config.train_share, nearest=True)
+    embargo_ms = round(config.embargo_days * DAY_MS)
+    away = purge.held_out_symbols(
+        [table.symbol for table in filled], config.held_out_share, config.seed
+    )
+    spans = Spans.at(every.symbol, every.interval, every.close_ms)
+    folds = purge.hold_out(spans, wall_ms, embargo_ms, away)
+    train, held_out = (every.take(rows) for rows in folds)
     for name, part in (("training", train), ("validation", held_out)):
         if not len(part):
             symbols = len({table.symbol for table in filled})
@@ -94,7 +81,7 @@ def divide(tables: Sequence[Klines], config: SplitConfig) -> Split:
                 f"{(end - start) / DAY_MS:.0f} days.",
                 hint="Import at least two symbols over at least 40 days.",
             )
-    return Split(train, held_out, until, after)
+    return Split(train, held_out, wall_ms, wall_ms + embargo_ms)
 
 
 def windows(tables: tuple[Klines, ...], config: SplitConfig) -> Corpus:

@@ -18,7 +18,7 @@ from vision_ai.evaluation.trades import Call
 from vision_ai.feedback.challenge import ALPHA
 from vision_ai.feedback_loop_cv import Round, Span, Turn
 from vision_ai.market import listing
-from vision_ai.measures.purge import Live
+from vision_ai.measures.purge import PointInTimeFilter
 from vision_ai.measures.touches import true_range
 from vision_ai.model import registry
 from vision_ai.pipeline import batch, candles, decide
@@ -33,7 +33,7 @@ from vision_ai.trader_decision.journal import Decision
 WITHOUT = CvReading(None, "it is left out of this arm")
 """What decides where the model's rules are switched off."""
 
-REPLAYED = Live(replayed=True)
+REPLAYED = PointInTimeFilter(is_replay=True)
 """The past is played: nothing counts that was said or known later."""
 
 
@@ -222,7 +222,7 @@ class MemoryDesk:
 
     def _said(self, world: World, now_ms: int) -> Iterable[Prediction]:
         shown = world.workspace.config.predict.shown
-        for asked in batch.ask(world.reader, self.windows, purge=REPLAYED):
+        for asked in batch.ask(world.reader, self.windows, eligibility=REPLAYED):
             venue = self.markets[asked.symbol].venue
             made_by = batch.provenance(world.reader, venue, now_ms)
             yield asked.prediction(world.reader, made_by, shown=shown)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vision_ai.domain import WINDOW, Interval, iso, parse_symbol, parse_time
+from vision_ai.domain import Interval, iso, parse_symbol, parse_time
 from vision_ai.errors import InputError, KlinesError, LeakError
 from vision_ai.evaluation import performance, trades, trading
 from vision_ai.evaluation.performance import Ledger, Span
 from vision_ai.market import files
+from vision_ai.measures import purge
 from vision_ai.pipeline import candles, evaluate
 from vision_ai.pipeline.backtest import cycle, sandbox
 from vision_ai.pipeline.backtest.cycle import DAY_H, H_MS, Timetable
@@ -150,7 +151,7 @@ def _timetable(
     extents = evaluate.seen(reader)
     embargo_ms = round(workspace.config.index.embargo_h * H_MS)
     seen_ms = max(extent.known_ms for extent in extents)
-    fair_ms = seen_ms + embargo_ms + WINDOW * Interval.H1.ms
+    fair_ms = purge.earliest_as_of(seen_ms, embargo_ms=embargo_ms)
     every = [market.quarters for market in markets.values()]
     enough_ms = min(int(k.open_ms[0]) for k in every) + candles.history_ms(workspace)
     last_ms = max(int(k.close_ms[-1]) for k in every)

@@ -19,7 +19,8 @@ from vision_ai.domain import Embeddings
 from vision_ai.feedback_loop_cv import Stages
 from vision_ai.labels import rules
 from vision_ai.labels.captions import Wording
-from vision_ai.measures.purge import LONGEST_MS
+from vision_ai.measures import purge
+from vision_ai.measures.purge import Spans
 from vision_ai.model.training.batches import Corpus
 from vision_ai.model.training.learner import Recipe
 from vision_ai.pipeline.learning import resolved
@@ -128,7 +129,8 @@ def prepare(
     again = resolved.originals(rows, candles, wording)
     seed = config.recipe.seed
     more = resolved.windows(candles, parted.until_ms, config.replay, wording, seed=seed)
-    settled = again.take(again.close_ms + LONGEST_MS <= parted.until_ms)
+    spans = Spans.at(again.symbol, again.interval, again.close_ms)
+    settled = again.take(purge.settled(spans, parted.until_ms))
     replay = some(resolved.joined([settled, more]), config.replay, seed)
     voices = [some(learned, config.exemplars // 2, seed)]
     voices.append(some(again, config.exemplars - len(voices[0]), seed))

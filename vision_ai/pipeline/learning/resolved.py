@@ -11,7 +11,8 @@ from vision_ai.domain import Embeddings, Interval, Ints, Klines, parse_time
 from vision_ai.errors import KlinesError
 from vision_ai.labels.captions import Wording
 from vision_ai.market import files
-from vision_ai.measures.purge import LONGEST_MS
+from vision_ai.measures import purge
+from vision_ai.measures.purge import Spans
 from vision_ai.model.training import split
 from vision_ai.model.training.batches import Corpus
 from vision_ai.model.training.split import SplitConfig
@@ -100,9 +101,10 @@ def windows(
     if not whole:
         return joined([])
     every = split.windows(whole, SplitConfig())
-    settled = np.flatnonzero(every.close_ms + LONGEST_MS <= until_ms)
+    spans = Spans.at(every.symbol, every.interval, every.close_ms)
+    rows_settled = np.flatnonzero(purge.settled(spans, until_ms))
     rng = np.random.default_rng([seed, count])
-    rows = np.sort(rng.choice(settled, min(count, len(settled)), replace=False))
+    rows = np.sort(rng.choice(rows_settled, min(count, len(rows_settled)), replace=False))
     return labelled(whole, every.table[rows], every.end[rows], wording)
 
 

@@ -11,7 +11,7 @@ from vision_ai.domain import Embeddings, Interval, iso
 from vision_ai.errors import ConfigError
 from vision_ai.feedback_loop_cv import Attempt, Challenge, Champion, Place
 from vision_ai.index import Index
-from vision_ai.measures.purge import Evaluation, Spans
+from vision_ai.measures.purge import PurgeAndEmbargo, Spans
 from vision_ai.model import history, lineage, registry, vectors
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline import models, reader
@@ -94,8 +94,10 @@ class _Maker:
         chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(int))
         charts = rows.take(chosen)
         settings, spans = self.workspace.config.index, Spans.of(charts)
-        purge = Evaluation(round(settings.embargo_h * 3_600_000))
-        near = Index(rows).search(charts.vectors, spans, purge=purge, k=settings.neighbors)
+        eligibility = PurgeAndEmbargo(round(settings.embargo_h * 3_600_000))
+        near = Index(rows).search(
+            charts.vectors, spans, eligibility=eligibility, k=settings.neighbors
+        )
         prompts = reader.prompts(self.model)
 
         def read(exemplars: Embeddings) -> predict_cv_setup.Answers:

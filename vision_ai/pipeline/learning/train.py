@@ -11,7 +11,7 @@ from vision_ai.domain import HORIZONS, PHASES, READINGS, Embeddings, Ints, iso
 from vision_ai.errors import InputError
 from vision_ai.index import Index
 from vision_ai.measures import metrics
-from vision_ai.measures.purge import LONGEST_MS, Evaluation, Spans
+from vision_ai.measures.purge import PurgeAndEmbargo, Spans, split_by_time
 from vision_ai.model import registry, vectors
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline import reader
@@ -139,8 +139,8 @@ def gather(
 ) -> Evidence:
     """What speaks about charts under the law of evaluation: no witness shares time with them."""
     spans = Spans.of(charts)
-    purge = Evaluation(round(settings.embargo_h * 3_600_000))
-    neighbors = index.search(charts.vectors, spans, purge=purge, k=settings.neighbors)
+    eligibility = PurgeAndEmbargo(round(settings.embargo_h * 3_600_000))
+    neighbors = index.search(charts.vectors, spans, eligibility=eligibility, k=settings.neighbors)
     return predict_cv_setup.gather(
         charts.vectors,
         neighbors,
@@ -157,9 +157,7 @@ def halves(charts: Embeddings) -> tuple[Ints, Ints]:
     Raises:
         InputError: their time is too short to be halved.
     """
-    cut = np.quantile(charts.close_ms, FITTED)
-    earlier = np.flatnonzero(charts.close_ms + LONGEST_MS <= cut)
-    later = np.flatnonzero(charts.first_ms >= cut)
+    earlier, later = split_by_time(Spans.of(charts), FITTED)
     if not len(later):
         raise InputError(
             f"The held-out charts end at {iso(int(charts.close_ms.max()))}: too short a time to "

@@ -145,10 +145,12 @@ def test_a_market_shows_only_what_is_closed() -> None:
     market = next(iter(markets().values()))
     at = START + 7 * 60_000
     assert int(market.newest(at, H_MS * 100).close_ms[-1]) == START
-    span = feedback_loop_cv.Span(VENUE, "AAAUSDT", Interval.M15, START - H_MS, START + 9 * H_MS)
+    span = feedback_loop_cv.CandleSpan(
+        VENUE, "AAAUSDT", Interval.M15, START - H_MS, START + 9 * H_MS
+    )
     assert int(market.between(span, at).close_ms[-1]) == START
     assert len(market.between(span, START)) == 4
-    minutes = feedback_loop_cv.Span(VENUE, "AAAUSDT", Interval.M1, START - H_MS, START)
+    minutes = feedback_loop_cv.CandleSpan(VENUE, "AAAUSDT", Interval.M1, START - H_MS, START)
     assert len(market.between(minutes, at)) == 0
 
 

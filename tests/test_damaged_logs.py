@@ -12,13 +12,11 @@ from tests.feedback.examples import AS_OF, H_MS, line
 from vision_ai import feedback_loop_cv
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon, iso
-from vision_ai.feedback import attempts
-from vision_ai.feedback.attempts import Attempt
+from vision_ai.feedback import journal as feedback_journal
 from vision_ai.model import history
 from vision_ai.model.history import History
-from vision_ai.records import BadLine
+from vision_ai.records import BadLine, Decision, GateAttempt
 from vision_ai.trader_decision import journal
-from vision_ai.trader_decision.journal import Decision
 
 Found = tuple[list[str], list[BadLine]]
 """What counts, as JSON without place and checksum, and what does not."""
@@ -41,9 +39,9 @@ def decision(number: int, symbol: str = "BTCUSDT") -> Decision:
     )
 
 
-def attempt(number: int) -> Attempt:
+def attempt(number: int) -> GateAttempt:
     at = iso(AS_OF + number * H_MS)
-    return Attempt(
+    return GateAttempt(
         number=number, made_at=at, champion="m1", horizon=Horizon.H6, alpha=0.05,
         learned_until=at, judged_from=at, judged_until=at, learned=1, judged=1, days=1,
         parts=[], promote=False,
@@ -64,7 +62,7 @@ def write_decisions(paths: Paths) -> Path:
 
 def write_attempts(paths: Paths) -> Path:
     for number in range(1, 4):
-        attempts.append(paths, attempt(number))
+        feedback_journal.append_attempt(paths, attempt(number))
     return paths.models / "attempts.jsonl"
 
 
@@ -82,7 +80,7 @@ def read_history(paths: Paths) -> tuple[list[History], list[BadLine]]:
 LOGS: dict[str, tuple[Callable[[Paths], Path], Callable]] = {
     "feedback": (write_feedback, feedback_loop_cv.read_logs),
     "decisions": (write_decisions, journal.read),
-    "attempts": (write_attempts, attempts.read),
+    "attempts": (write_attempts, feedback_journal.read_attempts),
     "history": (write_history, read_history),
 }
 

@@ -15,7 +15,6 @@ from vision_ai.cli.app import run
 from vision_ai.config import Config, ModelConfig, Paths
 from vision_ai.domain import HORIZONS, Horizon, Interval, iso
 from vision_ai.errors import ConfigError, StateError
-from vision_ai.feedback.attempts import Attempt
 from vision_ai.feedback_loop_cv import Challenge, append, propose
 from vision_ai.market.listing import Listing
 from vision_ai.market.replay import Clock, Replay
@@ -24,6 +23,7 @@ from vision_ai.model import history, lineage, registry
 from vision_ai.pipeline import models, reader
 from vision_ai.pipeline.learning import reweight
 from vision_ai.pipeline.workspace import Workspace
+from vision_ai.records import GateAttempt
 
 PROGRAM = """
 import sys
@@ -51,7 +51,7 @@ def passed(workspace: Workspace, *, number: int = 1) -> Challenge:
     """A challenge in which everything was found better."""
     champion = reweight.champion(workspace, AS_OF)
     chosen = sorted(champion.exemplars)[:10]
-    attempt = Attempt(
+    attempt = GateAttempt(
         number=number,
         made_at=iso(AS_OF),
         champion=champion.version,

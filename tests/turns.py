@@ -26,8 +26,8 @@ from tests.feedback.examples import AS_OF, H_MS, line, prediction
 from vision_ai import feedback_loop_cv, index, storage
 from vision_ai.config import Config, Paths
 from vision_ai.domain import Interval
-from vision_ai.feedback import attempts
-from vision_ai.feedback_loop_cv import Attempt, Tuned, append
+from vision_ai.feedback import journal as feedback_journal
+from vision_ai.feedback_loop_cv import GateAttempt, Tuned, append
 from vision_ai.market.simulate import simulate
 from vision_ai.model import lineage, registry, vectors
 from vision_ai.pipeline import reader
@@ -69,7 +69,7 @@ def desk(root: Path, *, days: int = 100, narrow: float = 2.0) -> Workspace:
 def turn(workspace: Workspace, now_ms: int, case: str) -> None:
     """What `feedback update` does once it knows the time; training is a stand-in too."""
     champion = reweight.champion(workspace, now_ms)
-    rung: feedback_loop_cv.Rung = "finetune" if case == "finetune" else "reweight"
+    rung: feedback_loop_cv.UpdateMode = "finetune" if case == "finetune" else "reweight"
     if rung == "finetune":
         days = np.arange(30)
         found = Tuned(0.5, np.zeros(30), np.ones(30), days, {}, lambda a: trained(workspace, a))
@@ -77,7 +77,7 @@ def turn(workspace: Workspace, now_ms: int, case: str) -> None:
     feedback_loop_cv.update_cv_model_weights(workspace.paths, now_ms, rung, champion=champion)
 
 
-def trained(workspace: Workspace, attempt: Attempt) -> str:
+def trained(workspace: Workspace, attempt: GateAttempt) -> str:
     """A version with another tower, so that it needs an index of its own."""
     parent = registry.resolve(workspace.paths, attempt.champion)
     version = lineage.child(parent.version, f"f{attempt.number}", "trained")
@@ -176,7 +176,7 @@ def strike(origin: Path, work: Path, case: str, every: int) -> dict[str, object]
 def _cut_short(root: Path) -> None:
     """Kill turns until one is dead right after it has noted its attempt."""
     workspace, after, before = Workspace(Config(), Paths(root)), 1, files(root).keys()
-    while not attempts.read(workspace.paths)[0]:
+    while not feedback_journal.read_attempts(workspace.paths)[0]:
         forked(lambda: turn(workspace, AS_OF, "promoted"), after, root)
         found = files(root).keys()  # once the version stands, a turn touches much less
         after, before = (1 if found != before else after + 1), found

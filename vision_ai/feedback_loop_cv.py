@@ -1,24 +1,17 @@
 """The loop that learns from its outcomes: what followed each prediction, and what that says.
 
-due.py      what has to be resolved, and which candles that takes
-touches.py  which came first, target or stop
-outcome.py  what followed one prediction within one horizon
-journal.py  predictions and logs on disk, damaged lines named
-loop.py     one round: fetch once per span, write each line once
-figures.py  hit rates, calibration, coverage, best and worst calls
-report.py   the same as Markdown with plots
-weights.py  what the outcomes would change in the model
-gate.py     whether a challenger may replace the champion
-attempts.py every time the gate was asked
-challenge.py a challenger made of earlier outcomes, judged on later ones
-tuning.py   three stretches of resolved charts: to train on, to choose a mix on, to judge on
-update.py   the three rungs: written down, or made into a version that proved better
+pending.py    which horizons of which predictions have no line yet, and which candles that takes
+outcome.py    what followed one prediction within one horizon
+loop.py       one pass: fetch candles once per span, write each line once
+journal.py    predictions, logs and attempts on disk, damaged lines named
+review.py     hit rates, calibration, coverage, best and worst calls; also as Markdown with plots
+weights.py    what the outcomes would change in the model
+challenge.py  a challenger made of earlier outcomes, judged on later ones
+tuning.py     a challenger trained on resolved charts: train, choose, judge
+update.py     the three modes: written down, or made into a version that proved better
 """
 
-from vision_ai.feedback.attempts import RUNGS, Attempt, Part, Rung
 from vision_ai.feedback.challenge import Challenge, Fold, challenge, days_needed, fold, later_fold
-from vision_ai.feedback.due import Due, Errand, Span, Waiting, key, pending, plan
-from vision_ai.feedback.figures import Filters, Review, review, wilson
 from vision_ai.feedback.journal import (
     Journal,
     append,
@@ -29,14 +22,22 @@ from vision_ai.feedback.journal import (
     read_prediction,
     read_predictions,
 )
-from vision_ai.feedback.loop import Round, Source, run, settle
+from vision_ai.feedback.loop import FeedbackPass, Source, run, settle
 from vision_ai.feedback.outcome import give_up, resolve
-from vision_ai.feedback.report import markdown, write
+from vision_ai.feedback.pending import (
+    CandleSpan,
+    FetchBatch,
+    PendingOutcome,
+    WaitingOutcome,
+    key,
+    pending,
+    plan,
+)
+from vision_ai.feedback.review import Filters, Review, markdown, review, wilson, write
 from vision_ai.feedback.tuning import Stages, Tune, Tuned, quadratic, stages
-from vision_ai.feedback.update import Champion, Turn, update_cv_model_weights
+from vision_ai.feedback.update import Champion, UpdateStep, update_cv_model_weights
 from vision_ai.feedback.weights import (
-    Place,
-    Proposal,
+    ExemplarKey,
     exemplar_weights,
     outcome_shares,
     propose,
@@ -44,31 +45,32 @@ from vision_ai.feedback.weights import (
     track_stretch,
 )
 from vision_ai.measures.gate import Trial, compare, sign_test, spend, wager
+from vision_ai.records import UPDATE_MODES, GateAttempt, PartVerdict, UpdateMode, UpdateProposal
 
 __all__ = [
-    "RUNGS",
-    "Attempt",
+    "UPDATE_MODES",
+    "CandleSpan",
     "Challenge",
     "Champion",
-    "Due",
-    "Errand",
+    "ExemplarKey",
+    "FeedbackPass",
+    "FetchBatch",
     "Filters",
     "Fold",
+    "GateAttempt",
     "Journal",
-    "Part",
-    "Place",
-    "Proposal",
+    "PartVerdict",
+    "PendingOutcome",
     "Review",
-    "Round",
-    "Rung",
     "Source",
-    "Span",
     "Stages",
     "Trial",
     "Tune",
     "Tuned",
-    "Turn",
-    "Waiting",
+    "UpdateMode",
+    "UpdateProposal",
+    "UpdateStep",
+    "WaitingOutcome",
     "append",
     "challenge",
     "compare",

@@ -17,18 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vision_ai.calibration import documents
 from vision_ai.calibration import fusion as calibrations
 from vision_ai.calibration.annotations import Witnesses
-from vision_ai.calibration.answers import Answers, read
-from vision_ai.calibration.documents import Chart
+from vision_ai.calibration.answers import Answers, Chart, interval_reading, read
 from vision_ai.calibration.fitting import fit
 from vision_ai.calibration.fusion import Calibration
-from vision_ai.calibration.schema import prediction_schema
 from vision_ai.calibration.votes import Evidence, Prototypes, gather, prototypes
 from vision_ai.domain import Embeddings, Setup, iso
 from vision_ai.errors import KlinesError, StaleIndexError
-from vision_ai.records import IntervalReading, Prediction
+from vision_ai.records import IntervalReading, Prediction, prediction_schema
 
 UNNAMED = "UNKNOWN"
 """The symbol of a picture that does not say whose chart it is."""
@@ -90,7 +87,7 @@ def assemble(
             f"was {len(answers)} for {len(charts)}."
         )
     readings = {
-        chart.interval: documents.reading(chart, answers, row, exemplars, shown)
+        chart.interval: interval_reading(chart, answers, row, exemplars, shown)
         for row, chart in enumerate(charts)
     }
     lead = lead_of(list(readings.values()))

@@ -12,7 +12,7 @@ from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon, Interval, parse_time
 from vision_ai.errors import InputError
-from vision_ai.feedback import attempts
+from vision_ai.feedback import journal as feedback_journal
 from vision_ai.feedback.challenge import DAY_MS, EMBARGO_MS, judge_bands, judge_exemplars
 from vision_ai.feedback_loop_cv import Champion
 
@@ -193,13 +193,15 @@ def test_a_better_challenger_is_promoted_and_the_attempt_is_kept(tmp_path: Path)
     now = START + 50 * DAY_MS
     found = feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
     assert models.current == "m1-r1"
-    assert found.attempt == attempts.read(paths)[0][0].model_copy(update={"line": 0, "check": ""})
+    assert found.attempt == feedback_journal.read_attempts(paths)[0][0].model_copy(
+        update={"line": 0, "check": ""}
+    )
     again = feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
     assert again == found
     later = now + DAY_MS
     again = feedback.update_cv_model_weights(paths, later, "reweight", champion=models.champion())
     assert "Nothing was attempted" in again.outcome
-    assert len(attempts.read(paths)[0]) == 1
+    assert len(feedback_journal.read_attempts(paths)[0]) == 1
 
 
 def test_without_signal_the_champion_stays_and_the_rate_is_spent(tmp_path: Path) -> None:
@@ -209,7 +211,7 @@ def test_without_signal_the_champion_stays_and_the_rate_is_spent(tmp_path: Path)
     found = feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
     assert (models.current, models.made) == ("m1", {})
     assert "nothing proved better" in found.outcome
-    assert [attempt.promote for attempt in attempts.read(paths)[0]] == [False]
+    assert [attempt.promote for attempt in feedback_journal.read_attempts(paths)[0]] == [False]
 
 
 def test_too_few_days_spend_nothing(tmp_path: Path) -> None:
@@ -218,7 +220,7 @@ def test_too_few_days_spend_nothing(tmp_path: Path) -> None:
     now = START + 10 * DAY_MS
     found = feedback.update_cv_model_weights(paths, now, "reweight", champion=models.champion())
     assert "Nothing was attempted" in found.outcome
-    assert attempts.read(paths) == ([], [])
+    assert feedback_journal.read_attempts(paths) == ([], [])
 
 
 def test_a_promotion_that_was_cut_short_is_finished_later(tmp_path: Path) -> None:
@@ -233,7 +235,7 @@ def test_a_promotion_that_was_cut_short_is_finished_later(tmp_path: Path) -> Non
     found = feedback.update_cv_model_weights(paths, later, "reweight", champion=models.champion())
     assert "cut short earlier" in found.outcome
     assert models.current == "m1-r1"
-    assert len(attempts.read(paths)[0]) == 1
+    assert len(feedback_journal.read_attempts(paths)[0]) == 1
 
 
 def test_an_attempt_that_cannot_be_read_stays_spent(tmp_path: Path, caplog) -> None:

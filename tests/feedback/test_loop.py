@@ -18,7 +18,7 @@ from vision_ai import feedback_loop_cv as feedback
 from vision_ai.config import FeedbackConfig, Paths
 from vision_ai.domain import Horizon, Interval, Klines, parse_time
 from vision_ai.errors import ExchangeUnavailableError, RateLimitedError, SymbolError
-from vision_ai.feedback_loop_cv import Span
+from vision_ai.feedback_loop_cv import CandleSpan
 
 CONFIG = FeedbackConfig()
 NOW = AS_OF + 7 * H_MS
@@ -29,7 +29,7 @@ def save(paths: Paths, *calls: records.Prediction) -> None:
         storage.write_document(paths.prediction(call.symbol, parse_time(call.as_of)), call)
 
 
-def quiet(span: Span) -> Klines:
+def quiet(span: CandleSpan) -> Klines:
     """An exchange where nothing happens."""
     count = (span.end_ms - span.first_ms) // span.interval.ms
     return flat(count, span.first_ms, interval=span.interval, symbol=span.symbol)
@@ -79,7 +79,7 @@ def test_an_exchange_that_is_down_is_waited_for_without_end(tmp_path: Path) -> N
     paths = Paths(tmp_path)
     save(paths, prediction())
 
-    def down(span: Span) -> Klines:
+    def down(span: CandleSpan) -> Klines:
         raise ExchangeUnavailableError("Bybit does not answer.")
 
     done = feedback.run(paths, down, CONFIG, AS_OF + 1000 * H_MS)
@@ -91,7 +91,7 @@ def test_a_delisted_symbol_waits_and_is_given_up(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     save(paths, prediction())
 
-    def delisted(span: Span) -> Klines:
+    def delisted(span: CandleSpan) -> Klines:
         raise SymbolError("BTCUSDT is not listed.")
 
     assert len(feedback.run(paths, delisted, CONFIG, NOW).waiting) == 2
@@ -103,9 +103,9 @@ def test_a_delisted_symbol_waits_and_is_given_up(tmp_path: Path) -> None:
 def test_minutes_are_asked_for_only_inside_the_candle_that_needs_them(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     save(paths, prediction())
-    asked: list[Span] = []
+    asked: list[CandleSpan] = []
 
-    def wild(span: Span) -> Klines:
+    def wild(span: CandleSpan) -> Klines:
         asked.append(span)
         if span.interval is Interval.M15:
             return with_candle(quiet(span), 3, (100, 103, 97, 100))
@@ -127,7 +127,7 @@ def test_minutes_that_cannot_be_had(tmp_path: Path, error: Exception, written: i
     paths = Paths(tmp_path)
     save(paths, prediction())
 
-    def source(span: Span) -> Klines:
+    def source(span: CandleSpan) -> Klines:
         if span.interval is Interval.M1:
             raise error
         return with_candle(quiet(span), 3, (100, 103, 97, 100))

@@ -17,7 +17,7 @@ from tests.feedback.examples import (
 )
 from vision_ai.config import FeedbackConfig
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, Direction, Horizon, Interval, Klines, Setup
-from vision_ai.feedback_loop_cv import Waiting, resolve
+from vision_ai.feedback_loop_cv import WaitingOutcome, resolve
 from vision_ai.measures.touches import Barriers, first_touch, true_range
 from vision_ai.records import Feedback
 
@@ -140,7 +140,7 @@ def waits(klines: Klines, reason: str, *, config: FeedbackConfig = CONFIG, **sai
     """It waits with that reason, and is given up with the same one later."""
     call = prediction(**said)
     result = resolve(call, Horizon.H2, klines, None, config, NOW)
-    assert isinstance(result, Waiting)
+    assert isinstance(result, WaitingOutcome)
     assert reason in result.reason
     late = AS_OF + Horizon.H2.ms + round(config.give_up_h * H_MS)
     final = resolve(call, Horizon.H2, klines, None, config, late)
@@ -183,7 +183,7 @@ def test_candles_that_do_not_start_at_as_of_wait() -> None:
 
 def test_an_unfinished_horizon_waits_whatever_candles_say() -> None:
     result = resolve(prediction(), Horizon.H2, after(), None, CONFIG, AS_OF + Horizon.H2.ms - 1)
-    assert isinstance(result, Waiting)
+    assert isinstance(result, WaitingOutcome)
     assert "are over at" in result.reason
 
 

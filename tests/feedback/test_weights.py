@@ -11,7 +11,7 @@ from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.domain import Setup, parse_time
 from vision_ai.feedback.weights import BOUNDS
-from vision_ai.feedback_loop_cv import Proposal
+from vision_ai.feedback_loop_cv import UpdateProposal
 
 
 def judged(successes: list[bool], *, hours: int = 6, symbol: str = "BTCUSDT"):
@@ -95,7 +95,7 @@ def test_a_proposal_is_written_and_nothing_else_changes(tmp_path: Path) -> None:
     now = AS_OF + 100 * H_MS
     proposal = feedback.update_cv_model_weights(paths, now)
     assert (proposal.rung, proposal.lines, proposal.base_rate) == ("log-only", 2, 0.5)
-    written = storage.read_document(paths.proposal(now), Proposal, repair="")
+    written = storage.read_document(paths.proposal(now), UpdateProposal, repair="")
     assert written == proposal
     assert all(path.read_bytes() == content for path, content in before.items())
     assert set(tmp_path.rglob("*.json")) - set(before) == {paths.proposal(now)}

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vision_ai.domain import HORIZONS, Direction, Horizon, iso, parse_time
-from vision_ai.feedback.attempts import Attempt, Part, PartName
-from vision_ai.feedback.due import key
-from vision_ai.feedback.figures import bin_of
+from vision_ai.feedback.pending import key
+from vision_ai.feedback.review import bin_of
 from vision_ai.feedback.weights import (
-    Place,
-    Proposal,
+    ExemplarKey,
     complete_by,
     outcome_shares,
     propose,
@@ -28,7 +26,14 @@ from vision_ai.feedback.weights import (
 )
 from vision_ai.measures import purge
 from vision_ai.measures.gate import compare, spend, wager
-from vision_ai.records import Feedback, Prediction
+from vision_ai.records import (
+    Feedback,
+    GateAttempt,
+    PartName,
+    PartVerdict,
+    Prediction,
+    UpdateProposal,
+)
 
 ALPHA = 0.05
 """Stated chance of ever promoting a challenger that is no better, over all attempts."""
@@ -83,16 +88,16 @@ class Challenge:
         stretch: bands that change; without those not found better.
     """
 
-    proposal: Proposal
-    attempt: Attempt
-    factors: Mapping[Place, float]
+    proposal: UpdateProposal
+    attempt: GateAttempt
+    factors: Mapping[ExemplarKey, float]
     stretch: Mapping[Horizon, float]
 
 
 def fold(
-    lines: Iterable[Feedback], champion: str, earlier: Sequence[Attempt], now_ms: int
+    lines: Iterable[Feedback], champion: str, earlier: Sequence[GateAttempt], now_ms: int
 ) -> Fold | None:
-    """Part the champion's own lines in time; None while there are none.
+    """PartVerdict the champion's own lines in time; None while there are none.
 
     What was judged on once is learned from ever after and never judges again. The first time,
     learning ends half way.
@@ -120,7 +125,9 @@ def days_needed(number: int, *, alpha: float = ALPHA, parts: int = len(_PARTS)) 
     return max(ENOUGH_DAYS, 2 * math.ceil(-math.log2(spend(alpha, number) / parts)))
 
 
-def learned_from(predictions: Iterable[Prediction], parted: Fold, horizon: Horizon) -> Proposal:
+def learned_from(
+    predictions: Iterable[Prediction], parted: Fold, horizon: Horizon
+) -> UpdateProposal:
     """What the lines to learn from would change; those that judge say nothing."""
     return propose(predictions, parted.learned, parted.until_ms, horizon=horizon)
 
@@ -128,7 +135,7 @@ def learned_from(predictions: Iterable[Prediction], parted: Fold, horizon: Horiz
 def challenge(
     predictions: Iterable[Prediction],
     parted: Fold,
-    exemplars: Collection[Place],
+    exemplars: Collection[ExemplarKey],
     *,
     number: int,
     horizon: Horizon = Horizon.H6,
@@ -160,7 +167,7 @@ def challenge(
         own = [line for line in parted.judging if line.horizon is h]
         parts.append(judge_bands(own, h, stretch.get(h, 1.0), level=level))
     better = {part.name for part in parts if part.better}
-    attempt = Attempt(
+    attempt = GateAttempt(
         number=number,
         made_at=iso(parted.now_ms),
         champion=parted.champion,
@@ -186,10 +193,10 @@ def challenge(
 def judge_exemplars(
     predictions: Iterable[Prediction],
     judged: Sequence[Feedback],
-    factors: Mapping[Place, float],
+    factors: Mapping[ExemplarKey, float],
     *,
     level: float,
-) -> Part:
+) -> PartVerdict:
     """Whether calls with better recorded look-alikes reached their target more often.
 
     Of calls that agree in day, direction and confidence (in fifths), each pair of a hit and a
@@ -216,7 +223,7 @@ def judge_exemplars(
     )
     pairs = 2 * sum(expected)
     p_value = trial.p_value
-    return Part(
+    return PartVerdict(
         name="exemplars",
         cases=round(pairs),
         wins=trial.wins,
@@ -256,7 +263,7 @@ def _one_a_day(judged: Sequence[Feedback]) -> list[Feedback]:
 
 def judge_bands(
     judged: Sequence[Feedback], horizon: Horizon, stretch: float, *, level: float
-) -> Part:
+) -> PartVerdict:
     """Whether stretched bands hold closer to how often they say, by quantile (pinball) loss.
 
     The loss is that of the stretch which each outcome would have needed, and least in
@@ -277,7 +284,7 @@ def judge_bands(
         for day in sorted(gains)
     ]
     trial = wager(np.maximum(np.array(days), -1), level=level)
-    return Part(
+    return PartVerdict(
         name=name,
         cases=len(own),
         wins=trial.wins,
@@ -309,8 +316,8 @@ def _held(own: Sequence[Feedback], stretch: float) -> float:
     return round(sum((line.stretch or 0.0) <= stretch for line in own) / len(own), 6)
 
 
-def _nothing(name: PartName, level: float) -> Part:
-    return Part(
+def _nothing(name: PartName, level: float) -> PartVerdict:
+    return PartVerdict(
         name=name,
         cases=0,
         wins=0,

@@ -9,8 +9,8 @@ from vision_ai import checksummed_log, storage
 from vision_ai.config import Paths
 from vision_ai.domain import HORIZONS, parse_time, stamp
 from vision_ai.errors import CorruptFileError
-from vision_ai.feedback.due import Due, key, pending
-from vision_ai.records import BadLine, Feedback, Prediction
+from vision_ai.feedback.pending import PendingOutcome, key, pending
+from vision_ai.records import BadLine, Feedback, GateAttempt, Prediction
 
 _NAME = re.compile(r"(?P<symbol>[A-Z0-9]{2,30})_(?P<stamp>\d{8}_\d{4})\Z")
 
@@ -30,7 +30,7 @@ class Journal:
 
     lines: list[Feedback] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
-    due: list[Due] = field(default_factory=list)
+    due: list[PendingOutcome] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
 
 
@@ -123,6 +123,30 @@ def open_journal(paths: Paths, now_ms: int) -> Journal:
     )
     predictions, damaged = _read_all(owed)
     return Journal(lines, bad, pending(predictions, lines, now_ms), damaged)
+
+
+def read_attempts(paths: Paths) -> tuple[list[GateAttempt], list[BadLine]]:
+    """Every intact attempt, in order, and the lines that are damaged: each of them spent too."""
+    return checksummed_log.read(_attempts(paths), GateAttempt, _number)
+
+
+def append_attempt(paths: Paths, attempt: GateAttempt) -> bool:
+    """Write an attempt down; False if another run made one of that number meanwhile.
+
+    The error rate holds over all attempts ever made, so each is written down, passed or not.
+
+    Raises:
+        StorageError: nothing was written.
+    """
+    return bool(checksummed_log.append_once(_attempts(paths), [attempt], _number))
+
+
+def _attempts(paths: Paths) -> Path:
+    return paths.models / "attempts.jsonl"
+
+
+def _number(attempt: GateAttempt) -> int:
+    return attempt.number
 
 
 def _stem(symbol: str, as_of: str) -> str:

@@ -9,18 +9,18 @@ from vision_ai.config import FeedbackConfig, Paths
 from vision_ai.domain import Interval, Klines, parse_time
 from vision_ai.errors import InputError, TransientError
 from vision_ai.feedback import journal
-from vision_ai.feedback.due import Due, Errand, Span, Waiting, plan
 from vision_ai.feedback.outcome import give_up, resolve_due
+from vision_ai.feedback.pending import CandleSpan, FetchBatch, PendingOutcome, WaitingOutcome, plan
 from vision_ai.records import BadLine, Feedback
 
 logger = logging.getLogger(__name__)
 
-Source = Callable[[Span], Klines]
+Source = Callable[[CandleSpan], Klines]
 """Fetches the candles of a span; may return fewer or more. Raises errors of `vision_ai.errors`."""
 
 
 @dataclass
-class Round:
+class FeedbackPass:
     """What one round did.
 
     Attributes:
@@ -32,13 +32,13 @@ class Round:
     """
 
     written: list[Feedback] = field(default_factory=list)
-    waiting: list[Waiting] = field(default_factory=list)
+    waiting: list[WaitingOutcome] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
     fetches: int = 0
 
 
-def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> Round:
+def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> FeedbackPass:
     """Resolve every horizon that is complete at `now_ms` and write a line for each.
 
     Running it again adds nothing; two processes may run it at once; a killed one is finished by
@@ -49,7 +49,7 @@ def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> Ro
         StorageError: a line could not be written; the earlier ones stand.
     """
     book = journal.open_journal(paths, now_ms)
-    done = Round(bad=book.bad, damaged=book.damaged)
+    done = FeedbackPass(bad=book.bad, damaged=book.damaged)
     for results in settle(book.due, source, config, now_ms, done):
         _keep(paths, results, done)
     logger.info(
@@ -64,8 +64,12 @@ def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> Ro
 
 
 def settle(
-    dues: Iterable[Due], source: Source, config: FeedbackConfig, now_ms: int, done: Round
-) -> Iterator[list[Feedback | Waiting]]:
+    dues: Iterable[PendingOutcome],
+    source: Source,
+    config: FeedbackConfig,
+    now_ms: int,
+    done: FeedbackPass,
+) -> Iterator[list[Feedback | WaitingOutcome]]:
     """What becomes of horizons that are over, prediction by prediction; nothing is written.
 
     Args:
@@ -81,9 +85,9 @@ def settle(
             yield list(results)
 
 
-def _keep(paths: Paths, results: list[Feedback | Waiting], done: Round) -> None:
+def _keep(paths: Paths, results: list[Feedback | WaitingOutcome], done: FeedbackPass) -> None:
     """Write the lines of one prediction in one go."""
-    done.waiting += [result for result in results if isinstance(result, Waiting)]
+    done.waiting += [result for result in results if isinstance(result, WaitingOutcome)]
     lines = [result for result in results if isinstance(result, Feedback)]
     if lines:
         done.written += journal.append(paths, lines)
@@ -94,9 +98,9 @@ class _Runner:
     source: Source
     config: FeedbackConfig
     now_ms: int
-    done: Round
+    done: FeedbackPass
 
-    def results(self, errand: Errand) -> Iterator[Feedback | Waiting]:
+    def results(self, errand: FetchBatch) -> Iterator[Feedback | WaitingOutcome]:
         """What becomes of everything that waits for one span."""
         try:
             klines = self._fetch(errand.span)
@@ -119,11 +123,11 @@ class _Runner:
                 )
             yield result
 
-    def _minutes(self, span: Span, first_at: str) -> Klines | str:
+    def _minutes(self, span: CandleSpan, first_at: str) -> Klines | str:
         """The minutes inside one candle; none where there are none, a text where to ask later."""
         first_ms = parse_time(first_at)
         end_ms = first_ms + span.interval.ms
-        minutes = Span(span.venue, span.symbol, Interval.M1, first_ms, end_ms)
+        minutes = CandleSpan(span.venue, span.symbol, Interval.M1, first_ms, end_ms)
         try:
             return self._fetch(minutes)
         except TransientError as error:
@@ -131,9 +135,11 @@ class _Runner:
         except InputError:
             return Klines.empty(span.symbol, Interval.M1)
 
-    def _fetch(self, span: Span) -> Klines:
+    def _fetch(self, span: CandleSpan) -> Klines:
         self.done.fetches += 1
         return self.source(span)
 
-    def _resolve(self, due: Due, klines: Klines, fine: Klines | None) -> Feedback | Waiting:
+    def _resolve(
+        self, due: PendingOutcome, klines: Klines, fine: Klines | None
+    ) -> Feedback | WaitingOutcome:
         return resolve_due(due, klines, fine, self.config, self.now_ms)

@@ -10,7 +10,7 @@ import numpy as np
 from vision_ai.config import FeedbackConfig
 from vision_ai.domain import CLOSE, VOLUME, Floats, Horizon, Interval, Klines, Setup, Verdict, iso
 from vision_ai.errors import IntervalError
-from vision_ai.feedback.due import ATR_CANDLES, Due, Waiting
+from vision_ai.feedback.pending import ATR_CANDLES, PendingOutcome, WaitingOutcome
 from vision_ai.measures.touches import Barriers, first_touch, true_range
 from vision_ai.records import Feedback, Prediction
 
@@ -55,7 +55,7 @@ def resolve(
     fine: Klines | None,
     config: FeedbackConfig,
     now_ms: int,
-) -> Feedback | Waiting:
+) -> Feedback | WaitingOutcome:
     """Measure one horizon of one prediction, or say why it has to wait.
 
     Args:
@@ -72,12 +72,12 @@ def resolve(
         The line for the log (`line` and `check` are set when it is written), or what it waits
         for. After `config.give_up_h` of waiting the line says `success: null` and why.
     """
-    return resolve_due(Due(prediction, horizon), klines, fine, config, now_ms)
+    return resolve_due(PendingOutcome(prediction, horizon), klines, fine, config, now_ms)
 
 
 def resolve_due(
-    due: Due, klines: Klines, fine: Klines | None, config: FeedbackConfig, now_ms: int
-) -> Feedback | Waiting:
+    due: PendingOutcome, klines: Klines, fine: Klines | None, config: FeedbackConfig, now_ms: int
+) -> Feedback | WaitingOutcome:
     """The same for what `pending` lists."""
     if now_ms < due.end_ms:
         return due.wait(f"its {due.horizon} are over at {iso(due.end_ms)}")
@@ -90,7 +90,9 @@ def resolve_due(
     return _line(due, _measure(due, klines, fine, config, now_ms), now_ms)
 
 
-def give_up(due: Due, reason: str, config: FeedbackConfig, now_ms: int) -> Feedback | Waiting:
+def give_up(
+    due: PendingOutcome, reason: str, config: FeedbackConfig, now_ms: int
+) -> Feedback | WaitingOutcome:
     """Keep waiting, or close the case without a verdict after `config.give_up_h`."""
     if now_ms < due.end_ms + config.give_up_h * _H_MS:
         return due.wait(reason)
@@ -98,7 +100,7 @@ def give_up(due: Due, reason: str, config: FeedbackConfig, now_ms: int) -> Feedb
     return _line(due, _Figures(entry=due.entry, verdict=verdict), now_ms)
 
 
-def _lack(due: Due, klines: Klines, config: FeedbackConfig, now_ms: int) -> str | None:
+def _lack(due: PendingOutcome, klines: Klines, config: FeedbackConfig, now_ms: int) -> str | None:
     """Why the candles do not suffice, if they do not."""
     step = klines.interval.ms
     if due.as_of_ms % step or due.horizon.ms % step:
@@ -123,7 +125,7 @@ def _between(klines: Klines, first_ms: int, end_ms: int) -> Floats:
     return klines.bars[low:high]
 
 
-def _atr(due: Due, klines: Klines) -> float | None:
+def _atr(due: PendingOutcome, klines: Klines) -> float | None:
     """Mean true range of the leading chart's last candles, in price; None if some are missing."""
     lead_ms = due.prediction.lead_interval.ms
     first_ms = due.lead_end_ms - (ATR_CANDLES + 1) * lead_ms
@@ -136,7 +138,7 @@ def _atr(due: Due, klines: Klines) -> float | None:
 
 
 def _measure(
-    due: Due, klines: Klines, fine: Klines | None, config: FeedbackConfig, now_ms: int
+    due: PendingOutcome, klines: Klines, fine: Klines | None, config: FeedbackConfig, now_ms: int
 ) -> _Figures:
     entry = due.entry or 0.0
     target, stop = config.target, config.stop
@@ -169,7 +171,7 @@ def _mute(prediction: Prediction) -> _Verdict | None:
 
 
 def _order(
-    due: Due, klines: Klines, fine: Klines | None, barriers: Barriers, now_ms: int
+    due: PendingOutcome, klines: Klines, fine: Klines | None, barriers: Barriers, now_ms: int
 ) -> _Verdict:
     interval = klines.interval
     first, row = first_touch(_between(klines, due.as_of_ms, due.end_ms), barriers)
@@ -201,7 +203,7 @@ def _finer(
     return first, at_ms + row * step, fine.interval
 
 
-def _stretch(due: Due, klines: Klines) -> float | None:
+def _stretch(due: PendingOutcome, klines: Klines) -> float | None:
     """How much wider the band had to be to hold the price; up to 1 where it held it.
 
     Counted at the time and from the close that the band was made for: those of the leading
@@ -219,7 +221,7 @@ def _stretch(due: Due, klines: Klines) -> float | None:
     return min(_MAX_STRETCH, abs(distance) / half) if half > 0 else _MAX_STRETCH
 
 
-def _line(due: Due, figures: _Figures, now_ms: int) -> Feedback:
+def _line(due: PendingOutcome, figures: _Figures, now_ms: int) -> Feedback:
     prediction, verdict = due.prediction, figures.verdict
     band = prediction.outcome.get(due.horizon)
     return Feedback(

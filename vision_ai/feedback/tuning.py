@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vision_ai.domain import Floats, Horizon, Ints, iso, parse_time
-from vision_ai.feedback.attempts import Attempt, Part
 from vision_ai.feedback.challenge import DAY_MS, fold, later_fold
 from vision_ai.measures import purge
 from vision_ai.measures.gate import compare, spend
-from vision_ai.records import Feedback
+from vision_ai.records import Feedback, GateAttempt, PartVerdict
 
 CHOSEN = 0.3
 """Share of the time after learning on which the mix is chosen; the rest judges it."""
@@ -68,7 +67,7 @@ class Tuned:
     challenger: Floats
     day: Ints
     figures: Mapping[str, float]
-    publish: Callable[[Attempt], str]
+    publish: Callable[[GateAttempt], str]
 
 
 Tune = Callable[[Stages], Tuned | str]
@@ -78,12 +77,12 @@ Tune = Callable[[Stages], Tuned | str]
 def stages(
     lines: Iterable[Feedback],
     champion: str,
-    earlier: Sequence[Attempt],
+    earlier: Sequence[GateAttempt],
     now_ms: int,
     *,
     number: int = 1,
 ) -> Stages | None:
-    """Part the champion's own resolved calls in time; None while there are none.
+    """PartVerdict the champion's own resolved calls in time; None while there are none.
 
     A call counts once what followed it within the longest horizon is known. What judged an
     earlier fine-tuning is learned from and never judges again.
@@ -114,11 +113,11 @@ def quadratic(probabilities: Floats, truth: Ints) -> Floats:
     return score
 
 
-def judge_readings(tuned: Tuned, *, level: float) -> Part:
+def judge_readings(tuned: Tuned, *, level: float) -> PartVerdict:
     """Whether the challenger read more days better, by a sign test, and more on average too."""
     trial = compare(tuned.champion, tuned.challenger, tuned.day, alpha=level, attempt=1)
     gain = float((tuned.challenger - tuned.champion).mean()) if len(tuned.day) else 0.0
-    return Part(
+    return PartVerdict(
         name="readings",
         cases=len(tuned.day),
         wins=trial.wins,
@@ -131,10 +130,10 @@ def judge_readings(tuned: Tuned, *, level: float) -> Part:
     )
 
 
-def attempt(tuned: Tuned, parted: Stages, *, alpha: float) -> Attempt:
+def attempt(tuned: Tuned, parted: Stages, *, alpha: float) -> GateAttempt:
     """The gate's verdict; the attempt's whole share of the error rate goes to the readings."""
     part = judge_readings(tuned, level=spend(alpha, parted.number))
-    return Attempt(
+    return GateAttempt(
         number=parted.number,
         rung="finetune",
         made_at=iso(parted.now_ms),

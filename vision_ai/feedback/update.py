@@ -8,8 +8,7 @@ from vision_ai import storage
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon, iso
 from vision_ai.errors import InputError
-from vision_ai.feedback import attempts, journal, tuning
-from vision_ai.feedback.attempts import Attempt, Rung
+from vision_ai.feedback import journal, tuning
 from vision_ai.feedback.challenge import (
     ALPHA,
     Challenge,
@@ -20,8 +19,8 @@ from vision_ai.feedback.challenge import (
     learned_from,
 )
 from vision_ai.feedback.tuning import Stages, Tune, stages
-from vision_ai.feedback.weights import Place, Proposal, propose
-from vision_ai.records import Feedback, Prediction
+from vision_ai.feedback.weights import ExemplarKey, propose
+from vision_ai.records import Feedback, GateAttempt, Prediction, UpdateMode, UpdateProposal
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ class Champion:
     """
 
     version: str
-    exemplars: Collection[Place]
+    exemplars: Collection[ExemplarKey]
     publish: Callable[[Challenge], str]
     promote: Callable[[str], None]
     was_cut_short: Callable[[str], bool]
@@ -53,12 +52,12 @@ class Champion:
 def update_cv_model_weights(
     paths: Paths,
     now_ms: int,
-    rung: Rung = "log-only",
+    rung: UpdateMode = "log-only",
     *,
     champion: Champion | None = None,
     horizon: Horizon = Horizon.H6,
     alpha: float = ALPHA,
-) -> Proposal:
+) -> UpdateProposal:
     """Work out what the outcomes known at `now_ms` would change, and write it down.
 
     On the rung `log-only` no model, index or calibration is touched. On `reweight` the earlier
@@ -92,14 +91,14 @@ def update_cv_model_weights(
     elif champion is None:
         raise InputError(f"The rung {rung} needs the model in use.", hint="Pass `champion`.")
     else:
-        turn = Turn(paths, now_ms, champion, horizon, alpha, rung)
+        turn = UpdateStep(paths, now_ms, champion, horizon, alpha, rung)
         proposal = turn.take(predictions, lines)
     storage.write_document(paths.proposal(now_ms), proposal)
     return proposal
 
 
 @dataclass(frozen=True)
-class Turn:
+class UpdateStep:
     """One try at a rung that may change the model, with lines that somebody has read."""
 
     paths: Paths
@@ -107,11 +106,11 @@ class Turn:
     champion: Champion
     horizon: Horizon
     alpha: float
-    rung: Rung = "reweight"
+    rung: UpdateMode = "reweight"
 
-    def take(self, predictions: list[Prediction], lines: list[Feedback]) -> Proposal:
+    def take(self, predictions: list[Prediction], lines: list[Feedback]) -> UpdateProposal:
         """Finish what was cut short, wait for more days, or make an attempt."""
-        earlier, bad = attempts.read(self.paths)
+        earlier, bad = journal.read_attempts(self.paths)
         for line in bad:
             logger.warning("Counted as spent, with an unknown verdict: %s", line)
         proposal = propose(predictions, lines, self.now_ms, horizon=self.horizon)
@@ -130,10 +129,10 @@ class Turn:
             return self._tune(proposal, lines, own, number)
         return self._reweigh(proposal, predictions, fold(lines, *self._whose(own)), number)
 
-    def _whose(self, earlier: list[Attempt]) -> tuple[str, list[Attempt], int]:
+    def _whose(self, earlier: list[GateAttempt]) -> tuple[str, list[GateAttempt], int]:
         return self.champion.version, earlier, self.now_ms
 
-    def _made_now(self, earlier: list[Attempt]) -> Attempt | None:
+    def _made_now(self, earlier: list[GateAttempt]) -> GateAttempt | None:
         """The attempt of this very turn, if a run before was stopped once it had noted it.
 
         Not if its version has come into use and was taken back: then this is another turn.
@@ -148,12 +147,12 @@ class Turn:
 
     def _retold(
         self,
-        made: Attempt,
-        proposal: Proposal,
-        earlier: list[Attempt],
+        made: GateAttempt,
+        proposal: UpdateProposal,
+        earlier: list[GateAttempt],
         predictions: list[Prediction],
         lines: list[Feedback],
-    ) -> Proposal:
+    ) -> UpdateProposal:
         """Finish the turn that made an attempt, and say the same as if nothing had stopped it."""
         if made.rung == "reweight":
             before = [one for one in earlier if one.rung == made.rung and one.number < made.number]
@@ -163,7 +162,7 @@ class Turn:
         unsealed = made.model_copy(update={"line": 0, "check": ""})
         return self._with(proposal, self._settled(unsealed), unsealed)
 
-    def _unfinished(self, earlier: list[Attempt]) -> Attempt | None:
+    def _unfinished(self, earlier: list[GateAttempt]) -> GateAttempt | None:
         """An earlier turn's attempt whose promotion never came, or came in this very turn."""
         for attempt in reversed(earlier):
             if attempt.version is not None and attempt.version == self.champion.version:
@@ -173,14 +172,18 @@ class Turn:
                 return attempt if cut else None
         return None
 
-    def _bring(self, attempt: Attempt) -> None:
+    def _bring(self, attempt: GateAttempt) -> None:
         """Bring what passed into use, unless it is."""
         if attempt.version and attempt.version != self.champion.version:
             self.champion.promote(attempt.version)
 
     def _reweigh(
-        self, proposal: Proposal, predictions: list[Prediction], parted: Fold | None, number: int
-    ) -> Proposal:
+        self,
+        proposal: UpdateProposal,
+        predictions: list[Prediction],
+        parted: Fold | None,
+        number: int,
+    ) -> UpdateProposal:
         needed = days_needed(number, alpha=self.alpha)
         if parted is None or parted.days < needed:
             return self._with(proposal, self._waiting(parted, needed))
@@ -196,8 +199,12 @@ class Turn:
         return self._with(tried.proposal, *concluded)
 
     def _tune(
-        self, proposal: Proposal, lines: list[Feedback], earlier: list[Attempt], number: int
-    ) -> Proposal:
+        self,
+        proposal: UpdateProposal,
+        lines: list[Feedback],
+        earlier: list[GateAttempt],
+        number: int,
+    ) -> UpdateProposal:
         if self.champion.tune is None:
             raise InputError("This champion cannot be trained.", hint="Pass `champion.tune`.")
         parted = stages(lines, *self._whose(earlier), number=number)
@@ -220,15 +227,17 @@ class Turn:
     def _stays(self, why: str) -> str:
         return f"Model {self.champion.version} stays: {why} Nothing was attempted."
 
-    def _conclude(self, attempt: Attempt, publish: Callable[[Attempt], str]) -> tuple[str, Attempt]:
+    def _conclude(
+        self, attempt: GateAttempt, publish: Callable[[GateAttempt], str]
+    ) -> tuple[str, GateAttempt]:
         """Publish what passed, note the attempt, and only then bring the version into use."""
         if attempt.promote:
             attempt = attempt.model_copy(update={"version": publish(attempt)})
-        if not attempts.append(self.paths, attempt):
+        if not journal.append_attempt(self.paths, attempt):
             return "Another run made this attempt meanwhile; nothing was changed here.", attempt
         return self._settled(attempt), attempt
 
-    def _settled(self, attempt: Attempt) -> str:
+    def _settled(self, attempt: GateAttempt) -> str:
         """Bring what passed into use; what became of an attempt that is noted."""
         if not attempt.version:
             return f"Model {self.champion.version} stays: nothing proved better."
@@ -236,6 +245,8 @@ class Turn:
         parts = ", ".join(part.name for part in attempt.parts if part.better)
         return f"Model {attempt.version} is in use: better on the later fold ({parts})."
 
-    def _with(self, proposal: Proposal, said: str, attempt: Attempt | None = None) -> Proposal:
+    def _with(
+        self, proposal: UpdateProposal, said: str, attempt: GateAttempt | None = None
+    ) -> UpdateProposal:
         changes = {"rung": self.rung, "attempt": attempt, "outcome": said}
         return proposal.model_copy(update=changes)

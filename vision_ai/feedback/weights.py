@@ -8,68 +8,27 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from vision_ai.domain import HORIZONS, Horizon, Interval, iso, parse_time
-from vision_ai.feedback.attempts import Attempt, Rung
-from vision_ai.feedback.due import Key, key
-from vision_ai.feedback.figures import BINS, bin_of
+from vision_ai.feedback.pending import Key, key
+from vision_ai.feedback.review import BINS, bin_of
 from vision_ai.measures import purge
 from vision_ai.measures.purge import Spans
-from vision_ai.records import Feedback, Finite, IsoTime, Prediction, Probability, Record, SymbolText
+from vision_ai.records import ConfidenceShift, ExemplarFactor, Feedback, Prediction, UpdateProposal
+from vision_ai.records.feedback import BOUNDS
 
 PRIOR = 20.0
 """Outcomes that the overall hit rate counts for in each estimate."""
 
-BOUNDS = (0.5, 2.0)
-"""No exemplar's vote is changed by more than this, whatever its record."""
 
 GAIN = 0.05
 """Step of the band tracker: after a drift that doubles moves it needs some tens of outcomes."""
 
 
-Place = tuple[str, Interval, str]
+ExemplarKey = tuple[str, Interval, str]
 """Which exemplar: symbol, interval, and the time that its chart was complete."""
-
-
-class Exemplar(Record):
-    """How much one exemplar's vote should count, relative to now."""
-
-    symbol: SymbolText
-    interval: Interval
-    as_of: IsoTime
-    factor: float = Field(ge=BOUNDS[0], le=BOUNDS[1])
-    samples: float = Field(ge=0, description="outcomes it had a share in, overlaps counted once")
-    hits: float = Field(ge=0)
-
-
-class Shift(Record):
-    """How far the confidence of one bin lies from the share of targets reached."""
-
-    low: Probability
-    high: Probability
-    samples: float
-    delta: Finite = Field(description="to be added to confidence, shrunk towards 0")
-
-
-class Proposal(Record):
-    """What the feedback would change: `data/vision_ai/proposals/{YYYYMMDD_HHMM}.json`."""
-
-    schema_version: Literal[1] = 1
-    made_at: IsoTime
-    rung: Rung = "log-only"
-    horizon: Horizon
-    lines: int = Field(description="judged lines that it rests on")
-    samples: float = Field(description="the same, overlapping ones of a symbol counted once")
-    base_rate: Probability | None
-    exemplars: list[Exemplar]
-    recalibration: list[Shift]
-    stretch: dict[Horizon, Finite] = Field(description="factor for the halves of the bands")
-    attempt: Attempt | None = Field(default=None, description="the gate's verdict, if it was asked")
-    outcome: str = Field(default="", description="what became of it, in a sentence")
 
 
 def spans_of(lines: Sequence[Feedback]) -> Spans:
@@ -94,14 +53,14 @@ def propose(
     now_ms: int,
     *,
     horizon: Horizon = Horizon.H6,
-) -> Proposal:
+) -> UpdateProposal:
     """Work out what the outcomes known at `now_ms` would change; nothing is written."""
     known = complete_by(list(lines), now_ms)
     judged = [line for line in known if line.horizon is horizon and line.success is not None]
     shares = outcome_shares(judged)
     samples = math.fsum(shares.values())
     hits = math.fsum(shares[key(line)] for line in judged if line.success)
-    return Proposal(
+    return UpdateProposal(
         made_at=iso(now_ms),
         horizon=horizon,
         lines=len(judged),
@@ -137,7 +96,7 @@ def exemplar_weights(
     judged: Sequence[Feedback],
     *,
     prior: float = PRIOR,
-) -> list[Exemplar]:
+) -> list[ExemplarFactor]:
     """Propose a factor for the vote of each exemplar that predictions name.
 
     An exemplar that voted for the called setup and direction shares in its outcome by the
@@ -151,7 +110,7 @@ def exemplar_weights(
     """
     shares = outcome_shares(judged)
     by_call = {(line.symbol, line.as_of): line for line in judged}
-    tally: dict[Place, _Record] = {}
+    tally: dict[ExemplarKey, _Record] = {}
     for prediction in predictions:
         line = by_call.get((prediction.symbol, prediction.as_of))
         if line is None:
@@ -165,7 +124,7 @@ def exemplar_weights(
     return [_exemplar(name, tally[name], base, prior) for name in sorted(tally)]
 
 
-def voters(prediction: Prediction) -> Mapping[Place, float]:
+def voters(prediction: Prediction) -> Mapping[ExemplarKey, float]:
     """The listed look-alikes that voted for the call, with their shares of that vote."""
     listed = [
         neighbor
@@ -178,11 +137,11 @@ def voters(prediction: Prediction) -> Mapping[Place, float]:
     return {(n.symbol, n.interval, n.as_of): n.weight / total for n in listed}
 
 
-def _exemplar(name: Place, record: _Record, base: float, prior: float) -> Exemplar:
+def _exemplar(name: ExemplarKey, record: _Record, base: float, prior: float) -> ExemplarFactor:
     samples, hits = math.fsum(record.samples), math.fsum(record.hits)
     factor = (hits + prior * base) / (samples + prior) / base if base else 1.0
     symbol, interval, as_of = name
-    return Exemplar(
+    return ExemplarFactor(
         symbol=symbol,
         interval=interval,
         as_of=as_of,
@@ -192,7 +151,7 @@ def _exemplar(name: Place, record: _Record, base: float, prior: float) -> Exempl
     )
 
 
-def recalibration(judged: Sequence[Feedback], *, prior: float = PRIOR) -> list[Shift]:
+def recalibration(judged: Sequence[Feedback], *, prior: float = PRIOR) -> list[ConfidenceShift]:
     """Gap between hit rate and confidence in each bin, shrunk by `n / (n + prior)`.
 
     Confidence speaks of the setup and a hit of the target, so applying the shift would change
@@ -205,10 +164,12 @@ def recalibration(judged: Sequence[Feedback], *, prior: float = PRIOR) -> list[S
     return [_shift(number, bins[number], shares, prior) for number in sorted(bins)]
 
 
-def _shift(number: int, lines: list[Feedback], shares: Mapping[Key, float], prior: float) -> Shift:
+def _shift(
+    number: int, lines: list[Feedback], shares: Mapping[Key, float], prior: float
+) -> ConfidenceShift:
     samples = math.fsum(shares[key(line)] for line in lines)
     gap = math.fsum(shares[key(line)] * (bool(line.success) - line.confidence) for line in lines)
-    return Shift(
+    return ConfidenceShift(
         low=number / BINS,
         high=(number + 1) / BINS,
         samples=round(samples, 6),

@@ -9,7 +9,7 @@ from typing import Any
 
 from vision_ai import __version__, feedback_loop_cv
 from vision_ai.errors import ExchangeUnavailableError, StateError, VisionError, install
-from vision_ai.feedback import attempts
+from vision_ai.feedback import journal as feedback_journal
 from vision_ai.market.bybit import Bybit
 from vision_ai.model import history
 from vision_ai.pipeline.reader import Reader
@@ -157,7 +157,7 @@ def _decisions(workspace: Workspace) -> str:
 
 
 def _gate(workspace: Workspace) -> str:
-    asked, bad = attempts.read(workspace.paths)
+    asked, bad = feedback_journal.read_attempts(workspace.paths)
     _refuse(
         [*bad, *history.damaged(workspace.paths)],
         "Restore it from a backup: it says what the gate has spent and which model was in use.",

@@ -8,8 +8,8 @@ from pathlib import Path
 from vision_ai import feedback_loop_cv
 from vision_ai.domain import Klines, iso, parse_interval, parse_symbol, parse_time
 from vision_ai.errors import ExchangeUnavailableError, InputError
-from vision_ai.feedback.figures import Rate
-from vision_ai.feedback_loop_cv import Filters, Review, Span
+from vision_ai.feedback.review import Rate
+from vision_ai.feedback_loop_cv import CandleSpan, Filters, Review
 from vision_ai.market.bybit import Bybit
 from vision_ai.market.store import Store
 from vision_ai.pipeline.workspace import Report, Workspace
@@ -27,7 +27,7 @@ def run(workspace: Workspace) -> Report:
         now_ms = exchange.server_time()
         store = Store(workspace.paths, exchange.venue())
 
-        def candles(span: Span) -> Klines:
+        def candles(span: CandleSpan) -> Klines:
             if span.venue != store.venue:
                 raise ExchangeUnavailableError(
                     f"{span.symbol} was predicted from {span.venue}: this exchange is "

@@ -3,11 +3,23 @@
 Every document carries `schema_version`, every log line its line number and its checksum.
 
 fields.py       the frozen record, and the types of its fields
-predictions.py  `Prediction` and what it holds
-feedback.py     `Feedback`
+predictions.py  `Prediction`, what it holds, and its published JSON Schema
+feedback.py     `Feedback` lines, what they would change, and every time the gate was asked
+decisions.py    `Decision` lines
 """
 
-from vision_ai.records.feedback import Feedback
+from vision_ai.records.decisions import Decision
+from vision_ai.records.feedback import (
+    UPDATE_MODES,
+    ConfidenceShift,
+    ExemplarFactor,
+    Feedback,
+    GateAttempt,
+    PartName,
+    PartVerdict,
+    UpdateMode,
+    UpdateProposal,
+)
 from vision_ai.records.fields import (
     BadLine,
     Finite,
@@ -24,21 +36,32 @@ from vision_ai.records.predictions import (
     NeighborRecord,
     Prediction,
     WordRecord,
+    prediction_schema,
 )
 
 __all__ = [
+    "UPDATE_MODES",
     "BadLine",
     "Band",
+    "ConfidenceShift",
+    "Decision",
+    "ExemplarFactor",
     "Feedback",
     "Finite",
+    "GateAttempt",
     "Heard",
     "IntervalReading",
     "IsoTime",
     "LogLine",
     "NeighborRecord",
+    "PartName",
+    "PartVerdict",
     "Prediction",
     "Probability",
     "Record",
     "SymbolText",
+    "UpdateMode",
+    "UpdateProposal",
     "WordRecord",
+    "prediction_schema",
 ]

@@ -1,11 +1,21 @@
-"""What followed a prediction: a line of `data/cv_feedback_logs/{SYMBOL}_{YYYYMMDD_HHMM}.jsonl`."""
+"""What followed a prediction, what that would change in the model, and what the gate said of it."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from vision_ai.domain import Direction, Horizon, Interval, Phase, Setup, Verdict
-from vision_ai.records.fields import Finite, IsoTime, LogLine, Probability, SymbolText
+from vision_ai.records.fields import Finite, IsoTime, LogLine, Probability, Record, SymbolText
+
+BOUNDS = (0.5, 2.0)
+"""No exemplar's vote is changed by more than this, whatever its record."""
+
+PartName = Literal["exemplars", "bands 2h", "bands 6h", "readings"]
+
+UpdateMode = Literal["log-only", "reweight", "finetune"]
+"""How far an update goes: written down only, or made into a version if the gate says better."""
+
+UPDATE_MODES: tuple[UpdateMode, ...] = get_args(UpdateMode)
 
 
 class Feedback(LogLine):
@@ -46,3 +56,77 @@ class Feedback(LogLine):
         default=None, description="widening of the band's halves that just holds the price"
     )
     chart: str | None = Field(default=None, description="PNG, relative to the data root")
+
+
+class PartVerdict(Record):
+    """The gate's verdict on one part of a challenger. Blocks are days."""
+
+    name: PartName
+    cases: int = Field(ge=0, description="what was judged: pairs of a hit and a miss, or bands")
+    wins: int
+    losses: int
+    ties: int
+    p_value: Probability
+    level: Probability = Field(description="what this part may spend of the error rate")
+    better: bool
+    figures: dict[str, Finite] = Field(description="of the later fold, champion and challenger")
+
+
+class GateAttempt(LogLine):
+    """One challenge: learned until one time, judged on what came later."""
+
+    v: Literal[1] = 1
+    number: int = Field(ge=1, description="over all champions: each spends less")
+    rung: UpdateMode = "reweight"
+    made_at: IsoTime
+    champion: str
+    horizon: Horizon
+    alpha: Probability
+    learned_until: IsoTime
+    judged_from: IsoTime
+    judged_until: IsoTime
+    learned: int = Field(description="lines")
+    judged: int = Field(description="lines")
+    days: int
+    parts: list[PartVerdict]
+    promote: bool
+    version: str | None = Field(default=None, description="what was made of it, if it passed")
+
+
+class ExemplarFactor(Record):
+    """How much one exemplar's vote should count, relative to now."""
+
+    symbol: SymbolText
+    interval: Interval
+    as_of: IsoTime
+    factor: float = Field(ge=BOUNDS[0], le=BOUNDS[1])
+    samples: float = Field(ge=0, description="outcomes it had a share in, overlaps counted once")
+    hits: float = Field(ge=0)
+
+
+class ConfidenceShift(Record):
+    """How far the confidence of one bin lies from the share of targets reached."""
+
+    low: Probability
+    high: Probability
+    samples: float
+    delta: Finite = Field(description="to be added to confidence, shrunk towards 0")
+
+
+class UpdateProposal(Record):
+    """What the feedback would change: `data/vision_ai/proposals/{YYYYMMDD_HHMM}.json`."""
+
+    schema_version: Literal[1] = 1
+    made_at: IsoTime
+    rung: UpdateMode = "log-only"
+    horizon: Horizon
+    lines: int = Field(description="judged lines that it rests on")
+    samples: float = Field(description="the same, overlapping ones of a symbol counted once")
+    base_rate: Probability | None
+    exemplars: list[ExemplarFactor]
+    recalibration: list[ConfidenceShift]
+    stretch: dict[Horizon, Finite] = Field(description="factor for the halves of the bands")
+    attempt: GateAttempt | None = Field(
+        default=None, description="the gate's verdict, if it was asked"
+    )
+    outcome: str = Field(default="", description="what became of it, in a sentence")

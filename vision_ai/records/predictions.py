@@ -1,10 +1,10 @@
 """The prediction: `data/vision_ai/predictions/{SYMBOL}_{YYYYMMDD_HHMM}.json`."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from vision_ai.domain import Direction, Horizon, Interval, Phase, Setup
+from vision_ai.domain import HORIZONS, PHASES, READINGS, Direction, Horizon, Interval, Phase, Setup
 from vision_ai.records.fields import Finite, IsoTime, Probability, Record, SymbolText
 
 
@@ -123,3 +123,132 @@ class Prediction(Record):
     style_hash: str
     rules_version: str
     created_at: IsoTime
+
+
+def prediction_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of `Prediction`, with one complete example under `examples`."""
+    schema = Prediction.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "examples": [example().model_dump(mode="json")],
+    }
+
+
+def example() -> Prediction:
+    """A prediction with every field filled: 15m shows a breakout, 1h was never seen before."""
+    quarter, hour = _breakout(), _unseen()
+    return Prediction(
+        symbol="BTCUSDT",
+        as_of="2025-06-15T12:00:00Z",
+        lead_interval=quarter.interval,
+        setup=quarter.setup,
+        phase=quarter.phase,
+        direction=quarter.direction,
+        confidence=quarter.confidence,
+        abstained=quarter.abstained,
+        probabilities=quarter.probabilities,
+        neighbors=quarter.neighbors,
+        outcome=quarter.outcome,
+        intervals={quarter.interval: quarter, hour.interval: hour},
+        model_version="chart-clip-1",
+        index_version="4f1c2a9be07d3358",
+        style_hash="9d2f6c1e",
+        rules_version="1",
+        created_at="2025-06-15T12:00:07Z",
+    )
+
+
+def _breakout() -> IntervalReading:
+    return IntervalReading(
+        interval=Interval.M15,
+        first_candle="2025-06-14T12:00:00Z",
+        last_candle="2025-06-15T11:45:00Z",
+        last_close=105_230.5,
+        klines_hash="b7c1",
+        chart="charts/BTCUSDT/15m/BTCUSDT_15m_20250615_1200.png",
+        setup=Setup.BREAKOUT,
+        direction=Direction.LONG,
+        phase=Phase.MARKUP,
+        confidence=0.83,
+        abstained=False,
+        probabilities=_mostly("breakout:long", 0.83),
+        phase_probabilities={phase: 0.6 if phase is Phase.MARKUP else 0.1 for phase in PHASES},
+        similarity=0.91,
+        neighbors=[
+            NeighborRecord(
+                symbol="ETHUSDT",
+                interval=Interval.M15,
+                as_of="2024-05-20T19:15:00Z",
+                similarity=0.94,
+                weight=0.061,
+                setup=Setup.BREAKOUT,
+                direction=Direction.LONG,
+                phase=Phase.MARKUP,
+                moves={Horizon.H2: 0.0123, Horizon.H6: None},
+            )
+        ],
+        outcome=_bands(low=-0.006, high=0.009),
+        heard=Heard(
+            words=[
+                WordRecord(
+                    who="desk-1",
+                    at="2025-06-15T11:50:00Z",
+                    symbol="BTCUSDT",
+                    interval=Interval.M15,
+                    as_of="2025-06-15T11:45:00Z",
+                    similarity=0.985,
+                    setup=Setup.BREAKOUT,
+                    direction=Direction.LONG,
+                    phase=Phase.MARKUP,
+                    trust=0.31,
+                )
+            ],
+            setup=Setup.BREAKOUT,
+            direction=Direction.LONG,
+            phase=Phase.MARKUP,
+            confidence=0.75,
+            abstained=False,
+        ),
+    )
+
+
+def _unseen() -> IntervalReading:
+    return IntervalReading(
+        interval=Interval.H1,
+        first_candle="2025-06-11T12:00:00Z",
+        last_candle="2025-06-15T11:00:00Z",
+        last_close=105_230.5,
+        klines_hash="e310",
+        chart=None,
+        setup=Setup.NONE,
+        direction=Direction.NEUTRAL,
+        phase=Phase.RANGE,
+        confidence=0.0,
+        abstained=True,
+        abstained_because="fewer than 5 look-alikes may speak about this chart",
+        probabilities=_mostly("none:neutral", 0.83),
+        phase_probabilities={phase: 0.6 if phase is Phase.RANGE else 0.1 for phase in PHASES},
+        similarity=0.0,
+        neighbors=[],
+        outcome=_bands(low=-0.011, high=0.012),
+    )
+
+
+def _mostly(name: str, share: float) -> dict[str, float]:
+    rest = round((1 - share) / (len(READINGS) - 1), 6)
+    return {reading.name: share if reading.name == name else rest for reading in READINGS}
+
+
+def _bands(*, low: float, high: float) -> dict[Horizon, Band]:
+    return {
+        horizon: Band(
+            low=low * growth,
+            median=0.0004 * growth,
+            high=high * growth,
+            level=0.8,
+            up_probability=0.53,
+            samples=24,
+        )
+        for horizon, growth in zip(HORIZONS, (1.0, 1.7), strict=True)
+    }

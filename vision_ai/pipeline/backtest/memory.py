@@ -16,7 +16,7 @@ from vision_ai.domain import CHART_INTERVALS, CLOSE, Horizon, Interval, Klines, 
 from vision_ai.errors import KlinesError
 from vision_ai.evaluation.trades import Call
 from vision_ai.feedback.challenge import ALPHA
-from vision_ai.feedback_loop_cv import Round, Span, Turn
+from vision_ai.feedback_loop_cv import CandleSpan, FeedbackPass, UpdateStep
 from vision_ai.market import listing
 from vision_ai.measures.purge import PointInTimeFilter
 from vision_ai.measures.touches import true_range
@@ -26,9 +26,8 @@ from vision_ai.pipeline.batch import Windows
 from vision_ai.pipeline.learning import reweight
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
-from vision_ai.records import Feedback, Prediction
+from vision_ai.records import Decision, Feedback, Prediction
 from vision_ai.trader_decision import CvReading, usable
-from vision_ai.trader_decision.journal import Decision
 
 WITHOUT = CvReading(None, "it is left out of this arm")
 """What decides where the model's rules are switched off."""
@@ -66,7 +65,7 @@ class Market:
         low, high = np.searchsorted(open_ms, [now_ms - history_ms, now_ms - Interval.M15.ms + 1])
         return self.quarters[int(low) : int(high)]
 
-    def between(self, span: Span, now_ms: int) -> Klines:
+    def between(self, span: CandleSpan, now_ms: int) -> Klines:
         """Candles of a span that are closed at `now_ms`; none where only coarser ones are kept."""
         if span.interval.ms < self.finest.interval.ms:
             return Klines.empty(span.symbol, span.interval)
@@ -136,7 +135,7 @@ class World:
         """Settle what is over at `now_ms`."""
         dues = feedback_loop_cv.pending(self.owed, self.recent, now_ms)
         settings = self.workspace.config.feedback
-        for results in feedback_loop_cv.settle(dues, source, settings, now_ms, Round()):
+        for results in feedback_loop_cv.settle(dues, source, settings, now_ms, FeedbackPass()):
             self.recent += [result for result in results if isinstance(result, Feedback)]
         done = [(line.symbol, line.as_of) for line in self.recent]
         finished = {at for at in done if done.count(at) == len(Horizon)}
@@ -147,7 +146,7 @@ class World:
     def turn(self, now_ms: int) -> bool:
         """Ask the gate; whether another version came into use."""
         champion = reweight.champion(self.workspace, now_ms)
-        turn = Turn(self.workspace.paths, now_ms, champion, Horizon.H6, ALPHA)
+        turn = UpdateStep(self.workspace.paths, now_ms, champion, Horizon.H6, ALPHA)
         turn.take(self.predictions, [*self.lines, *self.recent])
         version = registry.resolve(self.workspace.paths).version
         if version == champion.version:

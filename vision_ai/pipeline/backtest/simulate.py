@@ -32,9 +32,8 @@ from vision_ai.pipeline.backtest.cycle import DAY_H, H_MS, Timetable
 from vision_ai.pipeline.learning import update
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Report, Workspace, progress
-from vision_ai.records import IsoTime, Probability, Record
+from vision_ai.records import Decision, IsoTime, Probability, Record
 from vision_ai.trader_decision import journal
-from vision_ai.trader_decision.journal import Decision
 
 PATIENCE = 20
 """How often a step is tried again while the exchange gives out."""
@@ -124,9 +123,9 @@ def planned(wanted: Wanted) -> tuple[Listing, Plan]:
     Raises:
         InputError: no candles, no such rung, or days that the candles do not hold.
     """
-    if wanted.rung not in update.RUNGS:
+    if wanted.rung not in update.UPDATE_MODES:
         raise InputError(
-            f"No such rung: {wanted.rung[:40]!r}.", hint=f"Known: {', '.join(update.RUNGS)}."
+            f"No such rung: {wanted.rung[:40]!r}.", hint=f"Known: {', '.join(update.UPDATE_MODES)}."
         )
     listing = Listing.from_folder(wanted.klines)
     last_ms = listing.last_close_ms()

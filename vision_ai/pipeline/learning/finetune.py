@@ -28,7 +28,7 @@ from vision_ai import (
 )
 from vision_ai.domain import Embeddings, Floats, iso
 from vision_ai.feedback.challenge import DAY_MS
-from vision_ai.feedback_loop_cv import Attempt, Proposal, Stages, Tuned
+from vision_ai.feedback_loop_cv import GateAttempt, Stages, Tuned, UpdateProposal
 from vision_ai.index import Index
 from vision_ai.labels import review, rules
 from vision_ai.model import lineage, registry, vectors, vocabulary
@@ -60,7 +60,7 @@ def update(
     klines: Path | None = None,
     device: str | None = None,
     steps: int | None = None,
-) -> Proposal:
+) -> UpdateProposal:
     """Take a turn at the rung `finetune`; one that was killed goes on at its last checkpoint.
 
     Raises:
@@ -324,7 +324,7 @@ class Tuner:
         figures: dict[str, float],
         tried: dict[str, float],
         mix: float,
-        attempt: Attempt,
+        attempt: GateAttempt,
     ) -> str:
         folder = challenger.folder
         version = folder.version

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vision_ai import predict_cv_setup, storage
 from vision_ai.domain import Embeddings, Interval, iso
 from vision_ai.errors import ConfigError
-from vision_ai.feedback_loop_cv import Attempt, Challenge, Champion, Place
+from vision_ai.feedback_loop_cv import Challenge, Champion, ExemplarKey, GateAttempt
 from vision_ai.index import Index
 from vision_ai.measures.purge import PurgeAndEmbargo, Spans
 from vision_ai.model import history, lineage, registry, vectors
@@ -124,7 +124,7 @@ def _accuracy(reading: NDArray[np.floating], charts: Embeddings) -> float:
     return float((reading.argmax(axis=1) == charts.reading).mean())
 
 
-def verdict(attempt: Attempt) -> dict[str, object]:
+def verdict(attempt: GateAttempt) -> dict[str, object]:
     """What the gate said, as a manifest keeps it: nothing in it depends on when that was."""
     return attempt.model_dump(mode="json", exclude={"line", "check", "version", "made_at", "v"})
 
@@ -138,7 +138,7 @@ def _changes(found: Challenge) -> dict[str, object]:
     }
 
 
-def _places(rows: Embeddings) -> list[Place]:
+def _places(rows: Embeddings) -> list[ExemplarKey]:
     columns = (rows.symbol.tolist(), rows.interval.tolist(), rows.close_ms.tolist())
     return [(name, Interval(i), iso(ms)) for name, i, ms in zip(*columns, strict=True)]
 

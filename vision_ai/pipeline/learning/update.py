@@ -5,12 +5,12 @@ from pathlib import Path
 
 from vision_ai import errors, feedback_loop_cv
 from vision_ai.errors import InputError
-from vision_ai.feedback_loop_cv import Proposal
+from vision_ai.feedback_loop_cv import UpdateProposal
 from vision_ai.market.bybit import Bybit
 from vision_ai.pipeline.learning import reweight
 from vision_ai.pipeline.workspace import Report, Workspace
 
-RUNGS = feedback_loop_cv.RUNGS
+UPDATE_MODES = feedback_loop_cv.UPDATE_MODES
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def update(
         StateError: the model in use is damaged.
         StorageError: something could not be written; the model in use stays.
     """
-    if rung not in RUNGS:
-        raise InputError(f"No such rung: {rung[:40]!r}.", hint=f"Known: {', '.join(RUNGS)}.")
+    if rung not in UPDATE_MODES:
+        raise InputError(f"No such rung: {rung[:40]!r}.", hint=f"Known: {', '.join(UPDATE_MODES)}.")
     with Bybit(workspace.config.market) as exchange:
         now_ms = exchange.server_time()
     paths = workspace.paths
@@ -57,7 +57,7 @@ def update(
     return Report(content, [*_would(found), f"Proposal {paths.proposal(now_ms)}"])
 
 
-def _finetune(workspace: Workspace, now_ms: int, training: Training) -> Proposal:
+def _finetune(workspace: Workspace, now_ms: int, training: Training) -> UpdateProposal:
     try:
         from vision_ai.pipeline.learning import finetune
     except ModuleNotFoundError as error:
@@ -67,7 +67,7 @@ def _finetune(workspace: Workspace, now_ms: int, training: Training) -> Proposal
     )
 
 
-def _would(found: Proposal) -> list[str]:
+def _would(found: UpdateProposal) -> list[str]:
     if found.rung == "log-only":
         count = len(found.exemplars)
         return [f"Would change {count} exemplar weights, from {found.lines} outcomes."]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.feedback.examples import AS_OF, H_MS, line
 from vision_ai import feedback_loop_cv as feedback
 from vision_ai.domain import Horizon, Setup, iso
-from vision_ai.feedback import report
+from vision_ai.feedback.review import coverage_plot
 from vision_ai.feedback_loop_cv import Filters, wilson
 from vision_ai.records import BadLine, Feedback
 
@@ -140,7 +140,7 @@ def test_the_report_is_markdown_with_plots_that_are_xml(tmp_path: Path) -> None:
 
 def test_days_stand_where_they_lie_in_time_and_say_what_they_rest_on() -> None:
     found = [line(as_of_ms=AS_OF + days * 24 * H_MS) for days in (0, 90, 90, 100)]
-    plot = ET.fromstring(report.coverage_plot(feedback.review(found).coverage))
+    plot = ET.fromstring(coverage_plot(feedback.review(found).coverage))
     dots = [dot for dot in plot.iter() if dot.tag.endswith("circle")]
     left, middle, right = (float(dot.get("cx", "0")) for dot in dots)
     assert (middle - left) / (right - left) == pytest.approx(0.9, abs=0.01)

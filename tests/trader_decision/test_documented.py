@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.decision.test_features import climb_and_give_back, path
-from tests.decision.test_verdict import context, decide, said
+from tests.trader_decision.test_features import climb_and_give_back, path
+from tests.trader_decision.test_verdict import context, decide, said
 from vision_ai.config import load
 from vision_ai.domain import Direction, Floats, Setup
 from vision_ai.trader_decision import CV_RULES, GRADES, WEIGHTS, features, rules

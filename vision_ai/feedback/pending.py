@@ -24,7 +24,7 @@ def key(line: Feedback) -> Key:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingOutcome:
     """A horizon that cannot be resolved yet, and why; it is tried again."""
 
     symbol: str
@@ -34,7 +34,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Due:
+class PendingOutcome:
     """One horizon of one prediction that has no line in the logs."""
 
     prediction: Prediction
@@ -83,16 +83,18 @@ class Due:
                 return reading.last_close
         return self.lead.last_close if self.lead else None
 
-    def wait(self, reason: str) -> Waiting:
+    def wait(self, reason: str) -> WaitingOutcome:
         """Leave it for later."""
-        return Waiting(self.prediction.symbol, self.prediction.as_of, self.horizon, reason)
+        return WaitingOutcome(self.prediction.symbol, self.prediction.as_of, self.horizon, reason)
 
 
 def _end_ms(reading: IntervalReading) -> int:
     return parse_time(reading.last_candle) + reading.interval.ms
 
 
-def pending(predictions: Iterable[Prediction], logs: Iterable[Feedback], now_ms: int) -> list[Due]:
+def pending(
+    predictions: Iterable[Prediction], logs: Iterable[Feedback], now_ms: int
+) -> list[PendingOutcome]:
     """List the horizons that are complete at `now_ms` and have no line yet, oldest first.
 
     Args:
@@ -101,17 +103,17 @@ def pending(predictions: Iterable[Prediction], logs: Iterable[Feedback], now_ms:
         now_ms: the clock, UTC milliseconds.
     """
     done = {key(line) for line in logs}
-    found: dict[Key, Due] = {}
+    found: dict[Key, PendingOutcome] = {}
     for prediction in predictions:
         for horizon in HORIZONS:
-            due = Due(prediction, horizon)
+            due = PendingOutcome(prediction, horizon)
             if due.key not in done and due.end_ms <= now_ms:
                 found.setdefault(due.key, due)
     return sorted(found.values(), key=lambda due: (due.end_ms, due.key))
 
 
 @dataclass(frozen=True)
-class Span:
+class CandleSpan:
     """Candles of one market that are fetched in one go: open times in [first_ms, end_ms)."""
 
     venue: str
@@ -125,28 +127,28 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Errand:
+class FetchBatch:
     """A span of candles and what waits for it."""
 
-    span: Span
-    dues: tuple[Due, ...]
+    span: CandleSpan
+    dues: tuple[PendingOutcome, ...]
 
 
-def plan(dues: Iterable[Due], config: FeedbackConfig) -> list[Errand]:
+def plan(dues: Iterable[PendingOutcome], config: FeedbackConfig) -> list[FetchBatch]:
     """Join what is due into one fetch of 15m candles per market and span of time.
 
     Spans of one market that touch, or lie less than a day apart, become one, so ten thousand
     hourly predictions of fifty symbols take fifty fetches.
     """
-    markets: dict[tuple[str, str], list[Due]] = {}
+    markets: dict[tuple[str, str], list[PendingOutcome]] = {}
     for due in dues:
         market = due.prediction.venue, due.prediction.symbol
         markets.setdefault(market, []).append(due)
     return [errand for market in sorted(markets) for errand in _errands(markets[market], config)]
 
 
-def _errands(dues: list[Due], config: FeedbackConfig) -> Iterator[Errand]:
-    run: list[Due] = []
+def _errands(dues: list[PendingOutcome], config: FeedbackConfig) -> Iterator[FetchBatch]:
+    run: list[PendingOutcome] = []
     end_ms = 0
     for due in sorted(dues, key=lambda due: (due.as_of_ms, due.end_ms)):
         if run and first_needed_ms(due, config) > end_ms + JOIN_MS:
@@ -158,14 +160,14 @@ def _errands(dues: list[Due], config: FeedbackConfig) -> Iterator[Errand]:
         yield _errand(run, end_ms, config)
 
 
-def _errand(dues: list[Due], end_ms: int, config: FeedbackConfig) -> Errand:
+def _errand(dues: list[PendingOutcome], end_ms: int, config: FeedbackConfig) -> FetchBatch:
     prediction = dues[0].prediction
     first_ms = min(first_needed_ms(due, config) for due in dues)
-    span = Span(prediction.venue, prediction.symbol, Interval.M15, first_ms, end_ms)
-    return Errand(span, tuple(dues))
+    span = CandleSpan(prediction.venue, prediction.symbol, Interval.M15, first_ms, end_ms)
+    return FetchBatch(span, tuple(dues))
 
 
-def first_needed_ms(due: Due, config: FeedbackConfig) -> int:
+def first_needed_ms(due: PendingOutcome, config: FeedbackConfig) -> int:
     """Open time of the first 15m candle that resolving takes.
 
     That is the candle before the outcome, whose close must agree with the prediction's, or the

@@ -24,7 +24,7 @@ from vision_ai.calibration.fusion import Beliefs, Calibration
 from vision_ai.config import Config, Paths
 from vision_ai.domain import PHASES, READINGS, Embeddings, Floats, Ints, Labelled
 from vision_ai.index import STEP, Index, PointInTimeFilter, Spans
-from vision_ai.measures import metrics
+from vision_ai.measures import scores
 from vision_ai.model import registry, vectors
 from vision_ai.pipeline import reader
 from vision_ai.pipeline.learning import train
@@ -54,11 +54,11 @@ def doubtful(beliefs: Beliefs, charts: Embeddings, count: int) -> Ints:
     return np.argsort(-(wrong + 1 - beliefs.reading.max(axis=1)), kind="stable")[:count]
 
 
-def scores(reading: Floats, truth: Ints) -> tuple[float, float, float]:
+def figures_of(reading: Floats, truth: Ints) -> tuple[float, float, float]:
     """Accuracy, calibration error and mean log loss."""
     right, sure = reading.argmax(axis=1) == truth, reading.max(axis=1)
     told = reading[np.arange(len(truth)), truth]
-    return float(right.mean()), metrics.ece(sure, right), float(-np.log(told).mean())
+    return float(right.mean()), scores.ece(sure, right), float(-np.log(told).mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ def measure(draws: list[tuple[Floats, Floats, Ints]]) -> dict[str, float]:
     near = (before != after).any(axis=1)
     figures = {"near": round(near.sum() / len(draws), 1)}
     for name, rows in (("all", np.full(len(truth), fill_value=True)), ("near", near)):
-        old, new = scores(before[rows], truth[rows]), scores(after[rows], truth[rows])
+        old, new = figures_of(before[rows], truth[rows]), figures_of(after[rows], truth[rows])
         for figure, was, now in zip(("accuracy", "ece", "log_loss"), old, new, strict=True):
             figures[f"{name}_{figure}"] = round(was, 4)
             figures[f"{name}_{figure}_heard"] = round(now, 4)

@@ -35,7 +35,7 @@ from vision_ai.config import ChartConfig, Config, Paths
 from vision_ai.domain import HIGH, LOW, WINDOW, Interval, Ints, Klines
 from vision_ai.errors import ImageError
 from vision_ai.evaluation import card
-from vision_ai.measures import metrics
+from vision_ai.measures import significance
 from vision_ai.pipeline import evaluate
 from vision_ai.pipeline.reader import Reader, spans_of
 from vision_ai.pipeline.workspace import Workspace, progress
@@ -271,7 +271,7 @@ def figures(reader: Reader, found: Sequence[Case], draws: int = 300) -> dict[str
             parts = (same[good], same[at], alike[good], ~read[at], wrong[at])
             return [float(part.mean()) if len(part) else float("nan") for part in parts]
 
-        estimates = metrics.bootstrap_all(measure, chart[rows], draws=draws)
+        estimates = significance.bootstrap_all(measure, chart[rows], draws=draws)
         return {"n": len(rows), **card.nested(dict(zip(SHARES, estimates, strict=True)))}
 
     parts: dict[str, list[int]] = {}

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vision_ai.config import Paths
 from vision_ai.domain import PHASES, READINGS, SETUPS, Embeddings, Phase, Reading
 from vision_ai.labels import describe
-from vision_ai.measures.metrics import macro_f1
+from vision_ai.measures.scores import macro_f1
 from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
 

@@ -31,9 +31,9 @@ from vision_ai.domain import (
     Setup,
 )
 from vision_ai.errors import ImageError
-from vision_ai.labels import outcomes, rules
+from vision_ai.labels import rules
 from vision_ai.market.simulate import simulate
-from vision_ai.measures import metrics
+from vision_ai.measures import indicators, scores, significance, targets
 from vision_ai.measures.purge import PointInTimeFilter, Spans
 from vision_ai.model.registry import SHIPPED
 from vision_ai.model.training.batches import mirrored
@@ -90,7 +90,7 @@ def charts() -> Charts:
 
 def read(reader: Reader, charts: Charts, pictures: np.ndarray | None = None) -> Answers:
     shown = raster.render(charts.bars) if pictures is None else pictures
-    scale = outcomes.volatility(charts.bars)
+    scale = indicators.volatility(charts.bars)
     found = reader.embedder.images(np.ascontiguousarray(shown))
     evidence = readers.weigh(reader, found, charts.spans, scale, PointInTimeFilter())
     return predict_cv_setup.read(evidence, reader.calibration)
@@ -230,14 +230,16 @@ def test_outcome_claims_vanish_on_a_martingale(reader) -> None:
     n = len(bars)
     asked = np.tile(walks[0].close_ms[ends], len(walks)).tolist()
     spans = Spans.at(["WALKUSDT"] * n, ["15m"] * n, asked)
-    followed = np.concatenate([np.expm1(outcomes.outcomes(walk, ends).move) for walk in walks])
+    followed = np.concatenate(
+        [np.expm1(targets.forward_outcomes(walk, ends).move) for walk in walks]
+    )
     evidence = reader.evidence(bars, spans, eligibility=PointInTimeFilter())
     bands = predict_cv_setup.read(evidence, reader.calibration).bands
     block = np.arange(n) // 8
     for column in range(len(HORIZONS)):
         rose, up = (followed[:, column] > 0).astype(float), bands.up[:, column]
-        skill = metrics.bootstrap(
-            lambda rows, up=up, rose=rose: metrics.brier_skill(up[rows], rose[rows], 0.5), block
+        skill = significance.bootstrap(
+            lambda rows, up=up, rose=rose: scores.brier_skill(up[rows], rose[rows], 0.5), block
         )
         assert skill.low <= 0
         move = followed[:, column]

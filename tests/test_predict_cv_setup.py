@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from tests.clusters import HOUR, START, around, centres, embeddings, with_rows
 from vision_ai import predict_cv_setup as predict
 from vision_ai.calibration import fusion as calibrations
-from vision_ai.calibration.fitting import fit, rising
+from vision_ai.calibration.fitting import fit
 from vision_ai.domain import HORIZONS, PHASES, READINGS, Embeddings, Interval, Setup
 from vision_ai.errors import KlinesError, StaleIndexError
 from vision_ai.index import Index, PointInTimeFilter, PurgeAndEmbargo, Spans
+from vision_ai.measures.fitting import isotonic_regression
 from vision_ai.records import IntervalReading, Prediction
 
 DIM = 32
@@ -203,7 +204,7 @@ def test_a_curve_that_humbles_a_reading_does_not_dethrone_it() -> None:
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=30))
 def test_rising_values_never_fall_and_keep_their_mean(values):
-    found = rising(np.array(values), np.ones(len(values)))
+    found = isotonic_regression(np.array(values), np.ones(len(values)))
     assert (np.diff(found) >= -1e-12).all()
     np.testing.assert_allclose(found.mean(), np.mean(values), atol=1e-9)
 

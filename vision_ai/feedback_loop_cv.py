@@ -34,7 +34,7 @@ from vision_ai.feedback.pending import (
     plan,
 )
 from vision_ai.feedback.review import Filters, Review, markdown, review, wilson, write
-from vision_ai.feedback.tuning import Stages, Tune, Tuned, quadratic, stages
+from vision_ai.feedback.tuning import Stages, Tune, Tuned, stages
 from vision_ai.feedback.update import Champion, UpdateStep, update_cv_model_weights
 from vision_ai.feedback.weights import (
     ExemplarKey,
@@ -44,7 +44,13 @@ from vision_ai.feedback.weights import (
     recalibration,
     track_stretch,
 )
-from vision_ai.measures.gate import Trial, compare, sign_test, spend, wager
+from vision_ai.measures.significance import (
+    Comparison,
+    betting_test,
+    compare,
+    sign_test,
+    spend_alpha,
+)
 from vision_ai.records import UPDATE_MODES, GateAttempt, PartVerdict, UpdateMode, UpdateProposal
 
 __all__ = [
@@ -52,6 +58,7 @@ __all__ = [
     "CandleSpan",
     "Challenge",
     "Champion",
+    "Comparison",
     "ExemplarKey",
     "FeedbackPass",
     "FetchBatch",
@@ -64,7 +71,6 @@ __all__ = [
     "Review",
     "Source",
     "Stages",
-    "Trial",
     "Tune",
     "Tuned",
     "UpdateMode",
@@ -72,6 +78,7 @@ __all__ = [
     "UpdateStep",
     "WaitingOutcome",
     "append",
+    "betting_test",
     "challenge",
     "compare",
     "days_needed",
@@ -87,7 +94,6 @@ __all__ = [
     "plan",
     "prediction_files",
     "propose",
-    "quadratic",
     "read_log",
     "read_logs",
     "read_prediction",
@@ -98,11 +104,10 @@ __all__ = [
     "run",
     "settle",
     "sign_test",
-    "spend",
+    "spend_alpha",
     "stages",
     "track_stretch",
     "update_cv_model_weights",
-    "wager",
     "wilson",
     "write",
 ]

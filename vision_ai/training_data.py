@@ -24,10 +24,11 @@ from vision_ai.domain import (
     Phase,
     Reading,
 )
-from vision_ai.labels import describe, outcomes, regions
+from vision_ai.labels import describe, regions
 from vision_ai.labels.captions import Wording
 from vision_ai.labels.gpt.ledger import Ledger
 from vision_ai.labels.review import Correction, Desk
+from vision_ai.measures import targets
 from vision_ai.model.registry import Manifest
 from vision_ai.model.training import presets, report
 from vision_ai.model.training.batches import Artist, Corpus
@@ -93,7 +94,9 @@ _AT_ONCE = 1024
 def _outcomes(corpus: Corpus) -> Outcomes:
     """Outcomes of all windows, in their order; windows are sorted by table."""
     parts = [
-        outcomes.outcomes(corpus.tables[code], corpus.end[corpus.table == code].astype(np.int64))
+        targets.forward_outcomes(
+            corpus.tables[code], corpus.end[corpus.table == code].astype(np.int64)
+        )
         for code in np.unique(corpus.table)
     ]
     names = ("move", "best", "worst", "scale", "complete_ms")

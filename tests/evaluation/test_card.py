@@ -7,7 +7,7 @@ from vision_ai.domain import PHASES, READINGS
 from vision_ai.evaluation import card, report, versus
 from vision_ai.evaluation.baselines import Guess
 from vision_ai.evaluation.card import Measured
-from vision_ai.measures import metrics
+from vision_ai.measures import scores
 
 NONE = len(READINGS) - 1
 
@@ -47,11 +47,11 @@ def test_every_figure_is_that_of_its_definition() -> None:
     found = card.estimates(charts, draws=20)
     setups = card.SETUP_OF
     assert found["setup.macro_f1"].value == pytest.approx(
-        metrics.macro_f1(setups[charts.reading], setups[charts.said], 11)
+        scores.macro_f1(setups[charts.reading], setups[charts.said], 11)
     )
     clear = charts.take(charts.clear)
     assert found["clear_cut.phase.macro_f1"].value == pytest.approx(
-        metrics.macro_f1(clear.phase, clear.said_phase, 5)
+        scores.macro_f1(clear.phase, clear.said_phase, 5)
     )
     assert found["retrieval.precision_at_1"].value == 1.0
     assert found["confidence.ece"].value < 0.08

@@ -133,7 +133,7 @@ def test_bands_that_hold_are_not_changed(stretch: float, seed: int) -> None:
 
 @given(st.lists(st.floats(-1, 4), max_size=50))
 def test_capital_that_never_grew_promotes_nothing(gains: list[float]) -> None:
-    trial = feedback.wager(np.minimum(np.array(gains, float), 0), level=0.05)
+    trial = feedback.betting_test(np.minimum(np.array(gains, float), 0), level=0.05)
     assert trial.p_value == 1
     assert not trial.promote
 
@@ -142,7 +142,7 @@ def test_a_wager_without_edge_stays_within_its_level() -> None:
     """Gains that win a little in 80 % and lose much in 20 %: nought on average."""
     rng = np.random.default_rng(5)
     rich = [
-        feedback.wager(np.where(rng.random(80) < 0.8, 0.25, -1.0), level=0.05).promote
+        feedback.betting_test(np.where(rng.random(80) < 0.8, 0.25, -1.0), level=0.05).promote
         for _ in range(1000)
     ]
     assert np.mean(rich) <= 0.05
@@ -150,7 +150,7 @@ def test_a_wager_without_edge_stays_within_its_level() -> None:
 
 def test_a_loss_beyond_the_stake_is_refused() -> None:
     with pytest.raises(InputError, match="at least -1"):
-        feedback.wager(np.array([-1.5]), level=0.05)
+        feedback.betting_test(np.array([-1.5]), level=0.05)
 
 
 class Models:

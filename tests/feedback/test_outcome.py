@@ -18,7 +18,8 @@ from tests.feedback.examples import (
 from vision_ai.config import FeedbackConfig
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, Direction, Horizon, Interval, Klines, Setup
 from vision_ai.feedback_loop_cv import WaitingOutcome, resolve
-from vision_ai.measures.touches import Barriers, first_touch, true_range
+from vision_ai.measures.indicators import average_true_range
+from vision_ai.measures.targets import Barriers, first_touch
 from vision_ai.records import Feedback
 
 CONFIG = FeedbackConfig()
@@ -301,5 +302,5 @@ def test_a_mirrored_market_mirrors_the_touch(seed: int) -> None:
 
 def test_the_true_range_needs_a_candle_before() -> None:
     bars = flat(15, AS_OF).bars
-    assert true_range(bars) == pytest.approx(0.2)
-    assert true_range(bars[:14]) is None
+    assert average_true_range(bars) == pytest.approx(0.2)
+    assert average_true_range(bars[:14]) is None

@@ -11,6 +11,7 @@ from vision_ai.domain import Horizon, parse_time
 from vision_ai.feedback import tuning
 from vision_ai.feedback.challenge import DAY_MS, EMBARGO_MS
 from vision_ai.feedback_loop_cv import Tuned
+from vision_ai.measures.scores import quadratic_score
 
 START = 20_000 * DAY_MS
 
@@ -95,5 +96,5 @@ def test_a_challenger_that_reads_better_is_found() -> None:
 def test_honest_probabilities_score_best(weights: list[float], other: int) -> None:
     honest = np.array(weights) / sum(weights)
     told = np.roll(honest, other)
-    score = [honest @ tuning.quadratic(np.tile(p, (3, 1)), np.arange(3)) for p in (honest, told)]
+    score = [honest @ quadratic_score(np.tile(p, (3, 1)), np.arange(3)) for p in (honest, told)]
     assert score[0] >= score[1] - 1e-12

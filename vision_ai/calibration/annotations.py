@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vision_ai.domain import Bools, Embeddings, Floats, Interval, Ints, Labelled, Neighbors
-from vision_ai.measures.isotonic import rising
+from vision_ai.measures.fitting import isotonic_regression
 from vision_ai.records import Finite, Probability, Record
 
 ERROR = 0.05
@@ -218,7 +218,7 @@ def _carry(charts: Embeddings, pairs: _Pairs, reading: Floats, phase: Floats) ->
         hit = code[later] == code[earlier]
         weights = np.array([_mixture(known[rows], hit[rows]) for rows in bins])
         sizes = np.array([len(rows) for rows in bins], np.float64)
-        risen = rising(weights, sizes)
+        risen = isotonic_regression(weights, sizes)
         curves.append([*np.where(risen < _QUIET, 0.0, risen).tolist(), 1.0])
     return Carry(similarity=[*knots, 1.0], reading=curves[0], phase=curves[1])
 

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from vision_ai.domain import HORIZONS, Bools, Floats, Interval, Ints, Outcomes
+from vision_ai.measures.fitting import conformal_quantile, weighted_quantiles
 from vision_ai.records import Finite, Probability, Record
 
 ENOUGH = 8
@@ -76,37 +77,6 @@ def normalized(outcomes: Outcomes, interval: "np.typing.NDArray[np.str_]") -> Fl
     scale = np.where(outcomes.scale > 0, outcomes.scale, np.nan)
     moves: Floats = outcomes.move / (scale[:, None] * growth)
     return moves
-
-
-def quantiles(values: Floats, weight: Floats, at: Floats) -> Floats:
-    """Weighted quantiles of each row, (q, len(at)); NaN values do not count, no values give NaN.
-
-    Each value stands at the middle of its own weight; between two, linearly.
-
-    >>> quantiles(np.array([[1.0, 3.0, np.nan]]), np.ones((1, 3)), np.array([0.5])).tolist()
-    [[2.0]]
-    """
-    mass = np.where(np.isnan(values), 0, weight)
-    order = np.argsort(np.where(mass > 0, values, np.inf), axis=1, kind="stable")
-    values = np.take_along_axis(values, order, 1)
-    mass = np.take_along_axis(mass, order, 1)
-    total = mass.sum(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        middle = (np.cumsum(mass, axis=1) - mass / 2) / total
-    last = np.maximum((mass > 0).sum(axis=1, keepdims=True) - 1, 0)
-    columns = [_between(values, middle, last, float(p)) for p in at]
-    return np.where(total > 0, np.stack(columns, axis=1), np.nan)
-
-
-def _between(values: Floats, middle: Floats, last: Ints, p: float) -> Floats:
-    below = (middle < p) & (np.arange(values.shape[1]) <= last)
-    right = np.minimum(below.sum(axis=1, keepdims=True), last)
-    left = np.maximum(right - below.any(axis=1, keepdims=True), 0)
-    here, there = np.take_along_axis(middle, left, 1), np.take_along_axis(middle, right, 1)
-    step = np.clip((p - here) / np.where(there > here, there - here, 1), 0, 1)
-    low, high = np.take_along_axis(values, left, 1), np.take_along_axis(values, right, 1)
-    result: Floats = (low + step * (high - low))[:, 0]
-    return result
 
 
 def tails(level: float) -> Floats:
@@ -188,7 +158,7 @@ def apply(rule: BandRule, moves: Floats, weight: Floats, scale: Floats, growth: 
 
 
 def _blend(rule: BandRule, moves: Floats, weight: Floats) -> Floats:
-    theirs = quantiles(moves, weight, tails(rule.level))
+    theirs = weighted_quantiles(moves, weight, tails(rule.level))
     enough = ((weight > 0) & np.isfinite(moves)).sum(axis=1) >= ENOUGH
     theirs = np.where(enough[:, None], theirs, rule.overall)
     blended: Floats = rule.trust * theirs + (1 - rule.trust) * np.asarray(rule.overall)
@@ -211,15 +181,11 @@ def _group(scale: Floats, edges: tuple[float, float]) -> Ints:
 
 
 def _conformal(score: Floats, group: Ints, level: float) -> tuple[float, float, float]:
-    overall = _ceiling(score, level)
+    overall = conformal_quantile(score, level)
     members = [score[group == g] for g in range(3)]
-    return _three(np.array([_ceiling(m, level) if len(m) >= _CELL else overall for m in members]))
-
-
-def _ceiling(score: Floats, level: float) -> float:
-    """The score that a new chart stays below with probability `level`, for any distribution."""
-    rank = min(int(np.ceil((len(score) + 1) * level)), len(score))
-    return float(np.sort(score)[rank - 1])
+    return _three(
+        np.array([conformal_quantile(m, level) if len(m) >= _CELL else overall for m in members])
+    )
 
 
 def _share_up(moves: Floats, weight: Floats, base: float) -> Floats:

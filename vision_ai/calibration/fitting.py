@@ -13,8 +13,8 @@ from vision_ai.calibration.fusion import Calibration, Curve, Facet, Familiarity,
 from vision_ai.calibration.votes import Evidence
 from vision_ai.domain import HORIZONS, Embeddings, Floats, Interval, Ints
 from vision_ai.errors import KlinesError
-from vision_ai.measures import logistic
-from vision_ai.measures.isotonic import rising
+from vision_ai.measures import fitting
+from vision_ai.measures.fitting import isotonic_regression
 
 LEAST = 50
 """Charts of a fold below which no fit is worth its name."""
@@ -79,7 +79,7 @@ def fit(
         truth = charts.reading[rows].astype(np.int64)
         sharpness[interval] = _sharpness(part, logits[rows], truth)
         factor = fusion.sharpness_factor(sharpness[interval], part.mean_similarity)
-        curve[interval] = _curve(logistic.softmax(logits[rows] * factor[:, None]), truth)
+        curve[interval] = _curve(fitting.softmax(logits[rows] * factor[:, None]), truth)
         familiarity[interval] = _familiarity(part, tail)
         known = [(part, charts.take(rows))]
         if earlier is not None:
@@ -119,8 +119,8 @@ def _slopes(
     strength = votes.strengths(evidence, facet.beta)
     share = votes.shares(strength, codes, np.asarray(facet.prior), facet.smoothing)
     features = np.stack([np.log(share), text], axis=2)
-    slopes, bias = logistic.fit(features, truth)
-    loss = logistic.log_loss(features @ slopes + bias, truth)
+    slopes, bias = fitting.fit_logistic(features, truth)
+    loss = fitting.log_loss(features @ slopes + bias, truth)
     fitted = {"alpha": float(slopes[0]), "text": float(slopes[1]), "bias": bias.tolist()}
     return facet.model_copy(update=fitted), loss
 
@@ -137,7 +137,7 @@ def _sharpness(evidence: Evidence, logits: Floats, truth: Ints) -> Sharpness:
             for a, b in itertools.product(steps.tolist(), steps.tolist())
         ]
         losses = [
-            logistic.log_loss(logits * fusion.sharpness_factor(t, similarity)[:, None], truth)
+            fitting.log_loss(logits * fusion.sharpness_factor(t, similarity)[:, None], truth)
             for t in tried
         ]
         how = tried[int(np.argmin(losses))]
@@ -152,7 +152,7 @@ def _curve(probabilities: Floats, truth: Ints) -> Curve:
     x = np.array([said[rows].mean() for rows in bins])
     sizes = np.array([len(rows) for rows in bins], np.float64)
     hits = np.array([hit[rows].sum() for rows in bins])
-    y = rising((hits + _CURVE_PULL * x) / (sizes + _CURVE_PULL), sizes)
+    y = isotonic_regression((hits + _CURVE_PULL * x) / (sizes + _CURVE_PULL), sizes)
     return Curve(said=x.tolist(), right=y.tolist())
 
 

@@ -25,7 +25,7 @@ from vision_ai.domain import (
     Ints,
 )
 from vision_ai.errors import StaleIndexError
-from vision_ai.measures.logistic import softmax
+from vision_ai.measures.fitting import softmax
 from vision_ai.records import Finite, Probability, Record
 
 Fitted = TypeVar("Fitted")

@@ -17,7 +17,7 @@ from vision_ai.domain import (
 )
 from vision_ai.errors import ImageError
 from vision_ai.index import Eligibility, Index, Spans, Vectors
-from vision_ai.measures.logistic import softmax
+from vision_ai.measures.fitting import softmax
 
 _CELL_ROWS, _CELL_COLUMNS = 8, 4
 _AT_ONCE = 1 << 17

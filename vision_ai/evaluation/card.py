@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from vision_ai.domain import HORIZONS, PHASES, READINGS, SETUPS, Bools, Floats, Ints
 from vision_ai.evaluation import coverage
-from vision_ai.measures import metrics
-from vision_ai.measures.metrics import Estimate
+from vision_ai.measures import scores, significance
+from vision_ai.measures.significance import Estimate
 
 SETUP_OF = np.array([SETUPS.index(reading.setup) for reading in READINGS])
 """Code of `SETUPS` for each code of `READINGS`."""
@@ -88,17 +88,17 @@ Figure = Callable[[Measured], float]
 
 def setup_f1(charts: Measured) -> float:
     """Macro-F1 of the setup; an abstention counts as the answer `none`."""
-    return metrics.macro_f1(SETUP_OF[charts.reading], SETUP_OF[charts.said], len(SETUPS))
+    return scores.macro_f1(SETUP_OF[charts.reading], SETUP_OF[charts.said], len(SETUPS))
 
 
 def reading_f1(charts: Measured) -> float:
     """Macro-F1 of setup and direction together."""
-    return metrics.macro_f1(charts.reading, charts.said, len(READINGS))
+    return scores.macro_f1(charts.reading, charts.said, len(READINGS))
 
 
 def phase_f1(charts: Measured) -> float:
     """Macro-F1 of the phase."""
-    return metrics.macro_f1(charts.phase, charts.said_phase, len(PHASES))
+    return scores.macro_f1(charts.phase, charts.said_phase, len(PHASES))
 
 
 def setup_accuracy(charts: Measured) -> float:
@@ -114,12 +114,12 @@ def phase_accuracy(charts: Measured) -> float:
 def ece(charts: Measured) -> float:
     """Calibration error of the confidence of what was claimed; abstentions claim nothing."""
     claimed = charts.take(~charts.abstained)
-    return metrics.ece(claimed.confidence, claimed.right) if len(claimed) else float("nan")
+    return scores.ece(claimed.confidence, claimed.right) if len(claimed) else float("nan")
 
 
 def accuracy_at_50(charts: Measured) -> float:
     """Accuracy of the surest half of all charts; abstentions are the least sure."""
-    return metrics.accuracy_at(charts.confidence, charts.right, 0.5)
+    return scores.accuracy_at(charts.confidence, charts.right, 0.5)
 
 
 def clear_share(charts: Measured) -> float:
@@ -145,7 +145,7 @@ def coverage_error(charts: Measured) -> float:
 def noise(charts: Measured) -> dict[str, Estimate]:
     """What chance alone would make of the figures that are distances from zero."""
     return {
-        "confidence.ece_noise": metrics.ece_noise(charts.confidence[~charts.abstained]),
+        "confidence.ece_noise": scores.ece_noise(charts.confidence[~charts.abstained]),
         "bands.coverage_noise": coverage.noise(held(charts), charts.cell, charts.block),
     }
 
@@ -156,7 +156,7 @@ def _at_horizon(column: int) -> dict[str, Figure]:
         rose = np.where(np.isfinite(move), move > 0, np.nan)
         known = np.isfinite(rose)
         base = float(rose[known].mean()) if known.any() else float("nan")
-        return metrics.brier_skill(charts.up[:, column], rose, base)
+        return scores.brier_skill(charts.up[:, column], rose, base)
 
     def share_held(charts: Measured) -> float:
         return mean(held(charts)[:, column])
@@ -173,7 +173,7 @@ def _at_horizon(column: int) -> dict[str, Figure]:
 
 
 def _precision(k: int) -> Figure:
-    return lambda charts: metrics.retrieval_precision(charts.found, charts.reading, k)
+    return lambda charts: scores.retrieval_precision(charts.found, charts.reading, k)
 
 
 def _clear(figure: Figure) -> Figure:
@@ -233,7 +233,7 @@ def estimates(
         drawn = charts.take(rows)
         return [figure(drawn) for figure in figures.values()]
 
-    found = metrics.bootstrap_all(
+    found = significance.bootstrap_all(
         measure, charts.block, draws=draws, distances=distances(list(figures))
     )
     return dict(zip(figures, found, strict=True))
@@ -263,8 +263,8 @@ def _part(charts: Measured) -> dict[str, Any]:
 
 def classes(charts: Measured) -> dict[str, list[dict[str, Any]]]:
     """Precision, recall, F1 and support of every setup and phase."""
-    setups = metrics.per_class(SETUP_OF[charts.reading], SETUP_OF[charts.said], len(SETUPS))
-    phases = metrics.per_class(charts.phase, charts.said_phase, len(PHASES))
+    setups = scores.per_class(SETUP_OF[charts.reading], SETUP_OF[charts.said], len(SETUPS))
+    phases = scores.per_class(charts.phase, charts.said_phase, len(PHASES))
     return {
         facet: [
             {
@@ -283,8 +283,8 @@ def classes(charts: Measured) -> dict[str, list[dict[str, Any]]]:
 def curves(charts: Measured, points: int = 40) -> dict[str, list[dict[str, Any]]]:
     """Reliability and risk-coverage, as few points as a plot needs."""
     claimed = charts.take(~charts.abstained)
-    table = metrics.reliability(claimed.confidence, claimed.right)
-    coverage, accuracy = metrics.risk_coverage(charts.confidence, charts.right)
+    table = scores.reliability(claimed.confidence, claimed.right)
+    coverage, accuracy = scores.risk_coverage(charts.confidence, charts.right)
     shown = np.unique(
         np.linspace(max(len(charts) // points, 1) - 1, len(charts) - 1, points, dtype=int)
     )

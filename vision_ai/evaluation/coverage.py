@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vision_ai.domain import Floats, Ints
-from vision_ai.measures.metrics import Estimate
+from vision_ai.measures.significance import Estimate
 
 LEAST = 30
 """Fewer known outcomes than this say nothing about a band's coverage."""

@@ -1,6 +1,6 @@
 """Figures of trading: what trades earned a day, and how sure that is.
 
-Sharpe, Sortino and drawdown are those of `empyrical`; intervals come from drawing blocks of days
+Intervals come from drawing blocks of days
 with replacement, all symbols of a day together, since markets move together.
 """
 
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from vision_ai.domain import Floats, Ints
-from vision_ai.errors import InputError, install
 from vision_ai.evaluation import card, trades
 from vision_ai.evaluation.trades import Trade
-from vision_ai.measures import metrics
-from vision_ai.measures.metrics import Estimate
+from vision_ai.measures import significance
+from vision_ai.measures.returns import max_drawdown, sharpe_ratio, sortino_ratio
+from vision_ai.measures.significance import Estimate
 
 DAY_MS = 86_400_000
 
@@ -26,7 +26,7 @@ BLOCK_DAYS = 3
 DRAWS = 1000
 """Resamples of each interval."""
 
-YEAR = 365
+DAYS_PER_YEAR = 365
 """Days that a market without weekends trades."""
 
 FIGURES = (
@@ -117,40 +117,20 @@ class Ledger:
         ]
 
 
-def library() -> Any:
-    """The one door to `empyrical`.
-
-    Raises:
-        InputError: it is not installed.
-    """
-    try:
-        import empyrical
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"Figures of trading need {error.name}, which is not installed.",
-            hint=install("evaluate"),
-        ) from error
-    return empyrical
-
-
 def risk(daily: Floats) -> tuple[float, float, float]:
     """Sharpe and Sortino ratio of a year and the greatest drawdown, from returns of days."""
-    empyrical = library()
     if len(daily) < 2 or not np.std(daily) > 0:
         return math.nan, math.nan, 0.0
-    sortino = math.nan
-    if (daily < 0).any():
-        sortino = float(empyrical.sortino_ratio(daily, annualization=YEAR))
     return (
-        float(empyrical.sharpe_ratio(daily, annualization=YEAR)),
-        sortino,
-        float(empyrical.max_drawdown(daily)),
+        sharpe_ratio(daily, DAYS_PER_YEAR),
+        sortino_ratio(daily, DAYS_PER_YEAR),
+        max_drawdown(daily),
     )
 
 
 def estimates(ledger: Ledger, *, seed: int = 0, draws: int = DRAWS) -> dict[str, Any]:
     """Every figure with its interval, ready for JSON."""
-    found = metrics.bootstrap_all(ledger.figures, ledger.block, draws=draws, seed=seed)
+    found = significance.bootstrap_all(ledger.figures, ledger.block, draws=draws, seed=seed)
     return {"trades": int(ledger.by_day[:, _N].sum()), **_named(found)}
 
 
@@ -163,7 +143,7 @@ def difference(
         pairs = zip(ledger.figures(rows), other.figures(rows), strict=True)
         return [mine - theirs for mine, theirs in pairs]
 
-    return _named(metrics.bootstrap_all(measure, ledger.block, draws=draws, seed=seed))
+    return _named(significance.bootstrap_all(measure, ledger.block, draws=draws, seed=seed))
 
 
 def sweep(

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from vision_ai.domain import HIGH, LOW, VOLUME, Bools, Floats, Ints, Klines, Labels, Outcomes
 from vision_ai.errors import KlinesError, LeakError
-from vision_ai.labels import outcomes, rules
-from vision_ai.measures import purge
+from vision_ai.labels import rules
+from vision_ai.measures import purge, targets
 from vision_ai.measures.purge import Extent, Spans, SplitRule
 
 
@@ -95,7 +95,7 @@ class Sample:
             spans=spans,
             venue=np.repeat([each.market.venue for each in found], [len(e.ends) for e in found]),
             labels=rules.label(bars),
-            outcomes=_together([outcomes.outcomes(e.market.klines, e.ends) for e in found]),
+            outcomes=_together([targets.forward_outcomes(e.market.klines, e.ends) for e in found]),
             considered=considered,
             leaking=leaking,
             data=_digest(markets),

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from vision_ai.domain import CLOSE, OPEN, Floats, Horizon, Klines
-from vision_ai.measures.touches import Barriers, first_touch
+from vision_ai.measures.targets import Barriers, first_touch
 
 HOLD = Horizon.H6
 """The longest a trade is held."""

@@ -10,7 +10,7 @@ from vision_ai.calibration.bands import Bands
 from vision_ai.domain import HORIZONS, Floats, Ints
 from vision_ai.evaluation import card
 from vision_ai.evaluation.baselines import Guess
-from vision_ai.measures import metrics
+from vision_ai.measures import significance
 
 
 def against(charts: card.Measured, guess: Guess) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _beside(
         told = list(own.values()) if model else []
         return [*values.values(), *told, *(own[name] - values[name] for name in shared)]
 
-    found = metrics.bootstrap_all(
+    found = significance.bootstrap_all(
         measure, charts.block, draws=card.DRAWS, distances=card.distances(names)
     )
     return {"n": len(charts), **card.nested(dict(zip(names, found, strict=True)))}

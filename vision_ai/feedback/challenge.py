@@ -25,7 +25,7 @@ from vision_ai.feedback.weights import (
     voters,
 )
 from vision_ai.measures import purge
-from vision_ai.measures.gate import compare, spend, wager
+from vision_ai.measures.significance import betting_test, compare, spend_alpha
 from vision_ai.records import (
     Feedback,
     GateAttempt,
@@ -122,7 +122,7 @@ def days_needed(number: int, *, alpha: float = ALPHA, parts: int = len(_PARTS)) 
     >>> days_needed(1), days_needed(10), days_needed(10, parts=1)
     (14, 28, 24)
     """
-    return max(ENOUGH_DAYS, 2 * math.ceil(-math.log2(spend(alpha, number) / parts)))
+    return max(ENOUGH_DAYS, 2 * math.ceil(-math.log2(spend_alpha(alpha, number) / parts)))
 
 
 def learned_from(
@@ -160,7 +160,7 @@ def challenge(
     factors = {place: factor for place, factor in found.items() if place in exemplars}
     low, high = STRETCHES
     stretch = {h: min(high, max(low, factor)) for h, factor in proposal.stretch.items()}
-    level = spend(alpha, number) / len(_PARTS)
+    level = spend_alpha(alpha, number) / len(_PARTS)
     judged = [line for line in parted.judging if line.horizon is horizon]
     parts = [judge_exemplars(known, judged, factors, level=level)]
     for h in HORIZONS:
@@ -283,7 +283,7 @@ def judge_bands(
         / math.fsum(share for share, _ in gains[day])
         for day in sorted(gains)
     ]
-    trial = wager(np.maximum(np.array(days), -1), level=level)
+    trial = betting_test(np.maximum(np.array(days), -1), level=level)
     return PartVerdict(
         name=name,
         cases=len(own),

@@ -11,7 +11,8 @@ from vision_ai.config import FeedbackConfig
 from vision_ai.domain import CLOSE, VOLUME, Floats, Horizon, Interval, Klines, Setup, Verdict, iso
 from vision_ai.errors import IntervalError
 from vision_ai.feedback.pending import ATR_CANDLES, PendingOutcome, WaitingOutcome
-from vision_ai.measures.touches import Barriers, first_touch, true_range
+from vision_ai.measures.indicators import average_true_range
+from vision_ai.measures.targets import Barriers, first_touch
 from vision_ai.records import Feedback, Prediction
 
 _SAME_PRICE = 0.005
@@ -134,7 +135,7 @@ def _atr(due: PendingOutcome, klines: Klines) -> float | None:
         history = klines[low:high].resample(due.prediction.lead_interval)
     except IntervalError:
         return None
-    return true_range(history.bars, ATR_CANDLES)
+    return average_true_range(history.bars, ATR_CANDLES)
 
 
 def _measure(

@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from statistics import NormalDist
 
 from pydantic import Field
 
 from vision_ai import storage
 from vision_ai.domain import HORIZONS, Horizon, Interval
+from vision_ai.measures.significance import wilson_interval
 from vision_ai.records import BadLine, Feedback, Finite, IsoTime, Probability, Record, SymbolText
 
 BINS = 10
@@ -21,8 +21,6 @@ BINS = 10
 
 _WIDTH, _HEIGHT, _MARGIN = 480, 320, 44
 _COLOURS = {"2h": "#2563eb", "6h": "#d97706"}
-
-_Z = NormalDist().inv_cdf(0.975)
 
 
 class Rate(Record):
@@ -127,11 +125,8 @@ def wilson(hits: int, n: int) -> Rate:
     """
     if not n:
         return Rate(n=0, hits=0, rate=None, low=None, high=None)
-    share, z2 = hits / n, _Z * _Z
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    low, high = max(0.0, centre - half), min(1.0, centre + half)
-    return Rate(n=n, hits=hits, rate=round(share, 4), low=round(low, 4), high=round(high, 4))
+    low, high = wilson_interval(hits, n)
+    return Rate(n=n, hits=hits, rate=round(hits / n, 4), low=round(low, 4), high=round(high, 4))
 
 
 def review(

@@ -7,12 +7,10 @@ is the rule book's and people's labels. Outcomes say when a chart is resolved; t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from vision_ai.domain import Floats, Horizon, Ints, iso, parse_time
 from vision_ai.feedback.challenge import DAY_MS, fold, later_fold
 from vision_ai.measures import purge
-from vision_ai.measures.gate import compare, spend
+from vision_ai.measures.significance import compare, spend_alpha
 from vision_ai.records import Feedback, GateAttempt, PartVerdict
 
 CHOSEN = 0.3
@@ -100,19 +98,6 @@ def stages(
     )
 
 
-def quadratic(probabilities: Floats, truth: Ints) -> Floats:
-    """Quadratic score of each row of probabilities (n, classes), from -2 to 0 (Brier 1950).
-
-    It is proper, so that only honest probabilities score best, and no single chart decides.
-
-    >>> quadratic(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([0, 0])).tolist()
-    [0.0, -0.5]
-    """
-    miss = probabilities - np.eye(probabilities.shape[1])[truth]
-    score: Floats = 0.0 - (miss**2).sum(axis=1)
-    return score
-
-
 def judge_readings(tuned: Tuned, *, level: float) -> PartVerdict:
     """Whether the challenger read more days better, by a sign test, and more on average too."""
     trial = compare(tuned.champion, tuned.challenger, tuned.day, alpha=level, attempt=1)
@@ -132,7 +117,7 @@ def judge_readings(tuned: Tuned, *, level: float) -> PartVerdict:
 
 def attempt(tuned: Tuned, parted: Stages, *, alpha: float) -> GateAttempt:
     """The gate's verdict; the attempt's whole share of the error rate goes to the readings."""
-    part = judge_readings(tuned, level=spend(alpha, parted.number))
+    part = judge_readings(tuned, level=spend_alpha(alpha, parted.number))
     return GateAttempt(
         number=parted.number,
         rung="finetune",

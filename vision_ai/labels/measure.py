@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_ai.domain import CLOSE, HIGH, LOW, VOLUME, WINDOW
+from vision_ai.measures.indicators import true_ranges
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -52,10 +53,7 @@ class Charts:
     @cached_property
     def true_range(self) -> Array:
         """Span of each candle, with the gap from the close before it."""
-        h, low = self.h.copy(), self.l.copy()
-        np.maximum(h[:, 1:], self.c[:, :-1], out=h[:, 1:])
-        np.minimum(low[:, 1:], self.c[:, :-1], out=low[:, 1:])
-        return h - low
+        return np.asarray(true_ranges(self.h, self.l, self.c))
 
     @cached_property
     def soft_h(self) -> Array:

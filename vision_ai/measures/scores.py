@@ -1,89 +1,168 @@
-"""Figures that training reports, and the plain readers they are held against.
+"""How good answers are, each score one pure function of columns with its definition beside it."""
 
-Pure numpy. Codes outside the truth's classes count as wrong answers.
-"""
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vision_ai.domain import READINGS, SETUPS, Bytes, Floats, Ints
-
-SETUP_OF_READING = np.array([SETUPS.index(reading.setup) for reading in READINGS])
-"""Code of `SETUPS` for each code of `READINGS`."""
+from vision_ai.domain import Bools, Floats, Ints
+from vision_ai.measures.significance import Estimate
 
 
-def macro_f1(truth: Ints, guess: Ints) -> float:
-    """Mean F1 over the classes that occur in `truth`; every class counts the same.
+@dataclass(frozen=True, eq=False)
+class ClassTable:
+    """Per class: precision, recall, F1 (0 where undefined) and how often it is true."""
 
-    >>> macro_f1(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]))
-    0.7333333333333334
+    precision: Floats
+    recall: Floats
+    f1: Floats
+    support: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Bins of equal mass, from unsure to sure: what was said, how often it was right, how many."""
+
+    said: Floats
+    right: Floats
+    count: Ints
+
+
+def per_class(truth: Ints, predicted: Ints, classes: int) -> ClassTable:
+    """Precision, recall and F1 of every class.
+
+    >>> per_class(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).recall.tolist()
+    [0.5, 1.0]
     """
-    size = int(max(truth.max(initial=0), guess.max(initial=0))) + 1
-    table = np.zeros((size, size))
-    np.add.at(table, (truth, guess), 1)
-    hit, asked, given = np.diag(table), table.sum(1), table.sum(0)
-    f1 = 2 * hit / np.maximum(asked + given, 1)
-    return float(f1[asked > 0].mean()) if asked.any() else 0.0
+    flat = truth.astype(np.int64) * classes + predicted
+    table = np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
+    hit, true, claimed = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    return ClassTable(
+        precision=hit / np.maximum(claimed, 1),
+        recall=hit / np.maximum(true, 1),
+        f1=2 * hit / np.maximum(true + claimed, 1),
+        support=true,
+    )
 
 
-def nearest(queries: Floats, known: Floats, k: int) -> tuple[NDArray[np.int64], Floats]:
-    """Rows and cosines of the k most similar known vectors of each query, best first.
+def macro_f1(truth: Ints, predicted: Ints, classes: int) -> float:
+    """Macro-F1: the plain mean of the F1 of every class that is either true or predicted.
+
+    A class that is predicted and never true counts with 0, so that inventing a class costs; one
+    that is neither does not count. This is `sklearn.metrics.f1_score(average="macro")`, and the
+    only macro-F1 here. NaN without charts.
+
+    >>> macro_f1(np.array([0, 0, 1]), np.array([0, 0, 2]), 4)
+    0.3333333333333333
+    """
+    if not len(truth):
+        return float("nan")
+    table = per_class(truth, predicted, classes)
+    occurs = (table.support > 0) | (np.bincount(predicted, minlength=classes) > 0)
+    return float(table.f1[occurs].mean())
+
+
+def reliability(confidence: Floats, correct: Bools, bins: int = 15) -> Reliability:
+    """What was said against what was right, in bins of equally many charts."""
+    order = np.argsort(confidence, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    return Reliability(
+        said=np.array([confidence[part].mean() for part in parts]),
+        right=np.array([correct[part].mean() for part in parts]),
+        count=np.array([len(part) for part in parts], np.int64),
+    )
+
+
+def ece(confidence: Floats, correct: Bools, bins: int = 15) -> float:
+    """Expected calibration error: mean gap between said and right, bins of equal mass."""
+    table = reliability(confidence, correct, bins)
+    gaps = np.abs(table.said - table.right)
+    return float(np.average(gaps, weights=table.count)) if len(gaps) else float("nan")
+
+
+def ece_noise(
+    confidence: Floats, bins: int = 15, *, draws: int = 200, level: float = 0.95, seed: int = 0
+) -> Estimate:
+    """The ECE that pure honesty would show on as many charts: its mean and its spread.
+
+    The ECE of few charts is above zero however well calibrated they are, as bins of few are right
+    more or less often than they should. Answers are drawn that are right exactly as often as said,
+    each by itself: charts that are alike make a little more noise than this.
 
     Args:
-        queries: (q, d), unit length.
-        known: (n, d), unit length.
-        k: neighbours; at most n.
+        confidence: (n,), as said.
+        bins: as in `ece`.
+        draws: how many times all answers are drawn.
+        level: share of the draws between `low` and `high`.
+        seed: of the draws.
     """
-    k = min(k, len(known))
-    rows = np.empty((len(queries), k), np.int64)
-    cosines = np.empty((len(queries), k), np.float32)
-    for start in range(0, len(queries), 512):
-        similar = queries[start : start + 512] @ known.T
-        best = np.argpartition(-similar, k - 1, axis=1)[:, :k]
-        found = np.take_along_axis(similar, best, axis=1)
-        order = np.argsort(-found, axis=1, kind="stable")
-        rows[start : start + 512] = np.take_along_axis(best, order, axis=1)
-        cosines[start : start + 512] = np.take_along_axis(found, order, axis=1)
-    return rows, cosines
+    if not len(confidence):
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    said = np.sort(confidence)
+    parts = [part for part in np.array_split(np.arange(len(said)), bins) if len(part)]
+    starts = np.array([part[0] for part in parts])
+    rng = np.random.default_rng(seed)
+    found = np.array(
+        [
+            np.abs(np.add.reduceat((rng.random(len(said)) < said) - said, starts)).sum() / len(said)
+            for _ in range(draws)
+        ]
+    )
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(float(found.mean()), float(low), float(high))
 
 
-def vote(codes: Ints, cosines: Floats, classes: int, beta: float = 20.0) -> Ints:
-    """The class with the most neighbours, each counting `exp(-beta * (1 - cosine))`.
+def risk_coverage(confidence: Floats, correct: Bools) -> tuple[Floats, Floats]:
+    """Coverage and accuracy (n,) as ever less sure answers are let in.
 
-    Args:
-        codes: (q, k), class of each neighbour.
-        cosines: (q, k), similarity of each neighbour.
-        classes: how many classes there are.
-        beta: how fast a vote fades with distance, as in Tip-Adapter.
+    Answers of equal confidence cannot be told apart: each counts with the mean of them.
     """
-    weight = np.exp(-beta * (1 - cosines))
-    count = np.zeros((len(codes), classes))
-    rows = np.repeat(np.arange(len(codes)), codes.shape[1])
-    np.add.at(count, (rows, codes.ravel()), weight.ravel())
-    best: Ints = count.argmax(axis=1)
-    return best
+    _, tie = np.unique(-confidence, return_inverse=True)
+    mean = np.bincount(tie, correct) / np.maximum(np.bincount(tie), 1)
+    expected = np.sort(tie)
+    count = np.arange(1, len(confidence) + 1)
+    accuracy: Floats = np.cumsum(mean[expected]) / count
+    return count / max(len(confidence), 1), accuracy
 
 
-def pixel_vectors(pictures: Bytes) -> Floats:
-    """Pictures as unit vectors of their shrunk pixels: what plain pixel comparison sees.
+def accuracy_at(confidence: Floats, correct: Bools, coverage: float = 0.5) -> float:
+    """Accuracy of the surest share of answers.
 
-    Each 8 x 4 cell of the model view is averaged over its pixels and colours, then the mean
-    picture of the set is taken away. float32 (n, 576).
+    >>> accuracy_at(np.array([0.9, 0.8, 0.2, 0.1]), np.array([True, True, False, False]))
+    1.0
     """
-    n, height, width, channels = pictures.shape
-    cells = pictures.reshape(n, height // 8, 8, width // 4, 4, channels)
-    small = cells.mean(axis=(2, 4, 5), dtype=np.float32).reshape(n, -1)
-    small -= small.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(small, axis=1, keepdims=True)
-    vectors: Floats = small / np.maximum(length, 1e-6)
-    return vectors
+    if not len(confidence):
+        return float("nan")
+    taken = max(1, int(np.ceil(coverage * len(confidence) - 1e-9)))
+    return float(risk_coverage(confidence, correct)[1][taken - 1])
 
 
-def reading_scores(truth: Ints, guess: Ints) -> dict[str, float]:
-    """Macro-F1 over the 18 readings and over the 11 setups, and accuracy over the setups."""
-    setups, guessed = SETUP_OF_READING[truth], SETUP_OF_READING[guess]
-    return {
-        "reading_macro_f1": macro_f1(truth, guess),
-        "setup_macro_f1": macro_f1(setups, guessed),
-        "setup_accuracy": float((setups == guessed).mean()),
-    }
+def brier_skill(probability: Floats, happened: Floats, base: float) -> float:
+    """1 minus the Brier score over that of always saying `base`.
+
+    0 is no skill, below 0 is worse than knowing nothing. Unknown outcomes (NaN) do not count.
+    """
+    known = np.isfinite(happened) & np.isfinite(probability)
+    score = float(((probability - happened)[known] ** 2).sum())
+    reference = float(((base - happened)[known] ** 2).sum())
+    return 1 - score / reference if reference > 0 else float("nan")
+
+
+def quadratic_score(probabilities: Floats, truth: Ints) -> Floats:
+    """Quadratic score of each row of probabilities (n, classes), from -2 to 0 (Brier 1950).
+
+    It is proper, so that only honest probabilities score best, and no single chart decides.
+
+    >>> quadratic_score(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([0, 0])).tolist()
+    [0.0, -0.5]
+    """
+    miss = probabilities - np.eye(probabilities.shape[1])[truth]
+    score: Floats = 0.0 - (miss**2).sum(axis=1)
+    return score
+
+
+def retrieval_precision(found: Ints, truth: Ints, k: int) -> float:
+    """Share of the first k look-alikes that carry the query's own label; -1 marks padding."""
+    first = found[:, :k]
+    real = first >= 0
+    hits = (first == truth[:, None]) & real
+    return float(hits.sum() / real.sum()) if real.any() else float("nan")

@@ -27,7 +27,7 @@ from vision_ai.evaluation import adaptive, card, coverage, report
 from vision_ai.evaluation.card import Measured
 from vision_ai.evaluation.sampling import Market, Sample
 from vision_ai.market import files
-from vision_ai.measures import metrics
+from vision_ai.measures import significance
 from vision_ai.measures.purge import Extent, PurgeAndEmbargo, Spans, SplitRule, precedes
 from vision_ai.pipeline import baselines
 from vision_ai.pipeline import reader as readers
@@ -177,7 +177,7 @@ def measured(sample: Sample, evidence: Evidence, answers: Answers) -> Measured:
     )
     tracked = adaptive.adapted(bands, course)
     return Measured(
-        block=metrics.blocks(sample.spans.symbol, sample.spans.as_of_ms),
+        block=significance.blocks(sample.spans.symbol, sample.spans.as_of_ms),
         reading=sample.labels.reading.astype(np.int64),
         phase=sample.labels.phase.astype(np.int64),
         clear=sample.labels.clear,
@@ -297,7 +297,7 @@ def _method(
         "embargo_h": embargo_ms / 3_600_000,
         "seed": wanted.seed,
         "limit": wanted.limit,
-        "blocks": int(metrics.blocks(spans.symbol, spans.as_of_ms).max()) + 1,
+        "blocks": int(significance.blocks(spans.symbol, spans.as_of_ms).max()) + 1,
         "draws": card.DRAWS,
         "model": reader.model.version,
         "index": reader.index.version,

@@ -11,8 +11,9 @@ from vision_ai.charts import raster
 from vision_ai.domain import CHART_INTERVALS, Embeddings, Klines
 from vision_ai.errors import KlinesError, VisionError
 from vision_ai.index import Index
-from vision_ai.labels import outcomes, rules
+from vision_ai.labels import rules
 from vision_ai.market import files
+from vision_ai.measures import targets
 from vision_ai.model import registry
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import Manifest, ModelFolder
@@ -149,7 +150,7 @@ def _embedded(embedder: Embedder, klines: Klines, stride: int) -> list[Embedding
                 reading=labels.reading,
                 phase=labels.phase,
                 weight=np.ones(len(ends), np.float32),
-                outcomes=outcomes.outcomes(coarse, ends),
+                outcomes=targets.forward_outcomes(coarse, ends),
                 model=embedder.model.version,
                 style=raster.STYLE_HASH,
                 rules=rules.RULES_VERSION,

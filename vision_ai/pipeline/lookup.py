@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from vision_ai.domain import HORIZONS, WINDOW, Interval, Klines, Outcomes, parse_time
 from vision_ai.errors import VisionError
-from vision_ai.labels import outcomes
 from vision_ai.labels.gpt.replies import Subject
 from vision_ai.labels.review import Correction
 from vision_ai.market import files
+from vision_ai.measures import indicators, targets
 from vision_ai.pipeline.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Finder:
         if at is not None:
             klines, end = at
             ends = np.array([end])
-            return klines.windows(ends)[0], outcomes.outcomes(klines, ends)
+            return klines.windows(ends)[0], targets.forward_outcomes(klines, ends)
         return self._off_picture(chart)
 
     def window(
@@ -74,5 +74,5 @@ class Finder:
             return None
         nothing = np.full((1, len(HORIZONS)), np.nan)
         complete = np.array([[end_ms + horizon.ms for horizon in HORIZONS]], np.int64)
-        scale = outcomes.volatility(bars)
+        scale = indicators.volatility(bars)
         return bars[0], Outcomes(nothing, nothing, nothing, scale, complete)

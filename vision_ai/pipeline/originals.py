@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_ai.domain import WINDOW, Embeddings, Horizon, Ints, Klines
-from vision_ai.labels import outcomes
+from vision_ai.measures import indicators
 
 ALIKE = 1e-3
 """Greatest relative difference of two volatilities that are the same but for rounding."""
@@ -81,6 +81,6 @@ def _same(rows: Embeddings, asked: Ints, klines: Klines) -> tuple[Ints, Ints]:
     ends = whole[np.minimum(place, len(whole) - 1)]
     there = klines.open_ms[ends] == rows.last_ms[asked]
     asked, ends = asked[there], ends[there]
-    scale = outcomes.volatility(klines.windows(ends))
+    scale = indicators.volatility(klines.windows(ends))
     alike = np.isclose(scale, rows.outcomes.scale[asked], rtol=ALIKE, atol=0)
     return asked[alike], ends[alike]

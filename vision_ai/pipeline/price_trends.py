@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from vision_ai.domain import HORIZONS, PHASES, READINGS, Floats, Ints, Klines, parse_time
 from vision_ai.errors import InputError
 from vision_ai.evaluation.baselines import Guess
-from vision_ai.labels import outcomes, rules
-from vision_ai.measures import logistic, purge
+from vision_ai.labels import rules
+from vision_ai.measures import fitting, purge, targets
 from vision_ai.measures.purge import Spans
 from vision_ai.model.registry import Manifest
 from vision_ai.model.training import price_trends, split, trend_net
@@ -114,8 +114,8 @@ def trends(school: School, asked: NDArray[np.float64]) -> Trends:
     """
     reader, risers = _net_of_labels(school), _net_of_moves(school)
     reading, phase = trend_net.read(reader, asked)
-    chance = logistic.softmax(reading)
-    rises = [logistic.softmax(said)[:, 1] for said in trend_net.read(risers, asked)]
+    chance = fitting.softmax(reading)
+    rises = [fitting.softmax(said)[:, 1] for said in trend_net.read(risers, asked)]
     return Trends(
         Guess(reading.argmax(axis=1), phase.argmax(axis=1), chance.max(axis=1)),
         np.stack(rises, axis=1),
@@ -164,7 +164,7 @@ def _net_of_moves(school: School) -> Any:
     net = trend_net.taught(draw, classes, school.budget)
     for head, said in enumerate(trend_net.read(net, windows.bars(later))):
         known = rose[later, head] != UNKNOWN
-        slopes, bias = logistic.fit(said[known][:, :, None], rose[later, head][known])
+        slopes, bias = fitting.fit_logistic(said[known][:, :, None], rose[later, head][known])
         trend_net.bend(net, head, float(slopes[0]), bias)
     return _kept(school, "moves", net)
 
@@ -198,6 +198,6 @@ def _rises(windows: Corpus) -> Ints:
     for code in np.unique(windows.table):
         here = np.flatnonzero(windows.table == code)
         ends = windows.end[here].astype(np.int64)
-        move = outcomes.outcomes(windows.tables[code], ends).move
+        move = targets.forward_outcomes(windows.tables[code], ends).move
         rose[here] = np.where(np.isfinite(move), move > 0, UNKNOWN)
     return rose

@@ -17,7 +17,7 @@ from vision_ai.errors import (
     StaleIndexError,
 )
 from vision_ai.index import Index
-from vision_ai.labels import outcomes
+from vision_ai.measures import indicators
 from vision_ai.measures.purge import Eligibility, PointInTimeFilter, Spans
 from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
@@ -262,7 +262,7 @@ def spans_of(
 
 
 def _scale(bars: NDArray[np.float64]) -> Floats:
-    return outcomes.volatility(bars)
+    return indicators.volatility(bars)
 
 
 def _unknown(n: int) -> Floats:

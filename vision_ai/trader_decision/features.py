@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, WINDOW, Floats
+from vision_ai.measures.indicators import average_true_range
 
 TREND = 48
 """Candles that a trend is fitted to: half a chart."""
@@ -67,11 +68,9 @@ def _unit(value: float) -> float:
     return min(1.0, max(0.0, value))
 
 
-def _true_range(bars: Floats, candles: int = 14) -> float:
+def _atr(bars: Floats) -> float:
     """Mean log true range of the newest candles, never zero."""
-    newest, before = bars[-candles:], bars[-candles - 1 : -1, CLOSE]
-    ranges = np.maximum(newest[:, HIGH], before) - np.minimum(newest[:, LOW], before)
-    return max(float(ranges.mean()), 1e-12)
+    return max(average_true_range(bars) or 0.0, 1e-12)
 
 
 def _line(bars: Floats) -> tuple[float, float, float]:
@@ -93,7 +92,7 @@ def _trend(bars: Floats) -> float:
     ranges over 6, at most 1: a straight line that leads somewhere.
     """
     slope, _, correlation = _line(bars)
-    travelled = abs(slope) * (TREND - 1) / _true_range(bars)
+    travelled = abs(slope) * (TREND - 1) / _atr(bars)
     return max(-1.0, min(1.0, correlation)) * min(1.0, travelled / FULL_TREND_ATR)
 
 
@@ -124,7 +123,7 @@ def support_reaction(bars: Floats) -> float:
     closes. Nearness of the last 8 candles' low to it (1 at it, 0 a true range away) times the
     way back from that low (full at two true ranges); 0 where the close is below it.
     """
-    size = _true_range(bars)
+    size = _atr(bars)
     low, close = float(bars[-8:, LOW].min()), float(bars[-1, CLOSE])
     back = _unit((close - low) / (2 * size))
     floor, line = float(bars[-56:-8, LOW].min()), _line(bars)[1]
@@ -144,7 +143,7 @@ def liquidity_pattern_score(bars: Floats, volume: Floats) -> float:
     body = np.sign(recent[:, CLOSE] - recent[:, OPEN])
     share = float((traded * (1 + body) / 2).sum()) / total if total > 0 else 0.5
     floor = float(bars[-48:-12, LOW].min())
-    swept = (floor - float(bars[-12:, LOW].min())) / _true_range(bars)
+    swept = (floor - float(bars[-12:, LOW].min())) / _atr(bars)
     back = bars[-1, CLOSE] > floor
     return max(_unit(2 * share - 0.5), _unit(swept) if back else 0.0)
 
@@ -159,7 +158,7 @@ def psych_score(bars: Floats) -> float:
     ranges = recent[:, HIGH] - recent[:, LOW]
     wicks = recent[:, HIGH] - recent[:, [OPEN, CLOSE]].max(axis=1)
     shares = np.divide(wicks, ranges, out=np.zeros_like(ranges), where=ranges > 0)
-    climax = _unit((float(ranges[-3:].max()) / _true_range(bars) - 2) / 2)
+    climax = _unit((float(ranges[-3:].max()) / _atr(bars) - 2) / 2)
     return 0.5 * _unit(float(shares.mean())) + 0.5 * climax
 
 

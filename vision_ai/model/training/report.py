@@ -10,11 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.domain import PHASES, READINGS, Bytes, Floats, Ints
+from vision_ai.domain import PHASES, READINGS, SETUPS, Bytes, Floats, Ints
 from vision_ai.measures import scores
 
 NEIGHBORS = 24
 """Look-alikes that vote."""
+
+
+SETUP_OF_READING = np.array([SETUPS.index(reading.setup) for reading in READINGS])
+"""Code of `SETUPS` for each code of `READINGS`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +54,9 @@ def by_prompts(vectors: Floats, prototypes: Floats, charts: Charts) -> dict[str,
 
 def by_votes(vectors: Floats, charts: Charts, known: Floats, exemplars: Charts) -> dict[str, float]:
     """Read charts by the votes of their nearest exemplars."""
-    rows, cosines = scores.nearest(vectors, known, NEIGHBORS)
-    reading = scores.vote(exemplars.reading[rows], cosines, len(READINGS))
-    phase = scores.vote(exemplars.phase[rows], cosines, len(PHASES))
+    rows, cosines = nearest_rows(vectors, known, NEIGHBORS)
+    reading = vote(exemplars.reading[rows], cosines, len(READINGS))
+    phase = vote(exemplars.phase[rows], cosines, len(PHASES))
     return _scored(charts, reading, phase)
 
 
@@ -78,8 +82,8 @@ def by_majority(charts: Charts, exemplars: Charts) -> dict[str, float]:
 def figures(seer: Seer, prototypes: Floats, charts: Charts, exemplars: Charts) -> dict[str, float]:
     """Every reader's figures on `charts`, named `reader/figure`."""
     vectors, known = seer(charts.pictures), seer(exemplars.pictures)
-    pixels = scores.pixel_vectors(charts.pictures)
-    known_pixels = scores.pixel_vectors(exemplars.pictures)
+    pixels = pixel_vectors(charts.pictures)
+    known_pixels = pixel_vectors(exemplars.pictures)
     readers = {
         "prompts": by_prompts(vectors, prototypes, charts),
         "votes": by_votes(vectors, charts, known, exemplars),
@@ -94,11 +98,67 @@ def figures(seer: Seer, prototypes: Floats, charts: Charts, exemplars: Charts) -
     }
 
 
+def nearest_rows(queries: Floats, known: Floats, k: int) -> tuple[NDArray[np.int64], Floats]:
+    """Rows and cosines of the k most similar known vectors of each query, best first.
+
+    Args:
+        queries: (q, d), unit length.
+        known: (n, d), unit length.
+        k: neighbours; at most n.
+    """
+    k = min(k, len(known))
+    rows = np.empty((len(queries), k), np.int64)
+    cosines = np.empty((len(queries), k), np.float32)
+    for start in range(0, len(queries), 512):
+        similar = queries[start : start + 512] @ known.T
+        best = np.argpartition(-similar, k - 1, axis=1)[:, :k]
+        found = np.take_along_axis(similar, best, axis=1)
+        order = np.argsort(-found, axis=1, kind="stable")
+        rows[start : start + 512] = np.take_along_axis(best, order, axis=1)
+        cosines[start : start + 512] = np.take_along_axis(found, order, axis=1)
+    return rows, cosines
+
+
+def vote(codes: Ints, cosines: Floats, classes: int, beta: float = 20.0) -> Ints:
+    """The class with the most neighbours, each counting `exp(-beta * (1 - cosine))`.
+
+    Args:
+        codes: (q, k), class of each neighbour.
+        cosines: (q, k), similarity of each neighbour.
+        classes: how many classes there are.
+        beta: how fast a vote fades with distance, as in Tip-Adapter.
+    """
+    weight = np.exp(-beta * (1 - cosines))
+    count = np.zeros((len(codes), classes))
+    rows = np.repeat(np.arange(len(codes)), codes.shape[1])
+    np.add.at(count, (rows, codes.ravel()), weight.ravel())
+    best: Ints = count.argmax(axis=1)
+    return best
+
+
+def pixel_vectors(pictures: Bytes) -> Floats:
+    """Pictures as unit vectors of their shrunk pixels: what plain pixel comparison sees.
+
+    Each 8 x 4 cell of the model view is averaged over its pixels and colours, then the mean
+    picture of the set is taken away. float32 (n, 576).
+    """
+    n, height, width, channels = pictures.shape
+    cells = pictures.reshape(n, height // 8, 8, width // 4, 4, channels)
+    small = cells.mean(axis=(2, 4, 5), dtype=np.float32).reshape(n, -1)
+    small -= small.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(small, axis=1, keepdims=True)
+    vectors: Floats = small / np.maximum(length, 1e-6)
+    return vectors
+
+
 def _scored(charts: Charts, reading: Ints, phase: Ints) -> dict[str, float]:
-    truth = charts.reading.astype(np.int64)
-    found = scores.reading_scores(truth, reading.astype(np.int64))
-    phases = charts.phase.astype(np.int64)
-    return found | {
-        "phase_macro_f1": scores.macro_f1(phases, phase.astype(np.int64)),
+    """Macro-F1 and accuracy of predicted codes; a setup is right whatever its direction."""
+    truth, phases = charts.reading.astype(np.int64), charts.phase.astype(np.int64)
+    setups, predicted_setups = SETUP_OF_READING[truth], SETUP_OF_READING[reading]
+    return {
+        "reading_macro_f1": scores.macro_f1(truth, reading, len(READINGS)),
+        "setup_macro_f1": scores.macro_f1(setups, predicted_setups, len(SETUPS)),
+        "setup_accuracy": float((setups == predicted_setups).mean()),
+        "phase_macro_f1": scores.macro_f1(phases, phase, len(PHASES)),
         "phase_accuracy": float((phases == phase).mean()),
     }

@@ -18,8 +18,8 @@ from vision_ai.evaluation.trades import Call
 from vision_ai.feedback.challenge import ALPHA
 from vision_ai.feedback_loop_cv import CandleSpan, FeedbackPass, UpdateStep
 from vision_ai.market import listing
+from vision_ai.measures.indicators import average_true_range
 from vision_ai.measures.purge import PointInTimeFilter
-from vision_ai.measures.touches import true_range
 from vision_ai.model import registry
 from vision_ai.pipeline import batch, candles, decide
 from vision_ai.pipeline.batch import Windows
@@ -238,6 +238,8 @@ class MemoryDesk:
         if settings.atr_multiple is not None:
             lead = CHART_INTERVALS.index(prediction.lead_interval)
             bars = self.windows[decision.symbol][lead].bars
-            size = settings.atr_multiple * (true_range(bars) or 0.0) / float(bars[-1, CLOSE])
+            size = (
+                settings.atr_multiple * (average_true_range(bars) or 0.0) / float(bars[-1, CLOSE])
+            )
             target, stop = size, size * settings.stop / settings.target
         return Call(decision.symbol, now_ms, prediction.direction.sign, target, stop)

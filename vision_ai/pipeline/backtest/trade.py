@@ -72,7 +72,6 @@ def backtest(workspace: Workspace, wanted: Wanted) -> Report:
         StateError: model, index and calibration do not belong together.
     """
     started = time.monotonic()
-    performance.library()  # missing it is said before the long walk, not after
     for name, cost in (("fee", wanted.fee), ("slippage", wanted.slippage)):
         if not 0 <= cost < 0.1:
             raise InputError(f"A {name} of {cost:g} is out of range: expected 0 to 0.1.")

@@ -31,6 +31,7 @@ from vision_ai.feedback.challenge import DAY_MS
 from vision_ai.feedback_loop_cv import GateAttempt, Stages, Tuned, UpdateProposal
 from vision_ai.index import Index
 from vision_ai.labels import review, rules
+from vision_ai.measures.scores import quadratic_score
 from vision_ai.model import lineage, registry, vectors, vocabulary
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import Manifest, ModelFolder
@@ -345,8 +346,8 @@ class Tuner:
 
 def _scores(answers: Answers, charts: Embeddings) -> Floats:
     """How well each chart's setup and phase were read, together."""
-    reading = feedback_loop_cv.quadratic(answers.beliefs.reading, charts.reading)
-    return reading + feedback_loop_cv.quadratic(answers.beliefs.phase, charts.phase)
+    reading = quadratic_score(answers.beliefs.reading, charts.reading)
+    return reading + quadratic_score(answers.beliefs.phase, charts.phase)
 
 
 def _prompts(mixed: ChartReader, words: Words) -> Prototypes:

@@ -10,7 +10,7 @@ from vision_ai.config import IndexConfig
 from vision_ai.domain import HORIZONS, PHASES, READINGS, Embeddings, Ints, iso
 from vision_ai.errors import InputError
 from vision_ai.index import Index
-from vision_ai.measures import metrics
+from vision_ai.measures import scores
 from vision_ai.measures.purge import PurgeAndEmbargo, Spans, split_by_time
 from vision_ai.model import registry, vectors
 from vision_ai.model.registry import ModelFolder
@@ -115,10 +115,10 @@ def measure(evidence: Evidence, charts: Embeddings, fitted: Calibration) -> dict
     return {
         "calibrated_n": float(len(charts)),
         "calibrated_accuracy": float(right.mean()),
-        "calibrated_reading_macro_f1": metrics.macro_f1(charts.reading, best, len(READINGS)),
-        "calibrated_phase_macro_f1": metrics.macro_f1(charts.phase, answers.phase, len(PHASES)),
-        "calibrated_ece": metrics.ece(sure, right),
-        "calibrated_accuracy_at_50": metrics.accuracy_at(sure, right, 0.5),
+        "calibrated_reading_macro_f1": scores.macro_f1(charts.reading, best, len(READINGS)),
+        "calibrated_phase_macro_f1": scores.macro_f1(charts.phase, answers.phase, len(PHASES)),
+        "calibrated_ece": scores.ece(sure, right),
+        "calibrated_accuracy_at_50": scores.accuracy_at(sure, right, 0.5),
         "abstained": float(answers.abstained.mean()),
         **_coverage(answers, charts),
     }

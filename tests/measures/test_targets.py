@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.labels.walks import klines_of
 from vision_ai.domain import CLOSE, HIGH, HORIZONS, LOW, WINDOW, Interval, Klines
-from vision_ai.labels.outcomes import outcomes
+from vision_ai.measures.targets import forward_outcomes as outcomes
 
 
 def with_gap(klines: Klines, start: int, stop: int) -> Klines:

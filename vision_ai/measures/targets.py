@@ -1,10 +1,27 @@
-"""Which came first, the target or the stop: geometry of candles around an entry price."""
+"""What followed a chart: forward moves, and whether a target or a stop was touched first.
+
+The only code that looks ahead. Nothing here may enter a label or a decision, which an import
+contract holds for `labels` and `trader_decision`.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, Floats, Verdict
+from vision_ai.domain import (
+    CLOSE,
+    HIGH,
+    HORIZONS,
+    LOW,
+    OPEN,
+    Floats,
+    Ints,
+    Klines,
+    Outcomes,
+    Verdict,
+)
+from vision_ai.measures.indicators import volatility
 
 _EPSILON = 1e-9
 """A candle that reaches a level to the last digit has touched it, whatever floats say."""
@@ -73,18 +90,42 @@ def first_touch(bars: Floats, barriers: Barriers) -> tuple[Verdict, int]:
     return "ambiguous", row
 
 
-def true_range(bars: Floats, candles: int = 14) -> float | None:
-    """Mean true range of the newest candles, in price; None where history is too short.
+def forward_outcomes(klines: Klines, ends: Ints) -> Outcomes:
+    """Measure what followed the windows that end at the given rows.
+
+    A horizon whose candles are not all there (too new, or a gap) is NaN; `complete_ms` says
+    when it is known all the same.
 
     Args:
-        bars: float (n, 5), consecutive candles, oldest first; `candles + 1` are needed, since a
-            true range looks back to the close before it (Wilder 1978, plain mean).
-        candles: how many ranges are averaged.
+        klines: candles of one symbol.
+        ends: rows at which windows end, each of them one of `klines.window_ends()`.
+
+    Returns:
+        Log moves, best and worst excursions from the last close, by horizon; and `scale`, the
+        `volatility` of one candle inside the window.
     """
-    if len(bars) <= candles:
-        return None
-    newest = bars[-candles:]
-    before = bars[-candles - 1 : -1, CLOSE]
-    high = np.maximum(newest[:, HIGH], before)
-    low = np.minimum(newest[:, LOW], before)
-    return float((high - low).mean())
+    rows = np.asarray(ends, np.int64)
+    spans = [horizon.bars(klines.interval) for horizon in HORIZONS]
+    measured = [_moves_after(klines, rows, bars) for bars in spans]
+    move, best, worst = (np.stack(part, axis=1) for part in zip(*measured, strict=True))
+    lengths = np.array([horizon.ms for horizon in HORIZONS])
+    complete = klines.close_ms[rows][:, None] + lengths
+    return Outcomes(move, best, worst, volatility(klines.windows(rows)), complete)
+
+
+def _moves_after(
+    klines: Klines, rows: NDArray[np.int64], bars: int
+) -> tuple[Floats, Floats, Floats]:
+    move, best, worst = np.full((3, len(rows)), np.nan)
+    # the horizon is complete where its last candle exists and no candle before it is missing
+    last = rows + bars
+    there = last < len(klines)
+    elapsed = klines.open_ms[last[there]] - klines.open_ms[rows[there]]
+    there[there] = elapsed == bars * klines.interval.ms
+    # log moves from the window's last close to what the candles of the horizon reached
+    ahead = klines.bars[rows[there, None] + np.arange(1, bars + 1)]
+    start = klines.bars[rows[there], CLOSE]
+    move[there] = np.log(ahead[:, -1, CLOSE] / start)
+    best[there] = np.log(ahead[:, :, HIGH].max(axis=1) / start)
+    worst[there] = np.log(ahead[:, :, LOW].min(axis=1) / start)
+    return move, best, worst

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from tests.feedback.examples import AS_OF, H_MS, line
 from vision_ai.domain import parse_time
 from vision_ai.errors import InputError
-from vision_ai.feedback_loop_cv import compare, later_fold, sign_test, spend
+from vision_ai.feedback_loop_cv import later_fold
+from vision_ai.measures.significance import compare, sign_test, spend_alpha
 
 ALPHA = 0.05
 
@@ -75,7 +76,7 @@ def test_numbers_out_of_range_are_refused() -> None:
     with pytest.raises(InputError, match="error rate"):
         compare(np.zeros(1), np.zeros(1), np.zeros(1, int), alpha=1.0)
     with pytest.raises(InputError, match="count from 1"):
-        spend(0.05, 0)
+        spend_alpha(0.05, 0)
 
 
 @given(hours=st.lists(st.integers(0, 500), max_size=30))

@@ -266,7 +266,8 @@ def test_a_share_of_time_walls_off_that_share(seed, share):
 def test_held_out_folds_equal_their_definition_and_pass_the_check(charts, wall_h, embargo_h, away):
     wall, embargo = START + wall_h * HOUR, embargo_h * HOUR
     symbols = {f"{name * 2}USDT" for name in away}
-    train, held_out = hold_out(charts, wall, embargo, symbols)
+    folds = hold_out(charts, wall, embargo, symbols)
+    train, held_out = folds.train, folds.held_out
     rows = range(len(charts))
     assert train.tolist() == [
         r for r in rows if charts.known_ms[r] <= wall and charts.symbol[r] not in symbols
@@ -274,15 +275,17 @@ def test_held_out_folds_equal_their_definition_and_pass_the_check(charts, wall_h
     assert held_out.tolist() == [
         r for r in rows if charts.first_ms[r] >= wall + embargo and charts.symbol[r] in symbols
     ]
+    assert (folds.until_ms, folds.from_ms) == (wall, wall + embargo)
     if len(train) and len(held_out):
-        folds = [Extent.of("train", charts.take(train)), Extent.of("out", charts.take(held_out))]
-        check(folds, SplitRule(embargo))
+        extents = [Extent.of("train", charts.take(train)), Extent.of("out", charts.take(held_out))]
+        check(extents, SplitRule(embargo))
 
 
 def test_a_chart_slipped_across_the_wall_is_refused():
     charts = many()
     wall, away = START + 2500 * HOUR, purge.held_out_symbols(charts.symbol.tolist(), 0.3, 0)
-    train, held_out = hold_out(charts, wall, DAY, away)
+    folds = hold_out(charts, wall, DAY, away)
+    train, held_out = folds.train, folds.held_out
     assert len(train) > 100
     assert len(held_out) > 100
     inside = Extent.of("train", charts.take(train))

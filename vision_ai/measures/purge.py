@@ -402,19 +402,40 @@ def held_out_symbols(symbols: Sequence[str], share: float, seed: int) -> frozens
     return frozenset(unique[: max(1, round(share * len(unique)))])
 
 
-def hold_out(
-    spans: Spans, wall_ms: int, embargo_ms: int, symbols: Iterable[str]
-) -> tuple[Ints, Ints]:
-    """Rows to train on and rows held out: the latter are of `symbols` and begin after the wall.
+@dataclass(frozen=True, eq=False)
+class HoldOut:
+    """Rows to train on and rows held out, with the walls between them.
 
-    Charts of held-out symbols before the wall, and of the others after it, are in neither. Where
-    both folds hold charts, they have passed `check`.
+    Attributes:
+        train: int (n,), rows that were settled at `until_ms`.
+        held_out: int (m,), rows of other symbols that begin at `from_ms` or later.
+        until_ms: the earlier wall.
+        from_ms: the later wall, an embargo after it.
     """
-    outside = np.isin(spans.symbol, sorted(symbols))
+
+    train: Ints
+    held_out: Ints
+    until_ms: int
+    from_ms: int
+
+
+def hold_out(spans: Spans, wall_ms: int, embargo_ms: int, symbols: Iterable[str]) -> HoldOut:
+    """Hold out charts of some symbols and of a later time.
+
+    Charts of those symbols before the wall, and of the others after it, are in neither fold.
+    Where both folds hold charts, they have passed `check`.
+
+    Args:
+        spans: the time and symbol of each chart.
+        wall_ms: training ends here, outcomes included.
+        embargo_ms: time kept free after the wall.
+        symbols: those that are held out.
+    """
     earlier, later = split_at(spans, wall_ms, embargo_ms)
+    outside = np.isin(spans.symbol, sorted(symbols))
     train, held_out = earlier[~outside[earlier]], later[outside[later]]
     _check_sides(spans, train, held_out, SplitRule(embargo_ms))
-    return train, held_out
+    return HoldOut(train, held_out, wall_ms, wall_ms + embargo_ms)
 
 
 def _check_sides(spans: Spans, earlier: Ints, later: Ints, rule: SplitRule) -> None:

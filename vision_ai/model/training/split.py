@@ -72,7 +72,7 @@ def divide(tables: Sequence[Klines], config: SplitConfig) -> Split:
     )
     spans = Spans.at(every.symbol, every.interval, every.close_ms)
     folds = purge.hold_out(spans, wall_ms, embargo_ms, away)
-    train, held_out = (every.take(rows) for rows in folds)
+    train, held_out = every.take(folds.train), every.take(folds.held_out)
     for name, part in (("training", train), ("validation", held_out)):
         if not len(part):
             symbols = len({table.symbol for table in filled})
@@ -81,7 +81,7 @@ def divide(tables: Sequence[Klines], config: SplitConfig) -> Split:
                 f"{(end - start) / DAY_MS:.0f} days.",
                 hint="Import at least two symbols over at least 40 days.",
             )
-    return Split(train, held_out, wall_ms, wall_ms + embargo_ms)
+    return Split(train, held_out, folds.until_ms, folds.from_ms)
 
 
 def windows(tables: tuple[Klines, ...], config: SplitConfig) -> Corpus:

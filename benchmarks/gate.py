@@ -4,7 +4,7 @@
 
 Each run simulates a desk: 12 symbols, a call of each twice a day for 64 days, with outcomes that
 share a shock within a day. It is learned from the earlier days and judged on the later ones as
-`vision-ai feedback update --rung reweight` does it. Three worlds: *null* (outcomes know nothing of
+`vision-ai feedback update --mode reweight` does it. Three worlds: *null* (outcomes know nothing of
 look-alikes, bands hold as often as they say), *planted* (calls of good look-alikes reach their
 target in 65 % of cases, of bad ones in 35 %) and *drift* (from the 17th day on moves are 1.8 times
 as large as the bands were made for; once more with 96 days). Coverage before and after is that of
@@ -120,7 +120,7 @@ def _line(
         reason="",
         checked_at=as_of,
         level=LEVEL,
-        stretch=0.0,
+        width_factor=0.0,
     )
 
 
@@ -145,9 +145,9 @@ def trial(seed: int, *, world: str) -> tuple[bool, bool, bool, float, float]:
         chance = np.array([0.65 if spoke[0] % 2 else 0.35 for spoke in voters])
     sign = np.array([line.direction.sign for line in blank])
     hit = swing * sign > np.sqrt(2) * _erfinv(1 - 2 * chance)
-    stretch = needed.ravel()
+    width_factor = needed.ravel()
     lines = [
-        line.model_copy(update={"success": bool(hit[at]), "stretch": float(stretch[at])})
+        line.model_copy(update={"success": bool(hit[at]), "width_factor": float(width_factor[at])})
         for at, line in enumerate(blank)
     ]
     parted = fold(lines, "champion", [], START + days * DAY_MS)
@@ -156,8 +156,8 @@ def trial(seed: int, *, world: str) -> tuple[bool, bool, bool, float, float]:
     found = challenge(predictions, parted, exemplars, number=1)
     after = np.abs(moves(rng, AFTER, SYMBOLS * 2)) / _HALF * (DRIFT if drifts else 1)
     before = float((after <= 1).mean())
-    kept = float((after <= found.stretch.get(Horizon.H6, 1.0)).mean())
-    return found.attempt.promote, bool(found.factors), bool(found.stretch), before, kept
+    kept = float((after <= found.width_factor.get(Horizon.H6, 1.0)).mean())
+    return found.attempt.promote, bool(found.factors), bool(found.width_factor), before, kept
 
 
 def _erfinv(values: Floats) -> Floats:

@@ -20,7 +20,7 @@ import numpy as np
 
 from vision_ai import predict_cv_setup
 from vision_ai.calibration import annotations
-from vision_ai.calibration.fusion import Beliefs, Calibration
+from vision_ai.calibration.fusion import Calibration, Probabilities
 from vision_ai.config import Config, Paths
 from vision_ai.domain import PHASES, READINGS, Embeddings, Floats, Ints, Labelled
 from vision_ai.index import STEP, Index, PointInTimeFilter, Spans
@@ -28,7 +28,7 @@ from vision_ai.measures import scores
 from vision_ai.model import registry, vectors
 from vision_ai.pipeline import reader
 from vision_ai.pipeline.learning import train
-from vision_ai.predict_cv_setup import Evidence, Witnesses
+from vision_ai.predict_cv_setup import Evidence, NearbyAnnotations
 from vision_ai.retrieval import annotations as retrieved
 
 HOW = ("random", "doubtful", "exemplars")
@@ -48,10 +48,10 @@ def labelled(charts: Embeddings, chosen: Ints, wrong: float, rng: np.random.Gene
     return Labelled(chosen.astype(np.int64), told, np.full(len(rows), "simulated"), rows.close_ms)
 
 
-def doubtful(beliefs: Beliefs, charts: Embeddings, count: int) -> Ints:
+def doubtful(probabilities: Probabilities, charts: Embeddings, count: int) -> Ints:
     """The charts that the desk would show first: the model differs from the rule book, unsure."""
-    wrong = beliefs.reading.argmax(axis=1) != charts.reading
-    return np.argsort(-(wrong + 1 - beliefs.reading.max(axis=1)), kind="stable")[:count]
+    wrong = probabilities.reading.argmax(axis=1) != charts.reading
+    return np.argsort(-(wrong + 1 - probabilities.reading.max(axis=1)), kind="stable")[:count]
 
 
 def figures_of(reading: Floats, truth: Ints) -> tuple[float, float, float]:
@@ -71,9 +71,9 @@ class Fold:
     exemplars: Embeddings
 
     @property
-    def beliefs(self) -> Beliefs:
+    def probabilities(self) -> Probabilities:
         """What the model says of them by itself."""
-        return predict_cv_setup.read(self.evidence, self.fitted).beliefs
+        return predict_cv_setup.read(self.evidence, self.fitted).probabilities
 
     def said(self, how: str, share: float, wrong: float, seed: int) -> Labelled:
         """A random share of charts, labelled by simulated people."""
@@ -82,7 +82,7 @@ class Fold:
         count = round(share * len(source))
         able: Ints = np.arange(len(source))
         if how == "doubtful":
-            able = doubtful(self.beliefs, self.charts, 2 * count)
+            able = doubtful(self.probabilities, self.charts, 2 * count)
         return labelled(source, np.sort(rng.choice(able, count, replace=False)), wrong, rng)
 
     def read(self, how: str, said: Labelled) -> tuple[Floats, Floats, Ints]:
@@ -98,11 +98,11 @@ class Fold:
             k=reader.WORDS,
             step=STEP,
         )
-        witnesses = Witnesses.of(said, *found)
+        witnesses = NearbyAnnotations.of(said, *found)
         answers = predict_cv_setup.read(self.evidence.take(rest), self.fitted, witnesses)
-        assert answers.unheard is not None
+        assert answers.unadjusted is not None
         truth = asked.reading.astype(np.int64)
-        return answers.unheard.reading, answers.beliefs.reading, truth
+        return answers.unadjusted.reading, answers.probabilities.reading, truth
 
 
 def measure(draws: list[tuple[Floats, Floats, Ints]]) -> dict[str, float]:
@@ -142,8 +142,12 @@ def main() -> None:
         row |= measure([unseen.read(how, one) for one in said])
         rows.append(row)
         print("  ".join(str(value) for value in row.values()), flush=True)
-    curves = {i.value: trust.model_dump() for i, trust in unseen.fitted.trust.items()}
-    content = {"model": version, "charts": len(unseen.charts), "error": annotations.ERROR}
+    curves = {i.value: trust.model_dump() for i, trust in unseen.fitted.transfer.items()}
+    content = {
+        "model": version,
+        "charts": len(unseen.charts),
+        "error": annotations.HUMAN_ERROR_RATE,
+    }
     print(json.dumps({**content, "draws": DRAWS, "trust": curves, "rows": rows}))
 
 

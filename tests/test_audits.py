@@ -216,7 +216,8 @@ def leaning(calibration: Calibration) -> Calibration:
     """The same calibration, but it believes look-alikes' directions wholly."""
     bands = {
         interval: {
-            horizon: rule.model_copy(update={"trust_up": 1.0}) for horizon, rule in of.items()
+            horizon: rule.model_copy(update={"neighbor_weight_up": 1.0})
+            for horizon, rule in of.items()
         }
         for interval, of in calibration.bands.items()
     }

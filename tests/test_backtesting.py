@@ -121,7 +121,7 @@ def test_what_proves_better_comes_into_use_in_the_world_that_learns(
                 **at,
                 success=bool(rng.random() < 0.4),
                 model_version=standin.VERSION,
-                stretch=float(abs(rng.normal()) * 2),
+                width_factor=float(abs(rng.normal()) * 2),
             )
             for world in worlds:
                 world.say(call)

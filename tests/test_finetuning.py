@@ -1,4 +1,4 @@
-"""The rung `finetune`: a model trained on its own resolved charts, mixed, judged and promoted."""
+"""The mode `finetune`: a model trained on its own resolved charts, mixed, judged and promoted."""
 
 import json
 import shutil
@@ -51,7 +51,7 @@ def test_what_learned_to_read_is_promoted_and_taken_back(root: Path, monkeypatch
     child = in_use(root)
     assert found.attempt is not None
     part = found.attempt.parts[0]
-    assert (part.name, part.better, found.attempt.rung) == ("readings", True, "finetune")
+    assert (part.name, part.better, found.attempt.mode) == ("readings", True, "finetune")
     assert child.version == found.attempt.version != parent.version
     manifest = child.manifest
     assert manifest.parents == [parent.version]
@@ -67,7 +67,7 @@ def test_what_learned_to_read_is_promoted_and_taken_back(root: Path, monkeypatch
     assert set(reader.places(reader.exemplars(parent))) <= set(reader.places(rows))
     assert reader.Reader.open(workspace).index.rows.model == child.version
     assert run(["models", "show", child.version, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["changes"]["by"] == "feedback, rung finetune"
+    assert json.loads(capsys.readouterr().out)["changes"]["by"] == "feedback, mode finetune"
     assert run(["models", "show", child.version]) == 0
     assert f"parents {parent.version}" in capsys.readouterr().out
     assert run(["models", "diff", parent.version, child.version, "--json"]) == 0
@@ -105,9 +105,9 @@ def test_without_the_extra_it_is_one_sentence(root: Path, monkeypatch, capsys) -
     listing = Listing.from_klines("simulated-tuning", [market])
     with Replay(listing, Clock(tuner.now_ms(), frozen=True)) as replay:
         monkeypatch.setenv("VISION_AI_BYBIT_URL", replay.url)
-        assert run(["feedback", "update", "--rung", "finetune"]) == 2
+        assert run(["feedback", "update", "--mode", "finetune"]) == 2
     said = capsys.readouterr().err
-    assert "The rung finetune needs a library that is not installed" in said
+    assert "The mode finetune needs a library that is not installed" in said
     assert "[train]'" in said
 
 

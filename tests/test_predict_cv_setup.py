@@ -127,10 +127,10 @@ def test_a_wild_fold_widens_bands_less_where_the_exemplars_speak_too(index, unse
 
 def test_probabilities_sum_to_one_and_name_the_reading_shown(fitted, unseen):
     answers = predict.read(unseen[1], fitted)
-    np.testing.assert_allclose(answers.beliefs.reading.sum(axis=1), 1)
-    np.testing.assert_allclose(answers.beliefs.phase.sum(axis=1), 1)
+    np.testing.assert_allclose(answers.probabilities.reading.sum(axis=1), 1)
+    np.testing.assert_allclose(answers.probabilities.phase.sum(axis=1), 1)
     live = ~answers.abstained
-    shown = answers.beliefs.reading[np.arange(len(answers)), answers.code]
+    shown = answers.probabilities.reading[np.arange(len(answers)), answers.code]
     np.testing.assert_array_equal(shown[live], answers.confidence[live])
 
 
@@ -188,17 +188,19 @@ def test_straightened_probabilities_keep_their_first(top, knots):
     p = np.array([[top, *([(1 - top) / 9] * 9)]])
     p[:, 0] = max(top, 0.11)
     p /= p.sum()
-    curve = calibrations.Curve(said=np.linspace(0, 1, len(knots)).tolist(), right=sorted(knots))
-    straight = calibrations.straighten(p, curve)
+    curve = calibrations.ReliabilityMap(
+        predicted=np.linspace(0, 1, len(knots)).tolist(), observed=sorted(knots)
+    )
+    straight = calibrations.apply_reliability(p, curve)
     assert straight[0, 0] >= straight[0, 1:].max() - 1e-9
     np.testing.assert_allclose(straight.sum(), 1)
 
 
 def test_a_curve_that_humbles_a_reading_does_not_dethrone_it() -> None:
-    curve = calibrations.Curve(said=[0.2, 0.9], right=[0.1, 0.5])
+    curve = calibrations.ReliabilityMap(predicted=[0.2, 0.9], observed=[0.1, 0.5])
     p = np.random.default_rng(4).dirichlet(np.ones(18), 500)
     p[0, :3], p[0, 3:] = (0.5, 0.3, 0.2), 0.0
-    straight = calibrations.straighten(p, curve)
+    straight = calibrations.apply_reliability(p, curve)
     assert (straight.argmax(axis=1) == p.argmax(axis=1)).all()
 
 
@@ -230,9 +232,9 @@ def test_a_calibration_of_another_model_is_refused(index, fitted):
 
 
 def test_a_calibration_without_the_interval_is_refused(unseen, fitted):
-    hourly = {Interval.H1: fitted.sharpness[Interval.H1]}
+    hourly = {Interval.H1: fitted.temperature[Interval.H1]}
     with pytest.raises(StaleIndexError, match="without 15m charts"):
-        predict.read(unseen[1], fitted.model_copy(update={"sharpness": hourly}))
+        predict.read(unseen[1], fitted.model_copy(update={"temperature": hourly}))
 
 
 def test_later_exemplars_change_no_prediction(index, fitted):

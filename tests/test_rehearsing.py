@@ -218,7 +218,7 @@ def folder(tmp_path_factory) -> Path:
         ["--start", "2025-06-15T12:30:00Z", "--days", "1"],
         ["--start", "2025-06-15T12:00:00Z"],
         ["--start", "tomorrow"],
-        ["--rung", "dream", "--days", "1"],
+        ["--mode", "dream", "--days", "1"],
         ["--seed", "-1"],
         ["--start", "2020-01-01", "--days", "2"],
         ["--days", "100000"],

@@ -186,8 +186,8 @@ def test_a_killed_promotion_leaves_one_whole_version_in_use(workspace: Workspace
 
 
 def test_an_unknown_rung_is_one_sentence(workspace: Workspace, capsys) -> None:
-    assert run(["feedback", "update", "--rung", "nonsense"]) == 2
-    assert "No such rung" in capsys.readouterr().err
+    assert run(["feedback", "update", "--mode", "nonsense"]) == 2
+    assert "No such mode" in capsys.readouterr().err
 
 
 def outcomes(workspace: Workspace, days: int) -> None:
@@ -203,7 +203,7 @@ def outcomes(workspace: Workspace, days: int) -> None:
                 as_of_ms=at,
                 success=bool(rng.random() < 0.4),
                 model_version=standin.VERSION,
-                stretch=float(abs(rng.normal()) * 2),
+                width_factor=float(abs(rng.normal()) * 2),
             )
             append(workspace.paths, [entry])
 
@@ -221,21 +221,21 @@ def test_the_command_promotes_what_proved_better_and_then_waits(
         assert run(["feedback", "update", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["proposal"]["attempt"] is None
         assert registry.resolve(workspace.paths).version == standin.VERSION
-        assert run(["feedback", "update", "--rung", "reweight", "--json"]) == 0
+        assert run(["feedback", "update", "--mode", "reweight", "--json"]) == 0
         attempt = json.loads(capsys.readouterr().out)["proposal"]["attempt"]
         child = registry.resolve(workspace.paths)
         assert child.version == attempt["version"] != standin.VERSION
-        assert child.manifest.changes["stretch"]["6h"] > 1.3
+        assert child.manifest.changes["width_factor"]["6h"] > 1.3
         assert run(["models", "show"]) == 0
-        assert "made by feedback, rung reweight" in capsys.readouterr().out
+        assert "made by feedback, mode reweight" in capsys.readouterr().out
         assert run(["feedback", "review"]) == 0
         reviewed = capsys.readouterr().out
         assert "A hit: the target came before the stop" in reviewed
         assert "groups of fewer" not in reviewed
-        assert run(["feedback", "update", "--rung", "reweight", "--json"]) == 0
+        assert run(["feedback", "update", "--mode", "reweight", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["proposal"]["attempt"] == attempt
         clock.set(AS_OF + H_MS)
-        assert run(["feedback", "update", "--rung", "reweight"]) == 0
+        assert run(["feedback", "update", "--mode", "reweight"]) == 0
         assert "Nothing was attempted" in capsys.readouterr().out
         assert run(["models", "rollback"]) == 0
         assert registry.resolve(workspace.paths).version == standin.VERSION

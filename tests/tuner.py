@@ -98,7 +98,7 @@ def settings(**recipe: object):
 
 
 def tune(root: Path, *, later_ms: int = 0, **recipe: object):
-    """One turn at the rung `finetune`, some time after the last candle."""
+    """One turn at the mode `finetune`, some time after the last candle."""
     from vision_ai.pipeline.learning import finetune
 
     workspace = Workspace(Config(model=ModelConfig(threads=1)), Paths(root))

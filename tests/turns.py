@@ -60,7 +60,7 @@ def desk(root: Path, *, days: int = 100, narrow: float = 2.0) -> Workspace:
             as_of_ms=at,
             success=bool(rng.random() < 0.4),
             model_version=standin.VERSION,
-            stretch=float(abs(rng.normal()) * narrow),
+            width_factor=float(abs(rng.normal()) * narrow),
         )
         append(paths, [entry])
     return Workspace(Config(), paths)
@@ -69,12 +69,12 @@ def desk(root: Path, *, days: int = 100, narrow: float = 2.0) -> Workspace:
 def turn(workspace: Workspace, now_ms: int, case: str) -> None:
     """What `feedback update` does once it knows the time; training is a stand-in too."""
     champion = reweight.champion(workspace, now_ms)
-    rung: feedback_loop_cv.UpdateMode = "finetune" if case == "finetune" else "reweight"
-    if rung == "finetune":
+    mode: feedback_loop_cv.UpdateMode = "finetune" if case == "finetune" else "reweight"
+    if mode == "finetune":
         days = np.arange(30)
         found = Tuned(0.5, np.zeros(30), np.ones(30), days, {}, lambda a: trained(workspace, a))
         champion = replace(champion, tune=lambda _: found)
-    feedback_loop_cv.update_cv_model_weights(workspace.paths, now_ms, rung, champion=champion)
+    feedback_loop_cv.update_cv_model_weights(workspace.paths, now_ms, mode, champion=champion)
 
 
 def trained(workspace: Workspace, attempt: GateAttempt) -> str:

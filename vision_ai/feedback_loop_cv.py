@@ -22,8 +22,8 @@ from vision_ai.feedback.journal import (
     read_prediction,
     read_predictions,
 )
-from vision_ai.feedback.loop import FeedbackPass, Source, run, settle
-from vision_ai.feedback.outcome import give_up, resolve
+from vision_ai.feedback.loop import FeedbackPass, Source, resolve_pending, run
+from vision_ai.feedback.outcome import expire, resolve
 from vision_ai.feedback.pending import (
     CandleSpan,
     FetchBatch,
@@ -42,7 +42,7 @@ from vision_ai.feedback.weights import (
     outcome_shares,
     propose,
     recalibration,
-    track_stretch,
+    track_width_factor,
 )
 from vision_ai.measures.significance import (
     Comparison,
@@ -83,8 +83,8 @@ __all__ = [
     "compare",
     "days_needed",
     "exemplar_weights",
+    "expire",
     "fold",
-    "give_up",
     "key",
     "later_fold",
     "markdown",
@@ -100,13 +100,13 @@ __all__ = [
     "read_predictions",
     "recalibration",
     "resolve",
+    "resolve_pending",
     "review",
     "run",
-    "settle",
     "sign_test",
     "spend_alpha",
     "stages",
-    "track_stretch",
+    "track_width_factor",
     "update_cv_model_weights",
     "wilson",
     "write",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vision_ai.calibration import fusion as calibrations
-from vision_ai.calibration.annotations import Witnesses
+from vision_ai.calibration.annotations import NearbyAnnotations
 from vision_ai.calibration.answers import Answers, Chart, interval_reading, read
 from vision_ai.calibration.fitting import fit
 from vision_ai.calibration.fusion import Calibration
@@ -130,9 +130,9 @@ __all__ = [
     "Calibration",
     "Chart",
     "Evidence",
+    "NearbyAnnotations",
     "Prototypes",
     "Provenance",
-    "Witnesses",
     "assemble",
     "check_maker",
     "fit",

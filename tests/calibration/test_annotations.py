@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from tests.clusters import embeddings, with_rows
 from vision_ai.calibration import annotations
 from vision_ai.calibration import fusion as calibrations
-from vision_ai.calibration.annotations import Carry, Trust, Witnesses
+from vision_ai.calibration.annotations import AnnotationTransfer, NearbyAnnotations, TransferCurve
 from vision_ai.calibration.bands import Bands
-from vision_ai.calibration.fusion import Beliefs
+from vision_ai.calibration.fusion import Probabilities
 from vision_ai.domain import PHASES, READINGS, Interval, Labelled, Neighbors
 
-CURVES = Carry(similarity=[0.8, 0.9, 1.0], reading=[0.0, 0.4, 1.0], phase=[0.0, 0.0, 1.0])
-TRUST = Trust(pairs=100, shared=CURVES, other=CURVES)
+CURVES = TransferCurve(similarity=[0.8, 0.9, 1.0], reading=[0.0, 0.4, 1.0], phase=[0.0, 0.0, 1.0])
+TRUST = AnnotationTransfer(pairs=100, shared=CURVES, other=CURVES)
 CALIBRATION = calibrations.plain(embeddings(50), level=0.8).model_copy(
-    update={"trust": {Interval.M15: TRUST, Interval.H1: TRUST}}
+    update={"transfer": {Interval.M15: TRUST, Interval.H1: TRUST}}
 )
 MIRROR = np.array([READINGS.index(reading.mirror) for reading in READINGS])
 
@@ -25,7 +25,7 @@ def heard(machine: np.ndarray, said: list[tuple[float, int]]) -> np.ndarray:
     """One chart with the machine's probabilities, and words of (trust, reading code)."""
     trust = np.array([[t for t, _ in said]])
     codes = np.array([[code for _, code in said]], np.int64)
-    return annotations.pooled(machine[None], trust.reshape(1, -1), codes.reshape(1, -1))[0]
+    return annotations.linear_pool(machine[None], trust.reshape(1, -1), codes.reshape(1, -1))[0]
 
 
 @st.composite
@@ -75,10 +75,10 @@ def test_mirrored_words_on_mirrored_charts_give_the_mirrored_answer(machine, sai
     np.testing.assert_array_equal(mirrored, heard(machine, said)[MIRROR])
 
 
-def beliefs(n: int, seed: int = 0) -> Beliefs:
+def probabilities(n: int, seed: int = 0) -> Probabilities:
     rng = np.random.default_rng(seed)
     nothing = Bands(*(np.zeros((n, 2)) for _ in range(6)))
-    return Beliefs(
+    return Probabilities(
         rng.dirichlet(np.ones(len(READINGS)), n),
         rng.dirichlet(np.ones(len(PHASES)), n),
         np.ones(n, np.int64),
@@ -86,45 +86,49 @@ def beliefs(n: int, seed: int = 0) -> Beliefs:
     )
 
 
-def witnesses(similarity: list[float], interval: str = "15m") -> tuple[Witnesses, np.ndarray]:
+def witnesses(
+    similarity: list[float], interval: str = "15m"
+) -> tuple[NearbyAnnotations, np.ndarray]:
     rows = with_rows(embeddings(1), interval=np.array([interval]))
     labelled = Labelled(np.array([0]), rows, np.array(["anna"]), rows.close_ms)
     alike = np.array(similarity, np.float32)[:, None]
     near = Neighbors(np.where(alike > -1, 0, -1), alike)
-    return Witnesses.of(labelled, near, np.zeros(alike.shape, np.bool_)), rows.reading
+    return NearbyAnnotations.of(labelled, near, np.zeros(alike.shape, np.bool_)), rows.reading
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(-1, 0.799), min_size=1, max_size=5), st.integers(0, 100))
 def test_words_about_unlike_charts_change_no_bit(similarity, seed):
-    before = beliefs(len(similarity), seed)
+    before = probabilities(len(similarity), seed)
     said, _ = witnesses(similarity)
-    after = calibrations.heed(before, np.full(len(similarity), "15m"), said, CALIBRATION)
+    after = calibrations.apply_annotations(
+        before, np.full(len(similarity), "15m"), said, CALIBRATION
+    )
     np.testing.assert_array_equal(after.reading, before.reading)
     np.testing.assert_array_equal(after.phase, before.phase)
-    np.testing.assert_array_equal(after.silent, before.silent)
+    np.testing.assert_array_equal(after.abstain_code, before.abstain_code)
 
 
 def test_the_same_picture_takes_the_persons_label_less_their_own_error():
-    before = beliefs(3)
+    before = probabilities(3)
     said, code = witnesses([1.0, 0.9, 0.5])
-    after = calibrations.heed(before, np.full(3, "15m"), said, CALIBRATION)
+    after = calibrations.apply_annotations(before, np.full(3, "15m"), said, CALIBRATION)
     told = after.reading[:, code[0]]
     trust = np.array([0.95, 0.95 * 0.4, 0.0])
     expected = trust + (1 - trust) * before.reading[:, code[0]]
     np.testing.assert_allclose(told, expected, rtol=1e-6)
     # a chart that was never seen is answered once a word more likely holds than not
-    assert after.silent.tolist() == [0, 1, 1]
+    assert after.abstain_code.tolist() == [0, 1, 1]
 
 
 def test_without_fitted_curves_nobody_is_heard():
-    old = CALIBRATION.model_copy(update={"trust": {}})
-    written = old.model_dump(mode="json", exclude={"trust", "human_error"})
+    old = CALIBRATION.model_copy(update={"transfer": {}})
+    written = old.model_dump(mode="json", exclude={"transfer", "human_error"})
     loaded = calibrations.Calibration.model_validate(written)
-    assert loaded.trust == {}
-    before = beliefs(1)
+    assert loaded.transfer == {}
+    before = probabilities(1)
     said, _ = witnesses([1.0])
-    after = calibrations.heed(before, np.array(["15m"]), said, loaded)
+    after = calibrations.apply_annotations(before, np.array(["15m"]), said, loaded)
     np.testing.assert_array_equal(after.reading, before.reading)
 
 
@@ -167,7 +171,7 @@ def test_charts_that_share_nothing_let_no_word_carry(seed):
 
 
 def test_small_folds_are_quiet():
-    rows, _ = fold(annotations.LEAST - 1, noise=0.05)
+    rows, _ = fold(annotations.LEAST_CHARTS - 1, noise=0.05)
     blind = np.full((len(rows), len(READINGS)), 1 / len(READINGS))
     assert annotations.fit(rows, blind, phases(rows)) == {}
 

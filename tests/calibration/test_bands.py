@@ -54,7 +54,7 @@ def test_bands_cover_as_often_as_they_say(level):
     assert abs(covered.mean() - level) < 0.02
     for group in np.array_split(np.argsort(scale), 3):
         assert abs(covered[group].mean() - level) < 0.035
-    assert rule.trust > 0.3  # the look-alikes knew the width
+    assert rule.neighbor_weight > 0.3  # the look-alikes knew the width
 
 
 def test_look_alikes_that_know_nothing_are_not_trusted():
@@ -64,12 +64,14 @@ def test_look_alikes_that_know_nothing_are_not_trusted():
     rule = bands.fit_rule(
         plain, rng.normal(size=(3000, 12)), np.ones((3000, 12)), truth, np.full(3000, 0.01)
     )
-    assert rule.trust <= 0.1
-    assert rule.trust_up < 0.1
+    assert rule.neighbor_weight <= 0.1
+    assert rule.neighbor_weight_up < 0.1
 
 
 def test_few_known_outcomes_fall_back_to_all_charts():
-    rule = bands.plain_rule(np.linspace(-1, 1, 101), 0.8).model_copy(update={"trust": 1.0})
+    rule = bands.plain_rule(np.linspace(-1, 1, 101), 0.8).model_copy(
+        update={"neighbor_weight": 1.0}
+    )
     moves = np.full((1, 24), np.nan)
     moves[0, :7] = 50.0
     drawn = bands.apply(rule, moves, np.ones((1, 24)), np.array([0.01]), 1.0)
@@ -80,7 +82,9 @@ def test_few_known_outcomes_fall_back_to_all_charts():
 def test_bands_never_cross(seed, narrow):
     rng = np.random.default_rng(seed)
     rule = bands.plain_rule(rng.normal(size=200), 0.8)
-    rule = rule.model_copy(update={"widen": (narrow,) * 3, "trust": 0.7, "trust_up": 1.0})
+    rule = rule.model_copy(
+        update={"widen": (narrow,) * 3, "neighbor_weight": 0.7, "neighbor_weight_up": 1.0}
+    )
     drawn = bands.apply(rule, rng.normal(size=(9, 12)), np.ones((9, 12)), np.full(9, 0.01), 2.0)
     assert (drawn[:, 0] <= drawn[:, 1]).all()
     assert (drawn[:, 1] <= drawn[:, 2]).all()

@@ -179,6 +179,6 @@ def line(
         reason="target +2.00% came first",
         checked_at=iso(as_of_ms + horizon.ms),
         level=0.8,
-        stretch=0.5,
+        width_factor=0.5,
     )
     return content.model_copy(update=changes)

@@ -20,7 +20,7 @@ START = 20_000 * DAY_MS
 SYMBOLS = 8
 
 
-def desk(days: int, *, signal: bool, seed: int = 0, stretch: float = 1.0, first_day: int = 0):
+def desk(days: int, *, signal: bool, seed: int = 0, width_factor: float = 1.0, first_day: int = 0):
     """A call of each symbol a day; with a signal, those of good look-alikes reach their target."""
     rng = np.random.default_rng(seed)
     calls, lines = [], []
@@ -32,14 +32,14 @@ def desk(days: int, *, signal: bool, seed: int = 0, stretch: float = 1.0, first_
             calls.append(call)
             chance = (0.9 if good else 0.1) if signal else 0.4
             for horizon in Horizon:
-                needed = abs(rng.normal()) / 1.2816 * stretch
+                needed = abs(rng.normal()) / 1.2816 * width_factor
                 lines.append(
                     line(
                         symbol=f"S{symbol}USDT",
                         as_of_ms=at,
                         horizon=horizon,
                         success=bool(rng.random() < chance),
-                        stretch=float(needed),
+                        width_factor=float(needed),
                     )
                 )
     return calls, lines
@@ -64,18 +64,18 @@ def test_look_alikes_with_a_record_that_foretells_are_found_better() -> None:
     found = tried(signal=True)
     assert found.attempt.promote
     assert {place[0][:3] for place, factor in found.factors.items() if factor > 1} == {"GOO"}
-    assert found.stretch == {}
+    assert found.width_factor == {}
 
 
 def test_outcomes_without_signal_change_nothing() -> None:
     for seed in range(10):
         found = tried(signal=False, seed=seed)
-        assert (found.attempt.promote, found.factors, found.stretch) == (False, {}, {})
+        assert (found.attempt.promote, found.factors, found.width_factor) == (False, {}, {})
 
 
 def test_bands_that_are_too_narrow_are_stretched_and_hold_again() -> None:
-    found = tried(signal=False, stretch=1.8)
-    assert set(found.stretch) == set(Horizon)
+    found = tried(signal=False, width_factor=1.8)
+    assert set(found.width_factor) == set(Horizon)
     figures = next(part.figures for part in found.attempt.parts if part.name == "bands 6h")
     assert figures["coverage_champion"] < 0.65
     assert figures["coverage_challenger"] == pytest.approx(0.8, abs=0.1)
@@ -121,13 +121,13 @@ def test_a_day_is_won_as_often_as_lost_whatever_its_hits(share: float, factor: f
 
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0.5, 3), st.integers(0, 1000))
-def test_bands_that_hold_are_not_changed(stretch: float, seed: int) -> None:
+def test_bands_that_hold_are_not_changed(width_factor: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     lines = [
-        line(as_of_ms=START + n * 6 * H_MS, stretch=float(abs(rng.normal()) / 1.2816))
+        line(as_of_ms=START + n * 6 * H_MS, width_factor=float(abs(rng.normal()) / 1.2816))
         for n in range(120)
     ]
-    part = judge_bands(lines, Horizon.H6, stretch, level=1e-3)
+    part = judge_bands(lines, Horizon.H6, width_factor, level=1e-3)
     assert not part.better
 
 

@@ -126,7 +126,7 @@ def test_the_band_is_judged_from_the_close_of_the_leading_chart() -> None:
     at_lead_end = with_candle(klines, 8, (100, 101.5, 100, 101.5))  # closes 2 h after 1h's end
     line = resolved(at_lead_end, as_of_ms=as_of, lead=Interval.H1, now=as_of + H_MS * 7)
     assert line.covered is False
-    assert line.stretch == pytest.approx(1.5)
+    assert line.width_factor == pytest.approx(1.5)
     assert line.move == pytest.approx(0.0)
 
 

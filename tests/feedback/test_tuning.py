@@ -54,7 +54,7 @@ def test_what_judged_once_is_learned_from_and_never_judges_again() -> None:
     judged = {one.as_of for one in first.judging + first.choosing}
     assert judged <= {one.as_of for one in later.learned}
     assert not judged & {one.as_of for one in later.judging}
-    other = made.model_copy(update={"rung": "reweight"})
+    other = made.model_copy(update={"mode": "reweight"})
     assert feedback.stages(every, "m1", [other], first_now) == first
 
 

@@ -94,7 +94,7 @@ def test_a_proposal_is_written_and_nothing_else_changes(tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     now = AS_OF + 100 * H_MS
     proposal = feedback.update_cv_model_weights(paths, now)
-    assert (proposal.rung, proposal.lines, proposal.base_rate) == ("log-only", 2, 0.5)
+    assert (proposal.mode, proposal.lines, proposal.base_rate) == ("log-only", 2, 0.5)
     written = storage.read_document(paths.proposal(now), UpdateProposal, repair="")
     assert written == proposal
     assert all(path.read_bytes() == content for path, content in before.items())
@@ -111,7 +111,7 @@ def test_coverage_recovers_after_a_drift() -> None:
     rng = np.random.default_rng(7)
     scores = np.abs(rng.normal(0, 0.78, 4000))  # 80 % of them lie within 1
     scores[2000:] *= 1.8
-    factors = np.array(feedback.track_stretch(list(scores), 0.8)[:-1])
+    factors = np.array(feedback.track_width_factor(list(scores), 0.8)[:-1])
     fixed, tracked = scores <= 1, scores <= factors
     assert fixed[:2000].mean() == pytest.approx(0.8, abs=0.02)
     assert fixed[2000:].mean() < 0.6
@@ -124,6 +124,6 @@ def test_coverage_recovers_after_a_drift() -> None:
 def test_coverage_tends_to_the_level_whatever_the_outcomes(scores, level: float) -> None:
     """The bound of quantile tracking: excess misses <= (largest score + gain) / (gain n)."""
     gain = 0.5
-    factors = feedback.track_stretch(scores, level, gain=gain)[:-1]
+    factors = feedback.track_width_factor(scores, level, gain=gain)[:-1]
     misses = np.mean([score > factor for score, factor in zip(scores, factors, strict=True)])
     assert misses - (1 - level) <= (5 + gain) / (gain * len(scores)) + 1e-9

@@ -74,7 +74,7 @@ def chart(market: Klines, end: int) -> Klines:
     return market[end - 95 : end + 1]
 
 
-def beliefs(workspace: Workspace, window: Klines) -> tuple[np.ndarray, int]:
+def probabilities(workspace: Workspace, window: Klines) -> tuple[np.ndarray, int]:
     """What a look-alike of a chart, of another symbol and weeks later, is read as."""
     reader = Reader.open(workspace)
     as_of_ms = int(window.close_ms[-1]) + LATER_MS
@@ -83,7 +83,7 @@ def beliefs(workspace: Workspace, window: Klines) -> tuple[np.ndarray, int]:
         (window.bars * noise)[None], spans_of([TWIN], [Interval.M15], [as_of_ms])
     )
     nearest = int(answers.evidence.rows[0, 0])
-    return answers.beliefs.reading[0], int(reader.index.rows.reading[nearest])
+    return answers.probabilities.reading[0], int(reader.index.rows.reading[nearest])
 
 
 @pytest.mark.parametrize("end", [401, 402], ids=["in the index", "not in the index"])
@@ -94,12 +94,12 @@ def test_a_corrected_label_changes_the_next_prediction_of_a_look_alike(
     digest = describe(workspace, window)
     code = rules.label(window.bars[None]).reading[0]
     other = next(r for r in READINGS if r.setup not in (READINGS[code].setup, "none", "range"))
-    before, nearest = beliefs(workspace, window)
+    before, nearest = probabilities(workspace, window)
     arguments = ["review", "correct", digest[:12], "--setup", other.setup.value]
     assert run([*arguments, "--direction", other.direction.value, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["correction"]["who"] == "anna"
-    after, now_nearest = beliefs(workspace, window)
+    after, now_nearest = probabilities(workspace, window)
     assert READINGS[now_nearest] == other
     assert READINGS[nearest] != other
     corrected = READINGS.index(other)
@@ -107,7 +107,7 @@ def test_a_corrected_label_changes_the_next_prediction_of_a_look_alike(
 
     # building the index anew keeps people's labels
     assert run(["index", "build"]) == 0
-    assert READINGS[beliefs(workspace, window)[1]] == other
+    assert READINGS[probabilities(workspace, window)[1]] == other
 
 
 def predicted(workspace: Workspace, window: Klines) -> IntervalReading:
@@ -128,7 +128,7 @@ def test_a_word_is_heard_on_the_next_candle_and_names_who_gave_it(
     elsewhere = [chart(market, 700) for market in markets[1:]]
     digest = describe(workspace, window)
     before = [predicted(workspace, one) for one in (window, following, *elsewhere)]
-    assert all(reading.heard is None for reading in before)
+    assert all(reading.unadjusted is None for reading in before)
     code = rules.label(window.bars[None]).reading[0]
     other = next(r for r in READINGS if r.setup not in (READINGS[code].setup, "none", "range"))
     arguments = ["review", "correct", digest[:12], "--setup", other.setup.value]
@@ -140,14 +140,17 @@ def test_a_word_is_heard_on_the_next_candle_and_names_who_gave_it(
     assert itself.confidence > 0.9
     for then, now in zip(before[:2], after[:2], strict=True):
         assert now.probabilities[other.name] > then.probabilities[other.name] + 0.05
-        assert now.heard is not None
-        word = now.heard.words[0]
+        assert now.unadjusted is not None
+        word = now.unadjusted.annotations[0]
         assert (word.who, word.symbol, word.setup) == ("anna", window.symbol, other.setup)
         assert word.as_of == iso(int(window.close_ms[-1]))
-    assert after_it.heard is not None
-    assert after_it.heard.setup == before[1].setup
-    assert after_it.heard.words[0].trust < itself.heard.words[0].trust
-    far = [(then, now) for then, now in zip(before, after, strict=True) if now.heard is None]
+    assert after_it.unadjusted is not None
+    assert after_it.unadjusted.setup == before[1].setup
+    assert (
+        after_it.unadjusted.annotations[0].transfer_probability
+        < itself.unadjusted.annotations[0].transfer_probability
+    )
+    far = [(then, now) for then, now in zip(before, after, strict=True) if now.unadjusted is None]
     assert far
     assert all(then == now for then, now in far)  # to the last digit
 
@@ -155,15 +158,15 @@ def test_a_word_is_heard_on_the_next_candle_and_names_who_gave_it(
 def test_an_older_calibration_says_that_it_cannot_tell(workspace, markets, capsys) -> None:
     path = workspace.paths.models / standin.VERSION / "calibration.json"
     content = json.loads(path.read_text())
-    del content["trust"], content["human_error"]
+    del content["transfer"], content["human_error"]
     path.write_text(json.dumps(content))
     window = chart(markets[0], 402)
-    before, _ = beliefs(workspace, window)
+    before, _ = probabilities(workspace, window)
     code = READINGS.index(Reading(Setup.TRAP, Direction.SHORT))
     said = ["--setup", "trap", "--direction", "short"]
     assert run(["review", "correct", describe(workspace, window)[:12], *said]) == 0
     assert "does not say how far a person's word carries" in capsys.readouterr().out
-    after, _ = beliefs(workspace, window)
+    after, _ = probabilities(workspace, window)
     assert after[code] > before[code]  # it votes, louder than others
     assert Reader.open(workspace).index.rows.weight.max() == workspace.config.review.weight
 

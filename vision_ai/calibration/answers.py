@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 
 from vision_ai.calibration import annotations, fusion, votes
-from vision_ai.calibration.annotations import Witnesses
+from vision_ai.calibration.annotations import NearbyAnnotations
 from vision_ai.calibration.bands import Bands
-from vision_ai.calibration.fusion import Beliefs, Calibration
+from vision_ai.calibration.fusion import Calibration, Probabilities
 from vision_ai.calibration.votes import Evidence
 from vision_ai.domain import (
     CLOSE,
@@ -26,7 +26,7 @@ from vision_ai.domain import (
     Setup,
     iso,
 )
-from vision_ai.records import Band, Heard, IntervalReading, NeighborRecord, WordRecord
+from vision_ai.records import AnnotationRecord, Band, IntervalReading, NeighborRecord, Unadjusted
 
 _NONE = next(code for code, reading in enumerate(READINGS) if reading.setup is Setup.NONE)
 _DIGITS = 6
@@ -37,87 +37,89 @@ class Answers:
     """What q charts show, column by column: the market scan before any record is written.
 
     Attributes:
-        evidence: what spoke.
-        beliefs: what it says.
+        evidence: neighbors and prompt similarities.
+        probabilities: what follows from it, people's annotations included.
         calibration: how it was weighed.
-        code: int64 (q,), reading shown; that of `none` where nothing is claimed.
-        confidence: float (q,), its probability; 0 where nothing is claimed.
-        said: what people said of look-alikes; None where nobody said anything.
-        unheard: beliefs without people's words; None where nobody said anything.
+        code: int64 (q,), predicted reading; that of `none` where the chart is abstained from.
+        confidence: float (q,), its probability; 0 where the chart is abstained from.
+        nearby: annotations of similar charts; None where there are none in the index.
+        unadjusted: probabilities without annotations; None where `nearby` is.
     """
 
     evidence: Evidence
-    beliefs: Beliefs
+    probabilities: Probabilities
     calibration: Calibration
     code: Ints
     confidence: Floats
-    said: Witnesses | None = None
-    unheard: Beliefs | None = None
+    nearby: NearbyAnnotations | None = None
+    unadjusted: Probabilities | None = None
 
     def __len__(self) -> int:
         return len(self.code)
 
     @property
     def abstained(self) -> Bools:
-        """Bool (q,): nothing is claimed."""
-        return self.beliefs.silent > 0
+        """Bool (q,): no reading is given."""
+        return self.probabilities.abstain_code > 0
 
     @property
     def phase(self) -> Ints:
         """Likeliest phase of each chart, codes of `PHASES`."""
-        phase: Ints = self.beliefs.phase.argmax(axis=1)
+        phase: Ints = self.probabilities.phase.argmax(axis=1)
         return phase
 
     @property
     def bands(self) -> Bands:
         """What may follow each chart."""
-        return self.beliefs.bands
+        return self.probabilities.bands
 
     def take(self, rows: Ints | Bools) -> Self:
         """Only the given charts, in the given order."""
         return type(self)(
             self.evidence.take(rows),
-            self.beliefs.take(rows),
+            self.probabilities.take(rows),
             self.calibration,
             self.code[rows],
             self.confidence[rows],
-            self.said and self.said.take(rows),
-            self.unheard and self.unheard.take(rows),
+            self.nearby and self.nearby.take(rows),
+            self.unadjusted and self.unadjusted.take(rows),
         )
 
 
-def read(evidence: Evidence, calibration: Calibration, said: Witnesses | None = None) -> Answers:
+def read(
+    evidence: Evidence, calibration: Calibration, nearby: NearbyAnnotations | None = None
+) -> Answers:
     """Read charts: from evidence to calibrated answers, all at once.
 
     Args:
-        evidence: what speaks about each chart.
+        evidence: neighbors and prompt similarities of each chart.
         calibration: how it is weighed.
-        said: what people said of charts like them, see `Witnesses.of`.
+        nearby: annotations of charts like them, see `NearbyAnnotations.of`.
 
     Raises:
         StaleIndexError: the calibration was fitted without charts of that interval.
     """
-    unheard = fusion.believe(evidence, calibration)
-    beliefs = unheard
-    if said is not None:
-        beliefs = fusion.heed(unheard, evidence.interval, said, calibration)
-    code, confidence = claims(beliefs)
+    unadjusted = fusion.fuse(evidence, calibration)
+    probabilities = unadjusted
+    if nearby is not None:
+        probabilities = fusion.apply_annotations(unadjusted, evidence.interval, nearby, calibration)
+    code, confidence = predicted(probabilities)
     return Answers(
         evidence,
-        beliefs,
+        probabilities,
         calibration,
         code,
         confidence,
-        said,
-        unheard if said is not None else None,
+        nearby,
+        unadjusted if nearby is not None else None,
     )
 
 
-def claims(beliefs: Beliefs) -> tuple[Ints, Floats]:
-    """The reading shown and its probability, (q,) each; `none` and 0 where nothing is claimed."""
-    silent = beliefs.silent > 0
-    code = np.where(silent, _NONE, beliefs.reading.argmax(axis=1))
-    return code, np.where(silent, 0.0, beliefs.reading.max(axis=1))
+def predicted(probabilities: Probabilities) -> tuple[Ints, Floats]:
+    """The likeliest reading and its probability, (q,) each; `none` and 0 where abstained."""
+    abstained = probabilities.abstain_code > 0
+    code = np.where(abstained, _NONE, probabilities.reading.argmax(axis=1))
+    return code, np.where(abstained, 0.0, probabilities.reading.max(axis=1))
 
 
 @dataclass(frozen=True)
@@ -159,12 +161,11 @@ class Chart:
 
 
 def interval_reading(
-    chart: Chart, answers: Answers, row: int, exemplars: Embeddings, shown: int
+    chart: Chart, answers: Answers, row: int, exemplars: Embeddings, listed: int
 ) -> IntervalReading:
     """What one chart of a prediction shows, from its row of the answers."""
-    shows = READINGS[int(answers.code[row])]
+    reading = READINGS[int(answers.code[row])]
     similarity = float(answers.evidence.mean_similarity[row])
-    familiarity = answers.calibration.familiarity[chart.interval]
     return IntervalReading(
         interval=chart.interval,
         first_candle=iso(chart.first_ms),
@@ -172,103 +173,107 @@ def interval_reading(
         last_close=chart.last_close,
         klines_hash=chart.klines_hash,
         chart=chart.path,
-        setup=shows.setup,
-        direction=shows.direction,
+        setup=reading.setup,
+        direction=reading.direction,
         phase=PHASES[int(answers.phase[row])],
         confidence=_rounded(answers.confidence[row]),
         abstained=bool(answers.abstained[row]),
-        abstained_because=fusion.silence(int(answers.beliefs.silent[row]), familiarity, similarity),
-        probabilities=_named([r.name for r in READINGS], answers.beliefs.reading[row]),
-        phase_probabilities=_named(list(PHASES), answers.beliefs.phase[row]),
+        abstained_because=fusion.abstain_reason(
+            int(answers.probabilities.abstain_code[row]),
+            answers.calibration.out_of_distribution[chart.interval],
+            similarity,
+        ),
+        probabilities=_named([r.name for r in READINGS], answers.probabilities.reading[row]),
+        phase_probabilities=_named(list(PHASES), answers.probabilities.phase[row]),
         similarity=_rounded(similarity),
-        neighbors=_neighbors(answers, row, exemplars, shown),
+        neighbors=_neighbors(answers, row, exemplars, listed),
         outcome=_outcome(answers.bands, row),
-        heard=_heard(answers.take(np.array([row]))),
+        unadjusted=_unadjusted(answers.take(np.array([row]))),
     )
 
 
 def _neighbors(
-    answers: Answers, row: int, exemplars: Embeddings, shown: int
+    answers: Answers, row: int, exemplars: Embeddings, listed: int
 ) -> list[NeighborRecord]:
     one = answers.evidence.take(np.array([row]))
     strength = votes.strengths(one, answers.calibration.reading.beta)[0]
     share = strength / (strength.sum() or 1.0)
-    listed = [place for place in range(min(shown, len(share))) if one.rows[0, place] >= 0]
-    by = _labellers(answers.said)
+    columns = [column for column in range(min(listed, len(share))) if one.rows[0, column] >= 0]
+    annotators = _annotators(answers.nearby)
     return [
-        _neighbor(exemplars, int(one.rows[0, p]), one.similarity[0, p], share[p], by)
-        for p in listed
+        _neighbor(exemplars, int(one.rows[0, c]), one.similarity[0, c], share[c], annotators)
+        for c in columns
     ]
 
 
-def _labellers(said: Witnesses | None) -> dict[int, str]:
+def _annotators(nearby: NearbyAnnotations | None) -> dict[int, str]:
     """Who labelled which rows of the index."""
-    if said is None:
+    if nearby is None:
         return {}
-    return dict(zip(said.labelled.at.tolist(), said.labelled.who.tolist(), strict=True))
+    return dict(zip(nearby.labelled.at.tolist(), nearby.labelled.who.tolist(), strict=True))
 
 
 def _neighbor(
-    exemplars: Embeddings, at: int, similarity: float, share: float, by: Mapping[int, str]
+    exemplars: Embeddings, row: int, similarity: float, share: float, annotators: Mapping[int, str]
 ) -> NeighborRecord:
-    reading = READINGS[int(exemplars.reading[at])]
-    interval = Interval(str(exemplars.interval[at]))
+    reading = READINGS[int(exemplars.reading[row])]
+    interval = Interval(str(exemplars.interval[row]))
     moves: dict[Horizon, float | None] = {
         horizon: _rounded(np.expm1(move)) if np.isfinite(move) else None
-        for horizon, move in zip(HORIZONS, exemplars.outcomes.move[at], strict=True)
+        for horizon, move in zip(HORIZONS, exemplars.outcomes.move[row], strict=True)
     }
     return NeighborRecord(
-        symbol=str(exemplars.symbol[at]),
+        symbol=str(exemplars.symbol[row]),
         interval=interval,
-        as_of=iso(int(exemplars.last_ms[at]) + interval.ms),
+        as_of=iso(int(exemplars.last_ms[row]) + interval.ms),
         similarity=_rounded(similarity),
         weight=_rounded(share),
         setup=reading.setup,
         direction=reading.direction,
-        phase=PHASES[int(exemplars.phase[at])],
+        phase=PHASES[int(exemplars.phase[row])],
         moves=moves,
-        by=by.get(at),
+        by=annotators.get(row),
     )
 
 
-def _heard(one: Answers) -> Heard | None:
-    """What people said that bears on a single answer, the weightiest first; None if nothing."""
-    if one.said is None or one.unheard is None:
+def _unadjusted(one: Answers) -> Unadjusted | None:
+    """A single answer without annotations, and those that changed it; None if none did."""
+    if one.nearby is None or one.unadjusted is None:
         return None
-    trust = annotations.trusts(
-        one.said, one.evidence.interval, one.calibration.trust, one.calibration.human_error
+    transfer = annotations.transfer_probabilities(
+        one.nearby, one.evidence.interval, one.calibration.transfer, one.calibration.human_error
     )
-    strongest = np.maximum(*trust)[0]
-    places = [p for p in np.argsort(-strongest, kind="stable").tolist() if strongest[p] > 0]
-    if not places:
+    strongest = np.maximum(*transfer)[0]
+    order = np.argsort(-strongest, kind="stable").tolist()
+    columns = [column for column in order if strongest[column] > 0]
+    if not columns:
         return None
-    code, confidence = claims(one.unheard)
-    shows = READINGS[int(code[0])]
-    return Heard(
-        words=[_word(one.said, place, trust[0][0, place]) for place in places],
-        setup=shows.setup,
-        direction=shows.direction,
-        phase=PHASES[int(one.unheard.phase[0].argmax())],
+    code, confidence = predicted(one.unadjusted)
+    reading = READINGS[int(code[0])]
+    return Unadjusted(
+        annotations=[_annotation(one.nearby, column, transfer[0][0, column]) for column in columns],
+        setup=reading.setup,
+        direction=reading.direction,
+        phase=PHASES[int(one.unadjusted.phase[0].argmax())],
         confidence=_rounded(confidence[0]),
-        abstained=bool(one.unheard.silent[0] > 0),
+        abstained=bool(one.unadjusted.abstain_code[0] > 0),
     )
 
 
-def _word(said: Witnesses, place: int, trust: float) -> WordRecord:
-    at = int(said.rows[0, place])
-    rows, label = said.labelled.rows, READINGS[int(said.reading[0, place])]
-    interval = Interval(str(rows.interval[at]))
-    return WordRecord(
-        who=str(said.labelled.who[at]),
-        at=iso(int(said.labelled.said_ms[at])),
-        symbol=str(rows.symbol[at]),
-        interval=interval,
-        as_of=iso(int(rows.close_ms[at])),
-        similarity=_rounded(said.similarity[0, place]),
+def _annotation(nearby: NearbyAnnotations, column: int, probability: float) -> AnnotationRecord:
+    row = int(nearby.rows[0, column])
+    charts, label = nearby.labelled.rows, READINGS[int(nearby.reading[0, column])]
+    return AnnotationRecord(
+        who=str(nearby.labelled.who[row]),
+        at=iso(int(nearby.labelled.said_ms[row])),
+        symbol=str(charts.symbol[row]),
+        interval=Interval(str(charts.interval[row])),
+        as_of=iso(int(charts.close_ms[row])),
+        similarity=_rounded(nearby.similarity[0, column]),
         setup=label.setup,
         direction=label.direction,
-        phase=PHASES[int(said.phase[0, place])],
-        trust=_rounded(trust),
+        phase=PHASES[int(nearby.phase[0, column])],
+        transfer_probability=_rounded(probability),
     )
 
 

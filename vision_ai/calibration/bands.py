@@ -1,9 +1,9 @@
-"""What look-alikes did next, as bands that cover as often as they say.
+"""What neighbors did next, as bands that cover as often as they say.
 
-A move is measured in units of what the chart's own volatility would make of a random walk, so
-that calm and wild charts can speak about each other. The look-alikes' weighted quantiles are
-trusted only as far as a calibration fold found them better than the quantiles of all charts, and
-then widened by split-conformal scores (Romano et al. 2019), one for calm, usual and wild charts.
+A move is measured in units of what the chart's own volatility would make of a random walk, so that
+charts of low and high volatility are comparable. The neighbors' weighted quantiles count only as
+far as a calibration fold found them better than the quantiles of all charts. They are then widened
+by split-conformal scores (Romano et al. 2019), one for charts of low, middle and high volatility.
 """
 
 from dataclasses import dataclass
@@ -15,29 +15,40 @@ from pydantic import Field
 from vision_ai.domain import HORIZONS, Bools, Floats, Interval, Ints, Outcomes
 from vision_ai.measures.fitting import conformal_quantile, weighted_quantiles
 from vision_ai.records import Finite, Probability, Record
+from vision_ai.records.fields import renamed
 
-ENOUGH = 8
-"""With fewer known outcomes than this the look-alikes are not listened to."""
-_CELL = 100
+LEAST_OUTCOMES = 8
+"""With fewer known outcomes than this the neighbors are ignored."""
+_LEAST_GROUP = 100
 """With fewer calibration charts than this, a volatility group takes the score of all."""
-_TRUSTS = np.linspace(0, 1, 11)
+_WEIGHT_GRID = np.linspace(0, 1, 11)
+"""Weights of the neighbors that are tried."""
 
 
 class BandRule(Record):
-    """How the outcomes of look-alikes become the band of one interval at one horizon.
+    """How the outcomes of neighbors become the band of one interval at one horizon.
 
-    Moves are in volatility units; `edges` part calm, usual and wild charts by their scale.
+    Moves are in volatility units; `edges` separate low, middle and high volatility.
     """
 
     level: Probability = Field(description="how often the band is meant to hold")
     overall: tuple[Finite, Finite, Finite] = Field(description="low, median, high of all charts")
-    trust: Probability = Field(description="weight of the look-alikes against all charts")
+    neighbor_weight: Probability = Field(
+        validation_alias=renamed("neighbor_weight", "trust"),
+        description="weight of the neighbors' quantiles against those of all charts",
+    )
     edges: tuple[Finite, Finite]
     widen: tuple[Finite, Finite, Finite] = Field(description="conformal widening of each group")
     base_up: Probability = Field(description="how often price rose at all")
-    trust_up: Probability = Field(description="weight of the look-alikes' share of rises")
-    stretch: Finite = Field(
-        default=1.0, gt=0, description="factor for both halves, learned from what followed"
+    neighbor_weight_up: Probability = Field(
+        validation_alias=renamed("neighbor_weight_up", "trust_up"),
+        description="weight of the neighbors' share of rises",
+    )
+    width_factor: Finite = Field(
+        default=1.0,
+        gt=0,
+        validation_alias=renamed("width_factor", "stretch"),
+        description="factor for both halves of the band, learned from outcomes",
     )
 
 
@@ -45,7 +56,7 @@ class BandRule(Record):
 class Bands:
     """Bands of q charts at every horizon, as simple returns; NaN where there is no scale.
 
-    All are (q, horizons); `samples` counts the look-alikes whose outcome was known.
+    All are (q, horizons); `samples` counts the neighbors whose outcome was known.
     """
 
     low: Floats
@@ -89,17 +100,17 @@ def tails(level: float) -> Floats:
 
 
 def plain_rule(moves: Floats, level: float) -> BandRule:
-    """A rule without a calibration fold: the quantiles of all charts, whatever the look-alikes."""
+    """A rule without a calibration fold: the quantiles of all charts, whatever the neighbors."""
     known = moves[np.isfinite(moves)]
     overall = np.quantile(known, tails(level)) if len(known) else np.array([-1.28, 0, 1.28])
     return BandRule(
         level=level,
         overall=_three(overall),
-        trust=0.0,
+        neighbor_weight=0.0,
         edges=(0.0, 0.0),
         widen=(0.0, 0.0, 0.0),
         base_up=float((known > 0).mean()) if len(known) else 0.5,
-        trust_up=0.0,
+        neighbor_weight_up=0.0,
     )
 
 
@@ -110,8 +121,8 @@ def fit_rule(
 
     Args:
         plain: quantiles of all charts, made from other charts than the fold's.
-        moves: (q, k) of the fold's look-alikes, in volatility units.
-        weight: (q, k) how loud each votes.
+        moves: (q, k) of the fold's neighbors, in volatility units.
+        weight: (q, k) how strongly each votes.
         truth: (q,) what the fold's charts did, in volatility units; NaN where unknown.
         scale: (q,) their volatility.
     """
@@ -119,10 +130,13 @@ def fit_rule(
     if not known.any():
         return plain
     moves, weight, truth, scale = moves[known], weight[known], truth[known], scale[known]
-    trust = _best_trust(plain, moves, weight, truth)
-    rule = plain.model_copy(update={"trust": trust})
-    low, _, high = _blend(rule, moves, weight).T
+    # How far the neighbors' quantiles beat those of all charts.
+    neighbor_weight = _best_neighbor_weight(plain, moves, weight, truth)
+    rule = plain.model_copy(update={"neighbor_weight": neighbor_weight})
+    # Conformal scores: how far each outcome lies outside its band, negative inside.
+    low, _, high = _band_quantiles(rule, moves, weight).T
     score = np.maximum(low - truth, truth - high)
+    # Terciles of volatility, each with a widening of its own.
     lower, upper = np.quantile(scale, [1 / 3, 2 / 3])
     edges = (float(lower), float(upper))
     base = float((truth > 0).mean())
@@ -131,7 +145,7 @@ def fit_rule(
             "edges": edges,
             "widen": _conformal(score, _group(scale, edges), rule.level),
             "base_up": base,
-            "trust_up": _trust_up(moves, weight, truth > 0, base),
+            "neighbor_weight_up": _up_weight(moves, weight, truth > 0, base),
         }
     )
 
@@ -141,41 +155,49 @@ def apply(rule: BandRule, moves: Floats, weight: Floats, scale: Floats, growth: 
 
     Args:
         rule: of this interval and horizon.
-        moves: (q, k) of the look-alikes, in volatility units.
-        weight: (q, k) how loud each votes.
+        moves: (q, k) of the neighbors, in volatility units.
+        weight: (q, k) how strongly each votes.
         scale: (q,) volatility of the charts; NaN gives NaN bands.
         growth: volatility units at this horizon, see `units`.
     """
-    low, median, high = _blend(rule, moves, weight).T
+    low, median, high = _band_quantiles(rule, moves, weight).T
+    # Conformal widening, which never lets a bound cross the median.
     widen = np.asarray(rule.widen)[_group(scale, rule.edges)]
     low, high = np.minimum(low - widen, median), np.maximum(high + widen, median)
-    low, high = median + rule.stretch * (low - median), median + rule.stretch * (high - median)
-    # beyond e^±4 a return says nothing but "anything": keep the numbers printable
+    # What feedback learned about the width of both halves.
+    factor = rule.width_factor
+    low, high = median + factor * (low - median), median + factor * (high - median)
+    # Back to log returns. Beyond e^±4 a return says nothing but "anything": keep it printable.
     log = np.clip(np.stack([low, median, high], axis=1) * (scale * growth)[:, None], -4, 4)
+    # The chance of a rise: the base rate, moved towards the neighbors' share of rises.
     share = _share_up(moves, weight, rule.base_up)
-    up = np.clip(rule.base_up + rule.trust_up * (share - rule.base_up), 0.01, 0.99)
+    up = np.clip(rule.base_up + rule.neighbor_weight_up * (share - rule.base_up), 0.01, 0.99)
     return np.column_stack([np.expm1(log), up])
 
 
-def _blend(rule: BandRule, moves: Floats, weight: Floats) -> Floats:
+def _band_quantiles(rule: BandRule, moves: Floats, weight: Floats) -> Floats:
+    """Low, median and high (q, 3): the neighbors' quantiles mixed with those of all charts."""
     theirs = weighted_quantiles(moves, weight, tails(rule.level))
-    enough = ((weight > 0) & np.isfinite(moves)).sum(axis=1) >= ENOUGH
-    theirs = np.where(enough[:, None], theirs, rule.overall)
-    blended: Floats = rule.trust * theirs + (1 - rule.trust) * np.asarray(rule.overall)
-    return blended
+    is_enough = ((weight > 0) & np.isfinite(moves)).sum(axis=1) >= LEAST_OUTCOMES
+    theirs = np.where(is_enough[:, None], theirs, rule.overall)
+    share = rule.neighbor_weight
+    mixed: Floats = share * theirs + (1 - share) * np.asarray(rule.overall)
+    return mixed
 
 
-def _best_trust(plain: BandRule, moves: Floats, weight: Floats, truth: Floats) -> float:
+def _best_neighbor_weight(plain: BandRule, moves: Floats, weight: Floats, truth: Floats) -> float:
+    """The weight of least quantile (pinball) loss, on a grid."""
     at = tails(plain.level)
-    theirs = _blend(plain.model_copy(update={"trust": 1.0}), moves, weight)
+    theirs = _band_quantiles(plain.model_copy(update={"neighbor_weight": 1.0}), moves, weight)
     losses = []
-    for trust in _TRUSTS:
-        miss = truth[:, None] - (trust * theirs + (1 - trust) * np.asarray(plain.overall))
+    for share in _WEIGHT_GRID:
+        miss = truth[:, None] - (share * theirs + (1 - share) * np.asarray(plain.overall))
         losses.append(float(np.maximum(at * miss, (at - 1) * miss).mean()))
-    return float(_TRUSTS[int(np.argmin(losses))])
+    return float(_WEIGHT_GRID[int(np.argmin(losses))])
 
 
 def _group(scale: Floats, edges: tuple[float, float]) -> Ints:
+    """Volatility group of each chart: 0 low, 1 middle, 2 high."""
     group: Ints = (scale > edges[0]).astype(np.int64) + (scale > edges[1])
     return group
 
@@ -183,12 +205,14 @@ def _group(scale: Floats, edges: tuple[float, float]) -> Ints:
 def _conformal(score: Floats, group: Ints, level: float) -> tuple[float, float, float]:
     overall = conformal_quantile(score, level)
     members = [score[group == g] for g in range(3)]
-    return _three(
-        np.array([conformal_quantile(m, level) if len(m) >= _CELL else overall for m in members])
-    )
+    per_group = [
+        conformal_quantile(m, level) if len(m) >= _LEAST_GROUP else overall for m in members
+    ]
+    return _three(np.array(per_group))
 
 
 def _share_up(moves: Floats, weight: Floats, base: float) -> Floats:
+    """Weighted share of neighbors that rose, (q,); the base rate where no outcome is known."""
     known = np.where(np.isfinite(moves), weight, 0)
     total = known.sum(axis=1)
     rises = (known * (moves > 0)).sum(axis=1)
@@ -196,7 +220,8 @@ def _share_up(moves: Floats, weight: Floats, base: float) -> Floats:
     return share
 
 
-def _trust_up(moves: Floats, weight: Floats, rose: Bools, base: float) -> float:
+def _up_weight(moves: Floats, weight: Floats, rose: Bools, base: float) -> float:
+    """Least-squares weight of the neighbors' lean against the base rate, from 0 to 1."""
     lean = _share_up(moves, weight, base) - base
     if not (lean**2).sum() > 0:
         return 0.0

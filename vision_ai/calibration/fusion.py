@@ -1,4 +1,4 @@
-"""From evidence to probabilities, and when to stay silent: the numbers are a stored record."""
+"""From evidence to probabilities, and when to abstain: the fitted numbers are a stored record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from vision_ai.calibration import annotations, bands, votes
-from vision_ai.calibration.annotations import Trust, Witnesses
+from vision_ai.calibration.annotations import AnnotationTransfer, NearbyAnnotations
 from vision_ai.calibration.bands import BandRule, Bands
 from vision_ai.calibration.votes import Evidence
 from vision_ai.domain import (
@@ -27,21 +27,22 @@ from vision_ai.domain import (
 from vision_ai.errors import StaleIndexError
 from vision_ai.measures.fitting import softmax
 from vision_ai.records import Finite, Probability, Record
+from vision_ai.records.fields import renamed
 
 Fitted = TypeVar("Fitted")
 
-ENOUGH = 5
-"""With fewer look-alikes than this nothing is claimed."""
+LEAST_NEIGHBORS = 5
+"""With fewer neighbors than this the chart is abstained from."""
 REPAIR = "Run `vision-ai train` to fit it anew."
-_AHEAD = 1e-9
-"""Keeps the likeliest reading in front of the next one, beyond what rounding can turn."""
+_MARGIN = 1e-9
+"""Least lead of the likeliest reading over the next one, more than rounding can undo."""
 
 
 class Facet(Record):
     """How votes and prompts about one facet become logits.
 
     `alpha * log(share) + text * cosine + bias`, where the share of the vote is that of
-    `weight * exp(-beta * (1 - similarity))`, drawn to `prior` by `smoothing` votes.
+    `weight * exp(-beta * (1 - similarity))`, shrunk to `prior` by `smoothing` votes.
     """
 
     alpha: Finite = Field(ge=0)
@@ -52,11 +53,11 @@ class Facet(Record):
     bias: list[Finite] = Field(description="also corrects for how exemplars were chosen")
 
 
-class Sharpness(Record):
-    """How sure to be at all: logits are scaled by `exp(log_scale + slope * z)`.
+class TemperatureScaling(Record):
+    """Temperature scaling: logits are multiplied by `exp(log_scale + slope * z)`.
 
-    `z` is the mean similarity of the look-alikes in units of its spread: a chart that is unlike
-    its look-alikes is read more humbly.
+    That is one over the temperature. `z` is the mean similarity of the neighbors, standardized:
+    a chart that is unlike its neighbors gets a higher temperature, so less confident answers.
     """
 
     log_scale: Finite = 0.0
@@ -65,20 +66,24 @@ class Sharpness(Record):
     spread: Finite = Field(default=1.0, gt=0)
 
 
-class Curve(Record):
-    """How often the likeliest reading was right, by how likely it was said to be.
+class ReliabilityMap(Record):
+    """How often the likeliest reading was right, by the probability predicted for it.
 
-    Rising knots with straight lines between; no knots leave probabilities as they are.
+    An isotonic fit: rising knots, interpolated linearly; no knots leave probabilities unchanged.
     """
 
-    said: list[Probability] = Field(default_factory=list)
-    right: list[Probability] = Field(default_factory=list)
+    predicted: list[Probability] = Field(
+        default_factory=list, validation_alias=renamed("predicted", "said")
+    )
+    observed: list[Probability] = Field(
+        default_factory=list, validation_alias=renamed("observed", "right")
+    )
 
 
-class Familiarity(Record):
-    """Below these a chart is unlike what was ever seen, and nothing is claimed."""
+class OutOfDistribution(Record):
+    """Thresholds below which a chart is unlike all known ones, and is abstained from."""
 
-    similarity: Finite = Field(default=-1.0, description="mean cosine of the look-alikes")
+    similarity: Finite = Field(default=-1.0, description="mean cosine of the neighbors")
     text: Finite = Field(default=-1.0, description="cosine with the best matching prompts")
     tail: Probability = Field(default=0.0, description="share of known charts below either")
 
@@ -93,15 +98,25 @@ class Calibration(Record):
     n: int = Field(ge=0, description="charts of the fold")
     reading: Facet
     phase: Facet
-    sharpness: dict[Interval, Sharpness]
-    curve: dict[Interval, Curve]
-    familiarity: dict[Interval, Familiarity]
+    temperature: dict[Interval, TemperatureScaling] = Field(
+        validation_alias=renamed("temperature", "sharpness")
+    )
+    reliability: dict[Interval, ReliabilityMap] = Field(
+        validation_alias=renamed("reliability", "curve")
+    )
+    out_of_distribution: dict[Interval, OutOfDistribution] = Field(
+        validation_alias=renamed("out_of_distribution", "familiarity")
+    )
     bands: dict[Interval, dict[Horizon, BandRule]]
-    trust: dict[Interval, Trust] = Field(
-        default_factory=dict, description="how far people's words carry; empty if never fitted"
+    transfer: dict[Interval, AnnotationTransfer] = Field(
+        default_factory=dict,
+        validation_alias=renamed("transfer", "trust"),
+        description="how likely a person's annotation holds for another chart; empty if not fitted",
     )
     human_error: Probability = Field(
-        default=annotations.ERROR, lt=1, description="how often a person's label is wrong; stated"
+        default=annotations.HUMAN_ERROR_RATE,
+        lt=1,
+        description="how often a person's label is wrong; stated",
     )
 
     @model_validator(mode="after")
@@ -112,47 +127,48 @@ class Calibration(Record):
         ):
             if not len(facet.prior) == len(facet.bias) == classes:
                 raise ValueError(f"{name} needs {classes} priors and biases")
-        if any(len(curve.said) != len(curve.right) for curve in self.curve.values()):
-            raise ValueError("a curve needs as many knots said as right")
+        if any(len(m.predicted) != len(m.observed) for m in self.reliability.values()):
+            raise ValueError("a reliability map needs as many predicted as observed knots")
         if any(set(rules) != set(HORIZONS) for rules in self.bands.values()):
             raise ValueError("bands need every horizon")
         return self
 
 
 @dataclass(frozen=True, eq=False)
-class Beliefs:
-    """What the evidence says of q charts.
+class Probabilities:
+    """Probabilities, abstentions and bands of q charts.
 
     Attributes:
         reading: float (q, readings), probabilities.
         phase: float (q, phases), probabilities.
-        silent: int64 (q,), index into `SILENCES` of why nothing is claimed; 0 where it is.
+        abstain_code: int64 (q,), index into `ABSTAIN_REASONS`; 0 where there is an answer.
         bands: what may follow.
     """
 
     reading: Floats
     phase: Floats
-    silent: Ints
+    abstain_code: Ints
     bands: Bands
 
     def take(self, rows: Ints | Bools) -> Self:
         """Only the given charts."""
         return type(self)(
-            self.reading[rows], self.phase[rows], self.silent[rows], self.bands.take(rows)
+            self.reading[rows], self.phase[rows], self.abstain_code[rows], self.bands.take(rows)
         )
 
 
-SILENCES = (
+ABSTAIN_REASONS = (
     "",
-    "fewer than {enough} look-alikes may speak about this chart",
-    "its look-alikes are farther away than those of {known:.1%} of known charts "
+    "fewer than {least} similar charts are eligible as evidence",
+    "its similar charts are farther away than those of {known:.1%} of known charts "
     "(mean similarity {similarity:.3f}, expected at least {floor:.3f})",
     "no description of a chart fits it as well as it fits {known:.1%} of known charts",
 )
+"""What a person reads about each abstain code; code 0 is an answer."""
 
 
 def plain(exemplars: Embeddings, *, level: float) -> Calibration:
-    """A calibration that was never fitted: votes as they are, bands of all charts, no silence.
+    """A calibration that was never fitted: plain votes, bands of all charts, no abstention.
 
     `level` is the nominal coverage of the bands.
     """
@@ -171,54 +187,60 @@ def plain(exemplars: Embeddings, *, level: float) -> Calibration:
         n=0,
         reading=plain_facet(exemplars.reading, len(READINGS)),
         phase=plain_facet(exemplars.phase, len(PHASES)),
-        sharpness={interval: Sharpness() for interval in CHART_INTERVALS},
-        curve={interval: Curve() for interval in CHART_INTERVALS},
-        familiarity={interval: Familiarity() for interval in CHART_INTERVALS},
+        temperature={interval: TemperatureScaling() for interval in CHART_INTERVALS},
+        reliability={interval: ReliabilityMap() for interval in CHART_INTERVALS},
+        out_of_distribution={interval: OutOfDistribution() for interval in CHART_INTERVALS},
         bands=rules,
     )
 
 
 def plain_facet(codes: Ints, classes: int) -> Facet:
-    """Votes as they are, drawn a little to how often each class occurs among `codes`."""
+    """Votes as they are, shrunk a little towards the class frequencies of `codes`."""
     counts = np.bincount(codes, minlength=classes) + 1.0
     prior = (counts / counts.sum()).tolist()
     return Facet(alpha=1, beta=20, smoothing=0.1, text=0, prior=prior, bias=[0.0] * classes)
 
 
-def believe(evidence: Evidence, calibration: Calibration) -> Beliefs:
-    """Turn evidence into probabilities, bands and silences.
+def fuse(evidence: Evidence, calibration: Calibration) -> Probabilities:
+    """Turn evidence into probabilities, bands and abstentions.
 
     Raises:
         StaleIndexError: the calibration was fitted without charts of that interval.
     """
-    return Beliefs(
+    return Probabilities(
         reading=_reading(evidence, calibration),
         phase=softmax(
             facet_logits(calibration.phase, evidence, evidence.phase, evidence.text_phase)
         ),
-        silent=_silent(evidence, calibration),
+        abstain_code=_abstain_codes(evidence, calibration),
         bands=_bands(evidence, calibration),
     )
 
 
-def heed(
-    beliefs: Beliefs, interval: NDArray[np.str_], said: Witnesses, calibration: Calibration
-) -> Beliefs:
-    """The same beliefs with what people said; bit for bit the same where no word carries.
+def apply_annotations(
+    unadjusted: Probabilities,
+    interval: NDArray[np.str_],
+    nearby: NearbyAnnotations,
+    calibration: Calibration,
+) -> Probabilities:
+    """The probabilities after people's annotations; bit for bit the same where none transfers.
 
-    A chart that was never seen is answered all the same where a word more likely holds than not.
+    A chart that would be abstained from is answered all the same where an annotation more likely
+    holds than not.
     """
-    reading, phase = annotations.trusts(said, interval, calibration.trust, calibration.human_error)
-    return Beliefs(
-        reading=annotations.pooled(beliefs.reading, reading, said.reading),
-        phase=annotations.pooled(beliefs.phase, phase, said.phase),
-        silent=np.where(reading.max(axis=1, initial=0) > 0.5, 0, beliefs.silent),
-        bands=beliefs.bands,
+    reading, phase = annotations.transfer_probabilities(
+        nearby, interval, calibration.transfer, calibration.human_error
+    )
+    return Probabilities(
+        reading=annotations.linear_pool(unadjusted.reading, reading, nearby.reading),
+        phase=annotations.linear_pool(unadjusted.phase, phase, nearby.phase),
+        abstain_code=np.where(reading.max(axis=1, initial=0) > 0.5, 0, unadjusted.abstain_code),
+        bands=unadjusted.bands,
     )
 
 
 def reading_logits(evidence: Evidence, calibration: Calibration) -> Floats:
-    """Logits (q, readings) before `sharpen`."""
+    """Logits (q, readings) before temperature scaling."""
     return facet_logits(calibration.reading, evidence, evidence.reading, evidence.text_reading)
 
 
@@ -230,40 +252,43 @@ def facet_logits(facet: Facet, evidence: Evidence, codes: Ints, text: Floats) ->
     return logits
 
 
-def straighten(probabilities: Floats, curve: Curve) -> Floats:
-    """Probabilities (q, classes) whose highest is as high as it deserves, and stays the highest.
+def apply_reliability(probabilities: Floats, reliability: ReliabilityMap) -> Floats:
+    """Replace the highest of each row (q, classes) by how often such answers were right.
 
-    The others share the rest in proportion.
+    The others share the rest in proportion, and the highest stays the highest.
     """
-    if not curve.said:
+    if not reliability.predicted:
         return probabilities
     top = probabilities.max(axis=1)
     rest = 1 - top
     second = np.partition(probabilities, -2, axis=1)[:, -2]
-    deserved = np.interp(top, curve.said, curve.right)
-    least = second / np.maximum(rest + second, 1e-12)  # where the second would catch up
-    deserved = np.clip(np.maximum(deserved, least + _AHEAD), 0, 1 - _AHEAD)
-    others = (1 - deserved) / np.maximum(rest, 1e-12)
-    straight = probabilities * others[:, None]
-    straight[np.arange(len(top)), probabilities.argmax(axis=1)] = deserved
-    result: Floats = straight / straight.sum(axis=1, keepdims=True)
+    # The observed share of right answers at this probability.
+    calibrated = np.interp(top, reliability.predicted, reliability.observed)
+    # Lowering the first raises the others: this is where the second would catch up with it.
+    crossing = second / np.maximum(rest + second, 1e-12)
+    calibrated = np.clip(np.maximum(calibrated, crossing + _MARGIN), 0, 1 - _MARGIN)
+    # Scale the others so that the row sums to one again.
+    scale = (1 - calibrated) / np.maximum(rest, 1e-12)
+    adjusted = probabilities * scale[:, None]
+    adjusted[np.arange(len(top)), probabilities.argmax(axis=1)] = calibrated
+    result: Floats = adjusted / adjusted.sum(axis=1, keepdims=True)
     return result
 
 
-def sharpen(evidence: Evidence, calibration: Calibration, logits: Floats) -> Floats:
-    """Logits scaled by how sure each interval and similarity allows to be."""
+def scale_logits(evidence: Evidence, calibration: Calibration, logits: Floats) -> Floats:
+    """Logits times the factor of each chart's interval and similarity (temperature scaling)."""
     scaled = np.empty_like(logits)
     for interval, rows in of_interval(evidence):
-        how = _known(calibration.sharpness, interval)
-        factor = sharpness_factor(how, evidence.mean_similarity[rows])
+        scaling = _fitted_for(calibration.temperature, interval)
+        factor = logit_factor(scaling, evidence.mean_similarity[rows])
         scaled[rows] = logits[rows] * factor[:, None]
     return scaled
 
 
-def sharpness_factor(how: Sharpness, similarity: Floats) -> Floats:
-    """What logits are multiplied by, (q,): always positive, so the first class stays first."""
-    z = np.clip((similarity - how.center) / how.spread, -3, 3)
-    factor: Floats = np.exp(how.log_scale + how.slope * z)
+def logit_factor(scaling: TemperatureScaling, similarity: Floats) -> Floats:
+    """One over the temperature, (q,): always positive, so the first class stays first."""
+    z = np.clip((similarity - scaling.center) / scaling.spread, -3, 3)
+    factor: Floats = np.exp(scaling.log_scale + scaling.slope * z)
     return factor
 
 
@@ -273,54 +298,58 @@ def of_interval(evidence: Evidence) -> list[tuple[Interval, Ints]]:
     return [(Interval(str(name)), np.flatnonzero(evidence.interval == name)) for name in names]
 
 
-def silence(reason: int, familiarity: Familiarity, similarity: float) -> str | None:
-    """Why nothing is claimed, in words; None where something is."""
-    if reason == 0:
+def abstain_reason(code: int, threshold: OutOfDistribution, similarity: float) -> str | None:
+    """Why a chart is abstained from, as a sentence; None where there is an answer."""
+    if code == 0:
         return None
-    return SILENCES[reason].format(
-        enough=ENOUGH,
-        known=1 - familiarity.tail,
+    return ABSTAIN_REASONS[code].format(
+        least=LEAST_NEIGHBORS,
+        known=1 - threshold.tail,
         similarity=similarity,
-        floor=familiarity.similarity,
+        floor=threshold.similarity,
     )
 
 
 def _reading(evidence: Evidence, calibration: Calibration) -> Floats:
-    said = softmax(sharpen(evidence, calibration, reading_logits(evidence, calibration)))
+    logits = scale_logits(evidence, calibration, reading_logits(evidence, calibration))
+    probabilities = softmax(logits)
     for interval, rows in of_interval(evidence):
-        said[rows] = straighten(said[rows], _known(calibration.curve, interval))
-    return said
+        reliability = _fitted_for(calibration.reliability, interval)
+        probabilities[rows] = apply_reliability(probabilities[rows], reliability)
+    return probabilities
 
 
-def _silent(evidence: Evidence, calibration: Calibration) -> Ints:
-    reason = np.zeros(len(evidence), np.int64)
+def _abstain_codes(evidence: Evidence, calibration: Calibration) -> Ints:
+    """Indices into `ABSTAIN_REASONS`, (q,); the lowest reason that holds is named."""
+    code = np.zeros(len(evidence), np.int64)
     best_text = evidence.text_reading.max(axis=1)
     for interval, rows in of_interval(evidence):
-        floor = _known(calibration.familiarity, interval)
-        reason[rows[best_text[rows] < floor.text]] = 3
-        reason[rows[evidence.mean_similarity[rows] < floor.similarity]] = 2
-    reason[evidence.voters < ENOUGH] = 1
-    return reason
+        threshold = _fitted_for(calibration.out_of_distribution, interval)
+        code[rows[best_text[rows] < threshold.text]] = 3
+        code[rows[evidence.mean_similarity[rows] < threshold.similarity]] = 2
+    code[evidence.voters < LEAST_NEIGHBORS] = 1
+    return code
 
 
 def _bands(evidence: Evidence, calibration: Calibration) -> Bands:
-    drawn = np.empty((len(evidence), len(HORIZONS), 4))
+    # Low, median, high and the chance of a rise, of each chart at each horizon.
+    columns = np.empty((len(evidence), len(HORIZONS), 4))
     level = np.empty((len(evidence), len(HORIZONS)))
     strength = votes.strengths(evidence, calibration.reading.beta)
     for interval, rows in of_interval(evidence):
-        rules = _known(calibration.bands, interval)
+        rules = _fitted_for(calibration.bands, interval)
         for column, horizon in enumerate(HORIZONS):
             moves, growth = evidence.moves[rows, :, column], bands.units(interval)[column]
             rule = rules[horizon]
             scale = evidence.scale[rows]
-            drawn[rows, column] = bands.apply(rule, moves, strength[rows], scale, growth)
+            columns[rows, column] = bands.apply(rule, moves, strength[rows], scale, growth)
             level[rows, column] = rule.level
     samples = np.isfinite(evidence.moves).sum(axis=1)
-    low, median, high, up = np.moveaxis(drawn, 2, 0)
+    low, median, high, up = np.moveaxis(columns, 2, 0)
     return Bands(low, median, high, up, samples, level)
 
 
-def _known(per_interval: Mapping[Interval, Fitted], interval: Interval) -> Fitted:
+def _fitted_for(per_interval: Mapping[Interval, Fitted], interval: Interval) -> Fitted:
     if interval not in per_interval:
         raise StaleIndexError(f"The calibration was fitted without {interval} charts.", hint=REPAIR)
     return per_interval[interval]

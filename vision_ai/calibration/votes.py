@@ -1,4 +1,4 @@
-"""Evidence about charts before any calibration: their look-alikes, and how prompts match them."""
+"""Evidence about charts before calibration: their neighbors, and how well prompts match them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Prototypes:
-    """Where the prompts of each class point: unit vectors in the order of the codes.
+    """Mean direction of the prompts of each class: unit vectors in the order of the codes.
 
     Attributes:
         reading: float32 (len(READINGS), d).
@@ -34,14 +34,14 @@ def prototypes(readings: Sequence[Vectors], phases: Sequence[Vectors]) -> Protot
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What speaks about q charts, before calibration. Padded look-alikes have weight 0.
+    """Neighbors and prompt similarities of q charts, uncalibrated. Padding has weight 0.
 
     Attributes:
         interval: str (q,).
         scale: float (q,), expected log move of one candle; NaN where the picture has no scale.
         rows: int64 (q, k), rows of the exemplars, -1 where padded.
-        similarity: float (q, k), cosine of each look-alike, -1 where padded.
-        weight: float (q, k), exemplar weight of each look-alike.
+        similarity: float (q, k), cosine of each neighbor, -1 where padded.
+        weight: float (q, k), exemplar weight of each neighbor.
         reading: int64 (q, k), its reading code.
         phase: int64 (q, k), its phase code.
         moves: float (q, k, horizons), its moves in units of its own volatility, NaN if unknown.
@@ -69,13 +69,13 @@ class Evidence:
 
     @property
     def voters(self) -> Ints:
-        """How many look-alikes speak about each chart: int64 (q,)."""
+        """How many neighbors each chart has: int64 (q,)."""
         voters: Ints = (self.rows >= 0).sum(axis=1)
         return voters
 
     @property
     def mean_similarity(self) -> Floats:
-        """Mean cosine of the look-alikes, (q,); 0 where there are none."""
+        """Mean cosine of the neighbors, (q,); 0 where there are none."""
         total = np.where(self.rows >= 0, self.similarity, 0).sum(axis=1)
         mean: Floats = total / np.maximum(self.voters, 1)
         return mean
@@ -90,47 +90,47 @@ def gather(
     interval: NDArray[np.str_],
     scale: Floats,
 ) -> Evidence:
-    """Collect what is known of each chart's look-alikes and how its prompts match.
+    """Collect what is known of each chart's neighbors and how well prompts match it.
 
     Args:
         vectors: float32 (q, d), the charts.
-        neighbors: their purged look-alikes, rows of `exemplars`.
+        neighbors: their purged neighbors, rows of `exemplars`.
         exemplars: the rows of the index.
-        prompts: where the classes' prompts point; None leaves the votes alone.
+        prompts: mean directions of the classes' prompts; None uses the votes only.
         interval: str (q,).
         scale: float (q,), as in `Outcomes.scale`; NaN where unknown. Closes that never moved
-            (0) say nothing of what may follow either.
+            (0) give no scale either.
 
     Raises:
         StaleIndexError: the prompts are of another dimension than the charts.
     """
-    seen = neighbors.rows >= 0
-    rows = np.where(seen, neighbors.rows, 0)
+    is_real = neighbors.rows >= 0  # the others are padding
+    rows = np.where(is_real, neighbors.rows, 0)
     moves = bands.normalized(exemplars.outcomes, exemplars.interval)
     return Evidence(
         interval=interval,
         scale=np.where(np.asarray(scale) > 0, scale, np.nan),
         rows=neighbors.rows,
-        similarity=np.where(seen, neighbors.similarity, -1).astype(np.float64),
-        weight=np.where(seen, exemplars.weight[rows], 0).astype(np.float64),
+        similarity=np.where(is_real, neighbors.similarity, -1).astype(np.float64),
+        weight=np.where(is_real, exemplars.weight[rows], 0).astype(np.float64),
         reading=exemplars.reading[rows].astype(np.int64),
         phase=exemplars.phase[rows].astype(np.int64),
-        moves=np.where(seen[..., None], moves[rows], np.nan),
+        moves=np.where(is_real[..., None], moves[rows], np.nan),
         text_reading=_match(vectors, prompts.reading if prompts else None, len(READINGS)),
         text_phase=_match(vectors, prompts.phase if prompts else None, len(PHASES)),
     )
 
 
 def strengths(evidence: Evidence, beta: float) -> Floats:
-    """How loud each look-alike votes, (q, k): `weight * exp(-beta * (1 - similarity))`."""
-    loud: Floats = evidence.weight * np.exp(-beta * (1 - evidence.similarity))
-    return loud
+    """How strongly each neighbor votes, (q, k): `weight * exp(-beta * (1 - similarity))`."""
+    strength: Floats = evidence.weight * np.exp(-beta * (1 - evidence.similarity))
+    return strength
 
 
 def shares(strength: Floats, codes: Ints, prior: Floats, smoothing: float) -> Floats:
-    """Share of the vote of each class, (q, classes), drawn to `prior` by `smoothing` votes.
+    """Share of the vote of each class, (q, classes), shrunk to `prior` by `smoothing` votes.
 
-    Distant look-alikes vote softly, so what is unlike everything falls back to the prior.
+    Distant neighbors vote weakly, so a chart that is unlike all others falls back to the prior.
 
     >>> shares(np.array([[3.0, 1.0]]), np.array([[0, 1]]), np.array([0.5, 0.5]), 4.0).tolist()
     [[0.625, 0.375]]

@@ -110,7 +110,8 @@ def rehearse(
     update_every: Annotated[
         int, typer.Option(min=0, metavar="HOURS", help="Ask the gate that often; 0 never asks.")
     ] = 24,
-    rung: Annotated[str, typer.Option(help="How far an update may go.")] = "reweight",
+    mode: Annotated[str, typer.Option(help="How far an update may go.")] = "reweight",
+    rung: Annotated[str | None, typer.Option(hidden=True, help="The old name of --mode.")] = None,
     charts: Annotated[bool, typer.Option(help="Draw the pictures too.")] = True,
     fault_rate: Annotated[
         float, typer.Option("--faults", min=0, max=0.5, help="Share of replies that go wrong.")
@@ -135,7 +136,7 @@ def rehearse(
         start=start,
         days=days,
         learn_every_h=update_every,
-        rung=rung,
+        mode=rung or mode,
         charts=charts,
         fault_rate=fault_rate,
         seed=seed,

@@ -65,13 +65,16 @@ def _feedback() -> typer.Typer:
     @tree.command()
     def update(
         *,
-        rung: Annotated[
+        mode: Annotated[
             str,
             typer.Option(
                 help="log-only: nothing is changed. reweight: exemplar weights and bands. "
                 "finetune: a model trained further. Both only where they prove better."
             ),
         ] = "log-only",
+        rung: Annotated[
+            str | None, typer.Option(hidden=True, help="The old name of --mode.")
+        ] = None,
         klines: Annotated[
             Path | None,
             typer.Option(help="finetune: a folder of candles to replay beside the cached ones."),
@@ -86,21 +89,21 @@ def _feedback() -> typer.Typer:
     ) -> None:
         """Write down what the outcomes would change in the model, or change what proves better.
 
-        With `--rung reweight` earlier outcomes make a challenger and later ones judge it; only
-        what is better at the stated error rate becomes a new model version. With `--rung finetune`
+        With `--mode reweight` earlier outcomes make a challenger and later ones judge it; only
+        what is better at the stated error rate becomes a new model version. With `--mode finetune`
         the challenger is trained from the current model's weights and mixed with them; that
         needs the `train` extra, takes minutes, and goes on where it was stopped. `vision-ai models
         rollback` takes either back.
 
-        Example: `vision-ai feedback update --rung reweight`
+        Example: `vision-ai feedback update --mode reweight`
 
-        Example: `vision-ai feedback update --rung finetune --klines candles/`
+        Example: `vision-ai feedback update --mode finetune --klines candles/`
         """
         from vision_ai.pipeline.learning import update as work
         from vision_ai.pipeline.workspace import Workspace
 
         training = work.Training(klines=klines, device=device, steps=steps)
-        found = work.update(Workspace.open(), rung=rung, training=training)
+        found = work.update(Workspace.open(), mode=rung or mode, training=training)
         emit(found.payload(), found.text(), as_json=as_json)
 
     return tree

@@ -1,7 +1,7 @@
 """Outcome bands that follow drift, replayed over measured charts as live use would have gone.
 
-The tracker is the feedback loop's own (`track_stretch`: online quantile tracking, the P part of
-conformal PID control, Angelopoulos, Candes and Tibshirani 2023; with a fixed step it is the
+The tracker is the feedback loop's own (`track_width_factor`: online quantile tracking, the P part
+of conformal PID control, Angelopoulos, Candes and Tibshirani 2023; with a fixed step it is the
 adaptive conformal inference of Gibbs and Candes 2021 on the scale of the score). One tracker
 follows each interval, horizon and volatility group. The band of a chart is stretched by what its
 tracker had become from outcomes that were complete when the chart was seen, and by nothing later.
@@ -14,7 +14,7 @@ import numpy as np
 
 from vision_ai.calibration.bands import Bands
 from vision_ai.domain import Floats, Ints
-from vision_ai.feedback_loop_cv import track_stretch
+from vision_ai.feedback_loop_cv import track_width_factor
 from vision_ai.measures import purge
 
 MOST = 10.0
@@ -101,6 +101,6 @@ def _factors(needed: Floats, complete_ms: Ints, as_of_ms: Ints, level: float) ->
     """The tracker's factor when each chart was seen: float (n,)."""
     known = np.flatnonzero(np.isfinite(needed))
     known = known[np.argsort(complete_ms[known], kind="stable")]
-    course = np.array(track_stretch(needed[known].tolist(), level))
+    course = np.array(track_width_factor(needed[known].tolist(), level))
     factors: Floats = course[purge.count_known(complete_ms[known], as_of_ms)]
     return factors

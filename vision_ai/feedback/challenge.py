@@ -46,7 +46,7 @@ EMBARGO_MS = purge.earliest_as_of(0)
 ENOUGH_DAYS = 14
 """With fewer days to judge on, nothing is attempted and nothing spent."""
 
-STRETCHES = (0.5, 3.0)
+WIDTH_FACTOR_BOUNDS = (0.5, 3.0)
 """One challenger changes bands by no more than this."""
 
 _PARTS: tuple[PartName, ...] = ("exemplars", "bands 2h", "bands 6h")
@@ -85,19 +85,19 @@ class Challenge:
         proposal: of the learning fold alone.
         attempt: the verdict.
         factors: exemplars whose votes change; empty unless they were found better.
-        stretch: bands that change; without those not found better.
+        width_factor: bands that change; without those not found better.
     """
 
     proposal: UpdateProposal
     attempt: GateAttempt
     factors: Mapping[ExemplarKey, float]
-    stretch: Mapping[Horizon, float]
+    width_factor: Mapping[Horizon, float]
 
 
 def fold(
     lines: Iterable[Feedback], champion: str, earlier: Sequence[GateAttempt], now_ms: int
 ) -> Fold | None:
-    """PartVerdict the champion's own lines in time; None while there are none.
+    """Split the champion's own lines in time; None while there are none.
 
     What was judged on once is learned from ever after and never judges again. The first time,
     learning ends half way.
@@ -158,14 +158,14 @@ def challenge(
     proposal = learned_from(known, parted, horizon)
     found = {(e.symbol, e.interval, e.as_of): e.factor for e in proposal.exemplars}
     factors = {place: factor for place, factor in found.items() if place in exemplars}
-    low, high = STRETCHES
-    stretch = {h: min(high, max(low, factor)) for h, factor in proposal.stretch.items()}
+    low, high = WIDTH_FACTOR_BOUNDS
+    width_factor = {h: min(high, max(low, factor)) for h, factor in proposal.width_factor.items()}
     level = spend_alpha(alpha, number) / len(_PARTS)
     judged = [line for line in parted.judging if line.horizon is horizon]
     parts = [judge_exemplars(known, judged, factors, level=level)]
     for h in HORIZONS:
         own = [line for line in parted.judging if line.horizon is h]
-        parts.append(judge_bands(own, h, stretch.get(h, 1.0), level=level))
+        parts.append(judge_bands(own, h, width_factor.get(h, 1.0), level=level))
     better = {part.name for part in parts if part.better}
     attempt = GateAttempt(
         number=number,
@@ -186,7 +186,7 @@ def challenge(
         proposal,
         attempt,
         factors if "exemplars" in better else {},
-        {h: factor for h, factor in stretch.items() if f"bands {h}" in better},
+        {h: factor for h, factor in width_factor.items() if f"bands {h}" in better},
     )
 
 
@@ -262,21 +262,21 @@ def _one_a_day(judged: Sequence[Feedback]) -> list[Feedback]:
 
 
 def judge_bands(
-    judged: Sequence[Feedback], horizon: Horizon, stretch: float, *, level: float
+    judged: Sequence[Feedback], horizon: Horizon, width_factor: float, *, level: float
 ) -> PartVerdict:
     """Whether stretched bands hold closer to how often they say, by quantile (pinball) loss.
 
     The loss is that of the stretch which each outcome would have needed, and least in
     expectation where bands hold exactly as often as they say: wider ones pay for their width.
     """
-    own = [line for line in judged if line.stretch is not None and line.level is not None]
+    own = [line for line in judged if line.width_factor is not None and line.level is not None]
     name: PartName = "bands 2h" if horizon is Horizon.H2 else "bands 6h"
-    if abs(stretch - 1) < _SMALLEST or not own:
+    if abs(width_factor - 1) < _SMALLEST or not own:
         return _nothing(name, level)
     shares = outcome_shares(own)
     gains: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for line in own:
-        gain = _band_gain(line.stretch or 0.0, stretch, line.level or 0.0)
+        gain = _band_gain(line.width_factor or 0.0, width_factor, line.level or 0.0)
         gains[_day(line)].append((shares[key(line)], gain))
     days = [
         math.fsum(share * gain for share, gain in gains[day])
@@ -294,17 +294,17 @@ def judge_bands(
         level=level,
         better=trial.promote,
         figures={
-            "stretch": stretch,
+            "width_factor": width_factor,
             "coverage_champion": _held(own, 1.0),
-            "coverage_challenger": _held(own, stretch),
+            "coverage_challenger": _held(own, width_factor),
         },
     )
 
 
-def _band_gain(needed: float, stretch: float, level: float) -> float:
+def _band_gain(needed: float, width_factor: float, level: float) -> float:
     """What a stretch saves of the champion's loss, in units of the most that it can lose."""
-    saved = _pinball(needed - 1, level) - _pinball(needed - stretch, level)
-    worst = (1 - level if stretch > 1 else level) * abs(stretch - 1)
+    saved = _pinball(needed - 1, level) - _pinball(needed - width_factor, level)
+    worst = (1 - level if width_factor > 1 else level) * abs(width_factor - 1)
     return saved / worst
 
 
@@ -312,8 +312,8 @@ def _pinball(miss: float, level: float) -> float:
     return max(level * miss, (level - 1) * miss)
 
 
-def _held(own: Sequence[Feedback], stretch: float) -> float:
-    return round(sum((line.stretch or 0.0) <= stretch for line in own) / len(own), 6)
+def _held(own: Sequence[Feedback], width_factor: float) -> float:
+    return round(sum((line.width_factor or 0.0) <= width_factor for line in own) / len(own), 6)
 
 
 def _nothing(name: PartName, level: float) -> PartVerdict:

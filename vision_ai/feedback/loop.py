@@ -9,7 +9,7 @@ from vision_ai.config import FeedbackConfig, Paths
 from vision_ai.domain import Interval, Klines, parse_time
 from vision_ai.errors import InputError, TransientError
 from vision_ai.feedback import journal
-from vision_ai.feedback.outcome import give_up, resolve_due
+from vision_ai.feedback.outcome import expire, resolve_due
 from vision_ai.feedback.pending import CandleSpan, FetchBatch, PendingOutcome, WaitingOutcome, plan
 from vision_ai.records import BadLine, Feedback
 
@@ -50,7 +50,7 @@ def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> Fe
     """
     book = journal.open_journal(paths, now_ms)
     done = FeedbackPass(bad=book.bad, damaged=book.damaged)
-    for results in settle(book.due, source, config, now_ms, done):
+    for results in resolve_pending(book.due, source, config, now_ms, done):
         _keep(paths, results, done)
     logger.info(
         "feedback written=%d waiting=%d bad_lines=%d damaged=%d fetches=%d",
@@ -63,7 +63,7 @@ def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> Fe
     return done
 
 
-def settle(
+def resolve_pending(
     dues: Iterable[PendingOutcome],
     source: Source,
     config: FeedbackConfig,
@@ -109,7 +109,7 @@ class _Runner:
             return
         except InputError as error:
             for due in errand.dues:
-                yield give_up(due, error.message, self.config, self.now_ms)
+                yield expire(due, error.message, self.config, self.now_ms)
             return
         inside: dict[str, Klines | str] = {}
         for due in errand.dues:

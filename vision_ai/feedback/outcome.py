@@ -18,7 +18,7 @@ from vision_ai.records import Feedback, Prediction
 _SAME_PRICE = 0.005
 """Closes further apart than this come from another market, or were revised."""
 
-_MAX_STRETCH = 100.0
+_MAX_WIDTH_FACTOR = 100.0
 """Stands for "no widening helps", as where a band has no width."""
 
 _H_MS = 3_600_000
@@ -45,7 +45,7 @@ class _Figures:
     worst: float | None = None
     target: float | None = None
     stop: float | None = None
-    stretch: float | None = None
+    width_factor: float | None = None
     verdict: _Verdict = field(default_factory=lambda: _Verdict(None, None, ""))
 
 
@@ -87,11 +87,11 @@ def resolve_due(
         return _line(due, _Figures(verdict=_Verdict(None, None, reason)), now_ms)
     lack = _lack(due, klines, config, now_ms)
     if lack is not None:
-        return give_up(due, lack, config, now_ms)
+        return expire(due, lack, config, now_ms)
     return _line(due, _measure(due, klines, fine, config, now_ms), now_ms)
 
 
-def give_up(
+def expire(
     due: PendingOutcome, reason: str, config: FeedbackConfig, now_ms: int
 ) -> Feedback | WaitingOutcome:
     """Keep waiting, or close the case without a verdict after `config.give_up_h`."""
@@ -157,7 +157,7 @@ def _measure(
         worst=float(worst.min()),
         target=target,
         stop=stop,
-        stretch=_stretch(due, klines),
+        width_factor=_width_factor_needed(due, klines),
         verdict=verdict,
     )
 
@@ -204,7 +204,7 @@ def _finer(
     return first, at_ms + row * step, fine.interval
 
 
-def _stretch(due: PendingOutcome, klines: Klines) -> float | None:
+def _width_factor_needed(due: PendingOutcome, klines: Klines) -> float | None:
     """How much wider the band had to be to hold the price; up to 1 where it held it.
 
     Counted at the time and from the close that the band was made for: those of the leading
@@ -219,7 +219,7 @@ def _stretch(due: PendingOutcome, klines: Klines) -> float | None:
         return None
     distance = float(bars[-1, CLOSE]) / due.lead.last_close - 1 - band.median
     half = band.high - band.median if distance > 0 else band.median - band.low
-    return min(_MAX_STRETCH, abs(distance) / half) if half > 0 else _MAX_STRETCH
+    return min(_MAX_WIDTH_FACTOR, abs(distance) / half) if half > 0 else _MAX_WIDTH_FACTOR
 
 
 def _line(due: PendingOutcome, figures: _Figures, now_ms: int) -> Feedback:
@@ -243,7 +243,7 @@ def _line(due: PendingOutcome, figures: _Figures, now_ms: int) -> Feedback:
         first=verdict.first,
         resolved_on=verdict.on.value if verdict.on else None,
         success=verdict.success,
-        covered=None if figures.stretch is None else figures.stretch <= 1,
+        covered=None if figures.width_factor is None else figures.width_factor <= 1,
         reason=verdict.reason,
         checked_at=iso(now_ms),
         venue=prediction.venue,
@@ -252,6 +252,6 @@ def _line(due: PendingOutcome, figures: _Figures, now_ms: int) -> Feedback:
         stop=figures.stop,
         first_at=None if verdict.at_ms is None else iso(verdict.at_ms),
         level=band.level if band else None,
-        stretch=figures.stretch,
+        width_factor=figures.width_factor,
         chart=due.lead.chart if due.lead else None,
     )

@@ -80,13 +80,13 @@ def stages(
     *,
     number: int = 1,
 ) -> Stages | None:
-    """PartVerdict the champion's own resolved calls in time; None while there are none.
+    """Split the champion's own resolved calls in time; None while there are none.
 
     A call counts once what followed it within the longest horizon is known. What judged an
     earlier fine-tuning is learned from and never judges again.
     """
     known = [line for line in lines if line.horizon is Horizon.H6 and line.move is not None]
-    own = [attempt for attempt in earlier if attempt.rung == "finetune"]
+    own = [attempt for attempt in earlier if attempt.mode == "finetune"]
     parted = fold(known, champion, own, now_ms)
     if parted is None:
         return None
@@ -120,7 +120,7 @@ def attempt(tuned: Tuned, parted: Stages, *, alpha: float) -> GateAttempt:
     part = judge_readings(tuned, level=spend_alpha(alpha, parted.number))
     return GateAttempt(
         number=parted.number,
-        rung="finetune",
+        mode="finetune",
         made_at=iso(parted.now_ms),
         champion=parted.champion,
         horizon=Horizon.H6,

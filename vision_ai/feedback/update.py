@@ -36,7 +36,7 @@ class Champion:
             with the same changes gives the same version.
         promote: brings a version into use.
         was_cut_short: whether a version that passed never came into use.
-        tune: trains a challenger from its weights; needed on the rung `finetune`.
+        tune: trains a challenger from its weights; needed on the mode `finetune`.
         since: ISO time at which it came into use; empty where nobody noted it.
     """
 
@@ -52,7 +52,7 @@ class Champion:
 def update_cv_model_weights(
     paths: Paths,
     now_ms: int,
-    rung: UpdateMode = "log-only",
+    mode: UpdateMode = "log-only",
     *,
     champion: Champion | None = None,
     horizon: Horizon = Horizon.H6,
@@ -60,7 +60,7 @@ def update_cv_model_weights(
 ) -> UpdateProposal:
     """Work out what the outcomes known at `now_ms` would change, and write it down.
 
-    On the rung `log-only` no model, index or calibration is touched. On `reweight` the earlier
+    On the mode `log-only` no model, index or calibration is touched. On `reweight` the earlier
     outcomes make a challenger, the later ones judge it, and what proves better becomes a version
     that replaces the champion. On `finetune` the challenger is a model: trained from the
     champion's weights on the earliest resolved charts, mixed with them as the next ones say, and
@@ -71,13 +71,13 @@ def update_cv_model_weights(
     Args:
         paths: where predictions, logs and models are, and where the proposal goes.
         now_ms: the clock; later outcomes are ignored.
-        rung: how far to go.
+        mode: how far to go.
         champion: the model in use; needed to go further than `log-only`.
         horizon: whose verdicts judge exemplars and confidence.
         alpha: chance of ever promoting one that is no better, over all attempts.
 
     Raises:
-        InputError: a rung that needs a champion has none, or one that cannot be trained.
+        InputError: a mode that needs a champion has none, or one that cannot be trained.
         StorageError: something could not be written; the champion stands.
     """
     lines, bad = journal.read_logs(paths)
@@ -86,12 +86,12 @@ def update_cv_model_weights(
         logger.warning("Not counted: %s", line)
     for why in damaged.values():
         logger.warning("Not counted: %s", why)
-    if rung == "log-only":
+    if mode == "log-only":
         proposal = propose(predictions, lines, now_ms, horizon=horizon)
     elif champion is None:
-        raise InputError(f"The rung {rung} needs the model in use.", hint="Pass `champion`.")
+        raise InputError(f"The mode {mode} needs the model in use.", hint="Pass `champion`.")
     else:
-        turn = UpdateStep(paths, now_ms, champion, horizon, alpha, rung)
+        turn = UpdateStep(paths, now_ms, champion, horizon, alpha, mode)
         proposal = turn.take(predictions, lines)
     storage.write_document(paths.proposal(now_ms), proposal)
     return proposal
@@ -99,14 +99,14 @@ def update_cv_model_weights(
 
 @dataclass(frozen=True)
 class UpdateStep:
-    """One try at a rung that may change the model, with lines that somebody has read."""
+    """One try at a mode that may change the model, with lines that somebody has read."""
 
     paths: Paths
     now_ms: int
     champion: Champion
     horizon: Horizon
     alpha: float
-    rung: UpdateMode = "reweight"
+    mode: UpdateMode = "reweight"
 
     def take(self, predictions: list[Prediction], lines: list[Feedback]) -> UpdateProposal:
         """Finish what was cut short, wait for more days, or make an attempt."""
@@ -124,8 +124,8 @@ class UpdateStep:
             return self._with(proposal, said, unfinished)
         last = max((attempt.number for attempt in earlier), default=0)
         number = max(last, len(earlier) + len(bad)) + 1
-        own = [attempt for attempt in earlier if attempt.rung == self.rung]
-        if self.rung == "finetune":
+        own = [attempt for attempt in earlier if attempt.mode == self.mode]
+        if self.mode == "finetune":
             return self._tune(proposal, lines, own, number)
         return self._reweigh(proposal, predictions, fold(lines, *self._whose(own)), number)
 
@@ -137,7 +137,7 @@ class UpdateStep:
 
         Not if its version has come into use and was taken back: then this is another turn.
         """
-        if not earlier or (earlier[-1].made_at, earlier[-1].rung) != (iso(self.now_ms), self.rung):
+        if not earlier or (earlier[-1].made_at, earlier[-1].mode) != (iso(self.now_ms), self.mode):
             return None
         made = earlier[-1]
         if self.champion.version == made.champion:
@@ -154,8 +154,8 @@ class UpdateStep:
         lines: list[Feedback],
     ) -> UpdateProposal:
         """Finish the turn that made an attempt, and say the same as if nothing had stopped it."""
-        if made.rung == "reweight":
-            before = [one for one in earlier if one.rung == made.rung and one.number < made.number]
+        if made.mode == "reweight":
+            before = [one for one in earlier if one.mode == made.mode and one.number < made.number]
             parted = fold(lines, made.champion, before, self.now_ms)
             if parted is not None:
                 proposal = learned_from(predictions, parted, self.horizon)
@@ -248,5 +248,5 @@ class UpdateStep:
     def _with(
         self, proposal: UpdateProposal, said: str, attempt: GateAttempt | None = None
     ) -> UpdateProposal:
-        changes = {"rung": self.rung, "attempt": attempt, "outcome": said}
+        changes = {"mode": self.mode, "attempt": attempt, "outcome": said}
         return proposal.model_copy(update=changes)

@@ -68,7 +68,7 @@ def propose(
         base_rate=round(hits / samples, 6) if samples else None,
         exemplars=exemplar_weights(predictions, judged),
         recalibration=recalibration(judged),
-        stretch=_stretches(known),
+        width_factor=_width_factors(known),
     )
 
 
@@ -177,21 +177,21 @@ def _shift(
     )
 
 
-def _stretches(known: Sequence[Feedback]) -> dict[Horizon, float]:
+def _width_factors(known: Sequence[Feedback]) -> dict[Horizon, float]:
     """Mean of the tracker over its last quarter: its last value swings with every wild day."""
     found: dict[Horizon, float] = {}
     for horizon in HORIZONS:
-        own = [line for line in known if line.horizon is horizon and line.stretch is not None]
+        own = [line for line in known if line.horizon is horizon and line.width_factor is not None]
         own.sort(key=lambda line: (line.as_of, line.symbol))
         levels = {line.level for line in own if line.level is not None}
         if len(levels) == 1:
-            scores = [line.stretch or 0.0 for line in own]
-            late = track_stretch(scores, levels.pop())[-(len(scores) // 4 + 1) :]
+            scores = [line.width_factor or 0.0 for line in own]
+            late = track_width_factor(scores, levels.pop())[-(len(scores) // 4 + 1) :]
             found[horizon] = round(math.fsum(late) / len(late), 6)
     return found
 
 
-def track_stretch(scores: Sequence[float], level: float, *, gain: float = GAIN) -> list[float]:
+def track_width_factor(scores: Sequence[float], level: float, *, gain: float = GAIN) -> list[float]:
     """Follow the factor by which bands must be stretched so that a share `level` of them holds.
 
     Online quantile tracking (Angelopoulos, Candes and Tibshirani 2023): after a miss the factor
@@ -206,7 +206,7 @@ def track_stretch(scores: Sequence[float], level: float, *, gain: float = GAIN) 
     Returns:
         The factor in force before each outcome and, last, the one for the next: n + 1 values.
 
-    >>> track_stretch([2.0, 0.5], 0.8)
+    >>> track_width_factor([2.0, 0.5], 0.8)
     [1.0, 1.04, 1.03]
     """
     factors = [1.0]

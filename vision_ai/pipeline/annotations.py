@@ -82,7 +82,7 @@ def corrected(workspace: Workspace, model: ModelFolder, rows: Embeddings) -> Cor
         CorruptFileError: the model's calibration is damaged.
     """
     standing = review.first_said(Desk(workspace.paths.corrections).read()[0])
-    heard = bool(reader.calibration(model).trust) if standing else True
+    heard = bool(reader.calibration(model).transfer) if standing else True
     loud = workspace.config.review.weight
     rows, absent = review.apply(rows, standing, None if heard else loud)
     rows, found = _with(workspace, model, rows, absent, 1.0 if heard else loud)

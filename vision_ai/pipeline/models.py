@@ -138,7 +138,7 @@ def _stretches(model: ModelFolder) -> dict[str, float]:
         model.path / reader.CALIBRATION, Calibration, repair="Run vision-ai train again."
     )
     return {
-        f"{interval} {horizon}": rule.stretch
+        f"{interval} {horizon}": rule.width_factor
         for interval, rules in calibration.bands.items()
         for horizon, rule in rules.items()
     }

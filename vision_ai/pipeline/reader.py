@@ -23,7 +23,7 @@ from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline.workspace import Workspace
-from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, Prototypes, Witnesses
+from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, NearbyAnnotations, Prototypes
 
 CALIBRATION = "calibration.json"
 """Beside the model it was fitted for."""
@@ -124,7 +124,7 @@ def read(
     said = reader.index.heard(found, spans, eligibility=eligibility, k=WORDS)
     if said is None or reader.index.labelled is None:
         return predict_cv_setup.read(evidence, reader.calibration)
-    witnesses = Witnesses.of(reader.index.labelled, *said)
+    witnesses = NearbyAnnotations.of(reader.index.labelled, *said)
     return predict_cv_setup.read(evidence, reader.calibration, witnesses)
 
 

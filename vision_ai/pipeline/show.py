@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vision_ai.domain import Setup
-from vision_ai.records import Band, Heard, IntervalReading, Prediction
+from vision_ai.records import Band, IntervalReading, Prediction, Unadjusted
 
 
 def prediction(found: Prediction, root: Path, path: Path | None) -> list[str]:
@@ -44,7 +44,7 @@ def _interval(reading: IntervalReading, *, leads: bool) -> list[str]:
     lines = [f"{reading.interval}{' (leads)' if leads else ''}: {said}, {reading.phase}, {sure}"]
     if reading.abstained_because:
         lines.append(f"  says nothing: {reading.abstained_because}")
-    lines += _heard(reading.heard) if reading.heard else []
+    lines += _unadjusted(reading.unadjusted) if reading.unadjusted else []
     lines += [f"  {horizon}: {_band(band)}" for horizon, band in reading.outcome.items()]
     if reading.neighbors:
         lines.append("  look-alikes, and what price did in the next 2h and 6h:")
@@ -60,15 +60,16 @@ def _interval(reading: IntervalReading, *, leads: bool) -> list[str]:
     return [*lines, ""]
 
 
-def _heard(heard: Heard) -> list[str]:
-    sure = _confidence(heard.confidence, abstained=heard.abstained)
+def _unadjusted(unadjusted: Unadjusted) -> list[str]:
+    sure = _confidence(unadjusted.confidence, abstained=unadjusted.abstained)
     return [
         *(
             f"  {word.who} called {word.symbol} {word.as_of} ({word.similarity:.3f} alike) "
-            f"{_setup(word.setup, word.direction)}: holds here with {word.trust:.0%}"
-            for word in heard.words
+            f"{_setup(word.setup, word.direction)}: holds here with {word.transfer_probability:.0%}"
+            for word in unadjusted.annotations
         ),
-        f"  without people's words: {_setup(heard.setup, heard.direction)}, {heard.phase}, {sure}",
+        f"  without people's words: {_setup(unadjusted.setup, unadjusted.direction)}, "
+        f"{unadjusted.phase}, {sure}",
     ]
 
 

@@ -30,17 +30,18 @@ from vision_ai.records.fields import (
     SymbolText,
 )
 from vision_ai.records.predictions import (
+    AnnotationRecord,
     Band,
-    Heard,
     IntervalReading,
     NeighborRecord,
     Prediction,
-    WordRecord,
+    Unadjusted,
     prediction_schema,
 )
 
 __all__ = [
     "UPDATE_MODES",
+    "AnnotationRecord",
     "BadLine",
     "Band",
     "ConfidenceShift",
@@ -49,7 +50,6 @@ __all__ = [
     "Feedback",
     "Finite",
     "GateAttempt",
-    "Heard",
     "IntervalReading",
     "IsoTime",
     "LogLine",
@@ -60,8 +60,8 @@ __all__ = [
     "Probability",
     "Record",
     "SymbolText",
+    "Unadjusted",
     "UpdateMode",
     "UpdateProposal",
-    "WordRecord",
     "prediction_schema",
 ]

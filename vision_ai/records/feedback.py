@@ -5,7 +5,15 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from vision_ai.domain import Direction, Horizon, Interval, Phase, Setup, Verdict
-from vision_ai.records.fields import Finite, IsoTime, LogLine, Probability, Record, SymbolText
+from vision_ai.records.fields import (
+    Finite,
+    IsoTime,
+    LogLine,
+    Probability,
+    Record,
+    SymbolText,
+    renamed,
+)
 
 BOUNDS = (0.5, 2.0)
 """No exemplar's vote is changed by more than this, whatever its record."""
@@ -41,7 +49,7 @@ class Feedback(LogLine):
     best: Finite | None
     worst: Finite | None
     first: Verdict | None
-    resolved_on: str | None = Field(description="interval of the candles that settled the order")
+    resolved_on: str | None = Field(description="interval of the candles that decided the order")
     success: bool | None
     covered: bool | None
     reason: str
@@ -52,8 +60,10 @@ class Feedback(LogLine):
     stop: Finite | None = Field(default=None, description="loss that ends it, from `entry`")
     first_at: IsoTime | None = Field(default=None, description="open of the deciding candle")
     level: Probability | None = Field(default=None, description="coverage the band was meant for")
-    stretch: Finite | None = Field(
-        default=None, description="widening of the band's halves that just holds the price"
+    width_factor: Finite | None = Field(
+        default=None,
+        validation_alias=renamed("width_factor", "stretch"),
+        description="factor for the band's halves at which it just holds the price",
     )
     chart: str | None = Field(default=None, description="PNG, relative to the data root")
 
@@ -77,7 +87,7 @@ class GateAttempt(LogLine):
 
     v: Literal[1] = 1
     number: int = Field(ge=1, description="over all champions: each spends less")
-    rung: UpdateMode = "reweight"
+    mode: UpdateMode = Field(default="reweight", validation_alias=renamed("mode", "rung"))
     made_at: IsoTime
     champion: str
     horizon: Horizon
@@ -118,14 +128,17 @@ class UpdateProposal(Record):
 
     schema_version: Literal[1] = 1
     made_at: IsoTime
-    rung: UpdateMode = "log-only"
+    mode: UpdateMode = Field(default="log-only", validation_alias=renamed("mode", "rung"))
     horizon: Horizon
     lines: int = Field(description="judged lines that it rests on")
     samples: float = Field(description="the same, overlapping ones of a symbol counted once")
     base_rate: Probability | None
     exemplars: list[ExemplarFactor]
     recalibration: list[ConfidenceShift]
-    stretch: dict[Horizon, Finite] = Field(description="factor for the halves of the bands")
+    width_factor: dict[Horizon, Finite] = Field(
+        validation_alias=renamed("width_factor", "stretch"),
+        description="factor for the halves of the bands",
+    )
     attempt: GateAttempt | None = Field(
         default=None, description="the gate's verdict, if it was asked"
     )

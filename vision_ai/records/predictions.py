@@ -5,7 +5,14 @@ from typing import Any, Literal
 from pydantic import Field
 
 from vision_ai.domain import HORIZONS, PHASES, READINGS, Direction, Horizon, Interval, Phase, Setup
-from vision_ai.records.fields import Finite, IsoTime, Probability, Record, SymbolText
+from vision_ai.records.fields import (
+    Finite,
+    IsoTime,
+    Probability,
+    Record,
+    SymbolText,
+    renamed,
+)
 
 
 class Band(Record):
@@ -21,13 +28,13 @@ class Band(Record):
     up_probability: Probability
     samples: int = Field(
         ge=0,
-        description="look-alikes whose outcome is known; the band itself is fitted on many more "
-        "charts, and follows them only as far as that fit found them to tell anything",
+        description="similar charts whose outcome is known; the band itself is fitted on many "
+        "more charts, and follows these only as far as that fit found them informative",
     )
 
 
 class NeighborRecord(Record):
-    """One look-alike: where it stands, how alike it is, what it was and what followed."""
+    """One similar chart: which one, how similar, what it showed and what followed."""
 
     symbol: SymbolText
     interval: Interval
@@ -38,16 +45,16 @@ class NeighborRecord(Record):
     direction: Direction
     phase: Phase
     moves: dict[Horizon, Finite | None] = Field(
-        description="simple return from the look-alike's last close to each horizon"
+        description="simple return from that chart's last close to each horizon"
     )
     by: str | None = Field(default=None, description="who labelled it; null: the rule book")
 
 
-class WordRecord(Record):
-    """What a person said of another chart, and how likely it holds for this one."""
+class AnnotationRecord(Record):
+    """A person's label of another chart, and how likely it holds for this one."""
 
     who: str
-    at: IsoTime = Field(description="when they said it")
+    at: IsoTime = Field(description="when they gave it")
     symbol: SymbolText
     interval: Interval
     as_of: IsoTime = Field(description="close of the last candle of the chart they looked at")
@@ -55,13 +62,18 @@ class WordRecord(Record):
     setup: Setup
     direction: Direction
     phase: Phase
-    trust: Probability = Field(description="how likely the setup holds for this chart too")
+    transfer_probability: Probability = Field(
+        validation_alias=renamed("transfer_probability", "trust"),
+        description="how likely the setup holds for this chart too",
+    )
 
 
-class Heard(Record):
-    """People's words that bear on a reading, and what would have been shown without them."""
+class Unadjusted(Record):
+    """The annotations that changed a reading, and what it would have been without them."""
 
-    words: list[WordRecord] = Field(description="the weightiest first")
+    annotations: list[AnnotationRecord] = Field(
+        validation_alias=renamed("annotations", "words"), description="the most probable first"
+    )
     setup: Setup
     direction: Direction
     phase: Phase
@@ -86,13 +98,15 @@ class IntervalReading(Record):
     abstained_because: str | None = None
     probabilities: dict[str, Probability] = Field(description="keys `setup:direction`, sum 1")
     phase_probabilities: dict[Phase, Probability]
-    similarity: Finite = Field(description="mean cosine of the look-alikes that voted")
+    similarity: Finite = Field(description="mean cosine of the similar charts that voted")
     neighbors: list[NeighborRecord]
     outcome: dict[Horizon, Band] = Field(
         description="empty where closes have no scale: a bare picture, or all of them equal"
     )
-    heard: Heard | None = Field(
-        default=None, description="what people said of charts like it; null: nothing that bears"
+    unadjusted: Unadjusted | None = Field(
+        default=None,
+        validation_alias=renamed("unadjusted", "heard"),
+        description="the reading without people's annotations; null: none of them changed it",
     )
 
 
@@ -189,9 +203,9 @@ def _breakout() -> IntervalReading:
             )
         ],
         outcome=_bands(low=-0.006, high=0.009),
-        heard=Heard(
-            words=[
-                WordRecord(
+        unadjusted=Unadjusted(
+            annotations=[
+                AnnotationRecord(
                     who="desk-1",
                     at="2025-06-15T11:50:00Z",
                     symbol="BTCUSDT",
@@ -201,7 +215,7 @@ def _breakout() -> IntervalReading:
                     setup=Setup.BREAKOUT,
                     direction=Direction.LONG,
                     phase=Phase.MARKUP,
-                    trust=0.31,
+                    transfer_probability=0.31,
                 )
             ],
             setup=Setup.BREAKOUT,

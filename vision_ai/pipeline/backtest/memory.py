@@ -135,7 +135,9 @@ class World:
         """Settle what is over at `now_ms`."""
         dues = feedback_loop_cv.pending(self.owed, self.recent, now_ms)
         settings = self.workspace.config.feedback
-        for results in feedback_loop_cv.settle(dues, source, settings, now_ms, FeedbackPass()):
+        for results in feedback_loop_cv.resolve_pending(
+            dues, source, settings, now_ms, FeedbackPass()
+        ):
             self.recent += [result for result in results if isinstance(result, Feedback)]
         done = [(line.symbol, line.as_of) for line in self.recent]
         finished = {at for at in done if done.count(at) == len(Horizon)}

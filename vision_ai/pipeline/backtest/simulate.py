@@ -33,6 +33,7 @@ from vision_ai.pipeline.learning import update
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Report, Workspace, progress
 from vision_ai.records import Decision, IsoTime, Probability, Record
+from vision_ai.records.fields import renamed
 from vision_ai.trader_decision import journal
 
 PATIENCE = 20
@@ -52,7 +53,7 @@ class Plan(Record):
     first: IsoTime
     hours: int
     learn_every_h: int = DAY_H
-    rung: str = "reweight"
+    mode: str = Field(default="reweight", validation_alias=renamed("mode", "rung"))
     charts: bool = Field(default=True, description="whether pictures are drawn")
     fault_rate: Probability = Field(default=0.0, description="share of replies that go wrong")
     seed: int = Field(default=0, description="which replies go wrong")
@@ -83,7 +84,7 @@ class Wanted:
         start: ISO time of the first hour; None takes the last `days` of the candles.
         days: how many.
         learn_every_h: hours between two asks of the gate; 0 never asks.
-        rung: how far an update may go.
+        mode: how far an update may go.
         charts: whether pictures are drawn.
         fault_rate: share of replies that go wrong.
         seed: which.
@@ -94,7 +95,7 @@ class Wanted:
     start: str | None = None
     days: int = 7
     learn_every_h: int = DAY_H
-    rung: str = "reweight"
+    mode: str = "reweight"
     charts: bool = True
     fault_rate: float = 0.0
     seed: int = 0
@@ -121,11 +122,11 @@ def planned(wanted: Wanted) -> tuple[Listing, Plan]:
     """The candles and the plan of a wish.
 
     Raises:
-        InputError: no candles, no such rung, or days that the candles do not hold.
+        InputError: no candles, no such mode, or days that the candles do not hold.
     """
-    if wanted.rung not in update.UPDATE_MODES:
+    if wanted.mode not in update.UPDATE_MODES:
         raise InputError(
-            f"No such rung: {wanted.rung[:40]!r}.", hint=f"Known: {', '.join(update.UPDATE_MODES)}."
+            f"No such mode: {wanted.mode[:40]!r}.", hint=f"Known: {', '.join(update.UPDATE_MODES)}."
         )
     listing = Listing.from_folder(wanted.klines)
     last_ms = listing.last_close_ms()
@@ -142,7 +143,7 @@ def planned(wanted: Wanted) -> tuple[Listing, Plan]:
         first=iso(first_ms),
         hours=wanted.days * DAY_H,
         learn_every_h=wanted.learn_every_h,
-        rung=wanted.rung,
+        mode=wanted.mode,
         charts=wanted.charts,
         fault_rate=wanted.fault_rate,
         seed=wanted.seed,
@@ -296,7 +297,7 @@ class _Desk:
     def learn(self, now_ms: int) -> None:
         """`vision-ai feedback update`; what is written down already is not asked again."""
         if not self.workspace.paths.proposal(now_ms).exists():
-            _patiently(lambda: update.update(self.workspace, rung=self.plan.rung))
+            _patiently(lambda: update.update(self.workspace, mode=self.plan.mode))
             self.reader = None  # another version may have come into use
 
     def decide(self, symbol: str, now_ms: int) -> None:

@@ -244,8 +244,8 @@ def _asked(workspace: Workspace, finder: Finder, known: list[Case]) -> list[Case
         [parse_time(subject.as_of) for subject in subjects],
     )
     answers = reader.answers(np.stack([shown for _, shown in able]), spans)
-    best = answers.beliefs.reading.argmax(axis=1)
-    sure = answers.beliefs.reading.max(axis=1)
+    best = answers.probabilities.reading.argmax(axis=1)
+    sure = answers.probabilities.reading.max(axis=1)
     given = {
         subject.digest: Opinion(
             READINGS[int(best[row])], PHASES[int(answers.phase[row])], float(sure[row])

@@ -62,7 +62,7 @@ def update(
     device: str | None = None,
     steps: int | None = None,
 ) -> UpdateProposal:
-    """Take a turn at the rung `finetune`; one that was killed goes on at its last checkpoint.
+    """Take a turn at the mode `finetune`; one that was killed goes on at its last checkpoint.
 
     Raises:
         InputError: the champion cannot be trained, or the settings fix a model.
@@ -205,7 +205,7 @@ class Tuner:
     ) -> _Challenger:
         """The mix as files, its exemplars embedded and its readings calibrated; not in use.
 
-        Bands, and how far people's words carry, stay the champion's: this rung learned nothing
+        Bands, and how far people's words carry, stay the champion's: this mode learned nothing
         about them.
         """
         with storage.writing(self.folder):
@@ -222,7 +222,7 @@ class Tuner:
         charts = training_data.embeddings_of(found.choosing, images, manifest)
         evidence = train.gather(Index(rows), charts, reader.prompts(folder), settings.index)
         fitted = predict_cv_setup.fit(evidence, charts, rows, level=settings.predict.level)
-        kept = {name: getattr(was, name) for name in ("bands", "trust", "human_error")}
+        kept = {name: getattr(was, name) for name in ("bands", "transfer", "human_error")}
         fitted = fitted.model_copy(update=kept)
         storage.write_document(staging / reader.CALIBRATION, fitted)
         return _Challenger(folder, rows, fitted)
@@ -332,7 +332,7 @@ class Tuner:
         if (self.workspace.paths.models / version / "manifest.json").is_file():
             return registry.resolve(self.workspace.paths, version).version
         changes = {
-            "by": "feedback, rung finetune",
+            "by": "feedback, mode finetune",
             "mix": mix,
             "mixes": tried,
             "gate": reweight.verdict(attempt),
@@ -346,8 +346,8 @@ class Tuner:
 
 def _scores(answers: Answers, charts: Embeddings) -> Floats:
     """How well each chart's setup and phase were read, together."""
-    reading = quadratic_score(answers.beliefs.reading, charts.reading)
-    return reading + quadratic_score(answers.beliefs.phase, charts.phase)
+    reading = quadratic_score(answers.probabilities.reading, charts.reading)
+    return reading + quadratic_score(answers.probabilities.phase, charts.phase)
 
 
 def _prompts(mixed: ChartReader, words: Words) -> Prototypes:

@@ -111,8 +111,8 @@ class _Maker:
             )
             return predict_cv_setup.read(evidence, calibration)
 
-        before = read(rows).beliefs.reading
-        after = read(replace(rows, weight=weight)).beliefs.reading
+        before = read(rows).probabilities.reading
+        after = read(replace(rows, weight=weight)).probabilities.reading
         return {
             "reweight_reading_accuracy_before": _accuracy(before, charts),
             "reweight_reading_accuracy_after": _accuracy(after, charts),
@@ -131,9 +131,9 @@ def verdict(attempt: GateAttempt) -> dict[str, object]:
 
 def _changes(found: Challenge) -> dict[str, object]:
     return {
-        "by": "feedback, rung reweight",
+        "by": "feedback, mode reweight",
         "exemplars": len(found.factors),
-        "stretch": {horizon.value: factor for horizon, factor in found.stretch.items()},
+        "width_factor": {horizon.value: factor for horizon, factor in found.width_factor.items()},
         "gate": verdict(found.attempt),
     }
 
@@ -154,7 +154,7 @@ def _stretched(old: Calibration, found: Challenge, version: str) -> Calibration:
     rules = {
         interval: {
             horizon: rule.model_copy(
-                update={"stretch": rule.stretch * found.stretch.get(horizon, 1.0)}
+                update={"width_factor": rule.width_factor * found.width_factor.get(horizon, 1.0)}
             )
             for horizon, rule in per_horizon.items()
         }

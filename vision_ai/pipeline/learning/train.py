@@ -110,8 +110,8 @@ def calibrate(workspace: Workspace, model: ModelFolder) -> dict[str, float]:
 def measure(evidence: Evidence, charts: Embeddings, fitted: Calibration) -> dict[str, float]:
     """How right and how sure calibrated answers are on charts with known labels."""
     answers = predict_cv_setup.read(evidence, fitted)
-    best = answers.beliefs.reading.argmax(axis=1)
-    right, sure = best == charts.reading, answers.beliefs.reading.max(axis=1)
+    best = answers.probabilities.reading.argmax(axis=1)
+    right, sure = best == charts.reading, answers.probabilities.reading.max(axis=1)
     return {
         "calibrated_n": float(len(charts)),
         "calibrated_accuracy": float(right.mean()),

@@ -15,7 +15,7 @@ UPDATE_MODES = feedback_loop_cv.UPDATE_MODES
 
 @dataclass(frozen=True)
 class Training:
-    """What the rung `finetune` leaves to the caller.
+    """What the mode `finetune` leaves to the caller.
 
     Attributes:
         klines: folder of candles to replay beside the cached ones.
@@ -29,24 +29,24 @@ class Training:
 
 
 def update(
-    workspace: Workspace, *, rung: str = "log-only", training: Training = Training()
+    workspace: Workspace, *, mode: str = "log-only", training: Training = Training()
 ) -> Report:
-    """What the outcomes so far would change in the model; the other rungs change what is better.
+    """What the outcomes so far would change in the model; the other modes change what is better.
 
     Raises:
-        InputError: no such rung, the settings name a fixed model, or training is not installed.
+        InputError: no such mode, the settings name a fixed model, or training is not installed.
         TransientError: the exchange's clock cannot be read.
         StateError: the model in use is damaged.
         StorageError: something could not be written; the model in use stays.
     """
-    if rung not in UPDATE_MODES:
-        raise InputError(f"No such rung: {rung[:40]!r}.", hint=f"Known: {', '.join(UPDATE_MODES)}.")
+    if mode not in UPDATE_MODES:
+        raise InputError(f"No such mode: {mode[:40]!r}.", hint=f"Known: {', '.join(UPDATE_MODES)}.")
     with Bybit(workspace.config.market) as exchange:
         now_ms = exchange.server_time()
     paths = workspace.paths
-    if rung == "finetune":
+    if mode == "finetune":
         found = _finetune(workspace, now_ms, training)
-    elif rung == "reweight":
+    elif mode == "reweight":
         champion = reweight.champion(workspace, now_ms)
         found = feedback_loop_cv.update_cv_model_weights(
             paths, now_ms, "reweight", champion=champion
@@ -61,14 +61,14 @@ def _finetune(workspace: Workspace, now_ms: int, training: Training) -> UpdatePr
     try:
         from vision_ai.pipeline.learning import finetune
     except ModuleNotFoundError as error:
-        raise errors.missing("The rung finetune", "train", error) from error
+        raise errors.missing("The mode finetune", "train", error) from error
     return finetune.update(
         workspace, now_ms, klines=training.klines, device=training.device, steps=training.steps
     )
 
 
 def _would(found: UpdateProposal) -> list[str]:
-    if found.rung == "log-only":
+    if found.mode == "log-only":
         count = len(found.exemplars)
         return [f"Would change {count} exemplar weights, from {found.lines} outcomes."]
     lines = [found.outcome]

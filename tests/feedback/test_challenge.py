@@ -265,3 +265,17 @@ def test_lines_that_do_not_count_are_named(tmp_path: Path, caplog) -> None:
 def test_reweighting_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="model in use"):
         feedback.update_cv_model_weights(Paths(tmp_path), START, "reweight")
+
+
+@settings(max_examples=50, deadline=None)
+@given(hours=st.lists(st.integers(0, 500), max_size=30))
+def test_no_line_both_teaches_and_judges(hours: list[int]) -> None:
+    """Learned from where the outcome was complete; judging where 96 h of candles lie after that."""
+    lines = [line(as_of_ms=START + hour * H_MS) for hour in hours]
+    learned, judging = feedback.later_fold(lines, START + 250 * H_MS)
+    assert [_hour(one) for one in learned] == [hour for hour in hours if hour + 6 <= 250]
+    assert [_hour(one) for one in judging] == [hour for hour in hours if hour >= 250 + 96]
+
+
+def _hour(one) -> int:
+    return (parse_time(one.as_of) - START) // H_MS

@@ -25,6 +25,8 @@ from vision_ai.measures.purge import (
 
 DAY = 24 * HOUR
 
+quick = settings(max_examples=40, deadline=None)
+
 
 @st.composite
 def spans(draw, most: int = 12, hours: int = 400) -> Spans:
@@ -66,6 +68,7 @@ def test_no_charts_have_spans_too():
     assert len(Spans.at([], [], [])) == 0
 
 
+@quick
 @given(spans(), spans(), spans())
 def test_parts_are_joined_in_their_order(a, b, c):
     whole = Spans.concatenate([a, b, c])
@@ -83,6 +86,7 @@ def test_spans_of_unequal_columns_are_refused():
         Spans(np.array(["A"]), np.array(["1h"]), np.array([2]), np.array([1]), np.array([3]))
 
 
+@quick
 @given(*[st.integers(0, 30)] * 4)
 def test_two_times_overlap_where_they_share_an_hour(a, length_a, b, length_b):
     shared = set(range(a, a + length_a + 1)) & set(range(b, b + length_b + 1))
@@ -92,6 +96,7 @@ def test_two_times_overlap_where_they_share_an_hour(a, length_a, b, length_b):
 # ---- which rows are evidence for which queries
 
 
+@quick
 @given(spans(), spans())
 def test_point_in_time_filter_equals_its_definition_on_every_pair(rows, queries):
     found = PointInTimeFilter().eligible(rows, queries)
@@ -104,6 +109,7 @@ def test_point_in_time_filter_equals_its_definition_on_every_pair(rows, queries)
             assert found[q, row] == (known and not itself)
 
 
+@quick
 @given(spans(), spans(), st.integers(0, 120))
 def test_purge_and_embargo_equals_its_definition_on_every_pair(rows, queries, embargo_h):
     found = PurgeAndEmbargo(embargo_h * HOUR).eligible(rows, queries)
@@ -116,6 +122,7 @@ def test_purge_and_embargo_equals_its_definition_on_every_pair(rows, queries, em
             assert found[q, row] == (own.stop <= taken.start or taken.stop <= own.start)
 
 
+@quick
 @given(spans(), spans(), st.data(), st.booleans())
 def test_annotations_count_from_their_chart_and_in_a_replay_from_their_own_time(
     rows, queries, data, is_replay
@@ -137,6 +144,7 @@ def test_for_measuring_an_annotation_is_no_more_eligible_than_its_row():
     assert not rule.eligible_annotations(row, np.array([0]), query).item()
 
 
+@quick
 @given(
     spans(hours=1000),
     spans(hours=1000),
@@ -161,6 +169,7 @@ def test_an_outcome_counts_the_instant_it_is_known():
     assert PointInTimeFilter().eligible(row, query).tolist() == [[True], [False]]
 
 
+@quick
 @given(st.lists(st.integers(0, 20)), st.lists(st.integers(-1, 21)))
 def test_known_outcomes_are_counted_one_by_one(known, at):
     counted = purge.count_known(np.sort(np.array(known, int)), np.array(at, int)).tolist()
@@ -170,6 +179,7 @@ def test_known_outcomes_are_counted_one_by_one(known, at):
 # ---- refusing folds that leak
 
 
+@quick
 @given(st.lists(spans(most=4), min_size=2, max_size=3), st.integers(0, 80), *[st.booleans()] * 2)
 def test_the_check_refuses_exactly_the_folds_that_leak(folds, embargo_h, disjoint, in_order):
     def leaks(one: Spans, other: Spans) -> bool:
@@ -210,6 +220,7 @@ def test_a_fold_of_no_charts_is_refused():
         Extent.of("test", Spans.at([], [], []))
 
 
+@quick
 @given(spans(), spans(), st.integers(0, 100), *[st.booleans()] * 2)
 def test_a_chart_is_clear_exactly_if_it_passes_the_check_alone(
     seen, charts, embargo_h, disjoint, in_order
@@ -228,6 +239,7 @@ def test_a_chart_is_clear_exactly_if_it_passes_the_check_alone(
             assert clear[row]
 
 
+@quick
 @given(spans(hours=2000), spans(hours=300), st.integers(0, 100))
 def test_clear_charts_pass_together_and_any_other_is_refused(charts, seen, embargo_h):
     rule = SplitRule(embargo_h * HOUR, disjoint_symbols=False, in_order=False)
@@ -242,6 +254,7 @@ def test_clear_charts_pass_together_and_any_other_is_refused(charts, seen, embar
 # ---- cutting folds
 
 
+@quick
 @given(spans(), st.integers(-50, 450), st.integers(0, 100))
 def test_sides_of_a_wall_equal_their_definition(charts, wall_h, embargo_h):
     wall, embargo = START + wall_h * HOUR, embargo_h * HOUR
@@ -251,8 +264,8 @@ def test_sides_of_a_wall_equal_their_definition(charts, wall_h, embargo_h):
     assert later.tolist() == [r for r in rows if charts.first_ms[r] >= wall + embargo]
 
 
+@quick
 @given(st.integers(0, 99), st.floats(0.1, 0.9))
-@settings(max_examples=20)
 def test_a_share_of_time_walls_off_that_share(seed, share):
     charts = many(seed, 300)
     earlier, later = split_by_time(charts, share)
@@ -262,6 +275,7 @@ def test_a_share_of_time_walls_off_that_share(seed, share):
     assert abs(len(earlier) / len(charts) - share) < 0.05
 
 
+@quick
 @given(spans(), st.integers(0, 400), st.integers(0, 60), st.sets(st.sampled_from("ABC")))
 def test_held_out_folds_equal_their_definition_and_pass_the_check(charts, wall_h, embargo_h, away):
     wall, embargo = START + wall_h * HOUR, embargo_h * HOUR
@@ -311,6 +325,7 @@ def test_walls_lie_at_the_start_of_a_day():
     assert purge.day_wall(5 * DAY + HOUR, 9 * DAY, 0.99, nearest=True) == 9 * DAY
 
 
+@quick
 @given(st.sampled_from([Interval.M15, Interval.H1]), st.integers(0, 50))
 def test_the_earliest_chart_after_a_wall_holds_no_candle_before_it(interval, embargo_h):
     as_of = purge.earliest_as_of(START, interval, embargo_h * HOUR)

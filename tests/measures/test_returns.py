@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vision_ai.measures.returns import max_drawdown, sharpe_ratio, sortino_ratio
@@ -18,6 +18,8 @@ NEGATIVE = np.array([0.0, -6.0, -7.0, -1.0, -9.0, -2.0, -6.0, -8.0, -5.0]) / 100
 ALL_NEGATIVE = np.array([-2.0, -6.0, -7.0, -1.0, -9.0, -2.0, -6.0, -8.0, -5.0]) / 100
 
 series = st.lists(st.floats(-0.5, 0.5), min_size=2, max_size=60).map(np.array)
+
+quick = settings(max_examples=50, deadline=None)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,7 @@ def test_max_drawdown_equals_the_published_values(returns, expected):
     assert max_drawdown(returns) == pytest.approx(expected, nan_ok=True)
 
 
+@quick
 @given(series)
 def test_drawdown_equals_a_search_over_all_pairs_of_days(returns):
     capital = [math.prod(1 + value for value in returns[:day]) for day in range(len(returns) + 1)]
@@ -72,6 +75,7 @@ def test_drawdown_equals_a_search_over_all_pairs_of_days(returns):
     assert max_drawdown(returns) == pytest.approx(min(falls), abs=1e-12)
 
 
+@quick
 @given(series, st.floats(0.1, 10))
 def test_ratios_do_not_depend_on_the_size_of_the_stake(returns, stake):
     for ratio in (sharpe_ratio, sortino_ratio):
@@ -80,6 +84,7 @@ def test_ratios_do_not_depend_on_the_size_of_the_stake(returns, stake):
             assert part == pytest.approx(whole, rel=1e-6, abs=1e-9)
 
 
+@quick
 @given(series)
 def test_a_longer_year_scales_by_its_root(returns):
     for ratio in (sharpe_ratio, sortino_ratio):

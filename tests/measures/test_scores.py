@@ -116,57 +116,74 @@ def test_retrieval_precision_counts_real_look_alikes_only():
     assert scores.retrieval_precision(found, np.array([1, 3]), 1) == 1.0
 
 
-def test_blocks_are_weeks_of_a_symbol():
-    week = significance.WEEK_MS
-    symbol = np.array(["A", "A", "A", "B", "B"])
-    block = significance.blocks(symbol, np.array([0, week - 1, week, 0, week]))
-    assert block[0] == block[1]
-    assert len(set(block.tolist())) == 4
-
-
-def held_share(block: np.ndarray, trials: int) -> float:
-    """How often an interval of a mean holds the true mean, 0, where ten rows are copies."""
-    held = 0
-    for trial in range(trials):
-        column = np.repeat(np.random.default_rng(trial).normal(size=40), 10)
-        figure = significance.bootstrap(
-            lambda rows, column=column: float(column[rows].mean()),
-            block,
-            draws=120,
-            seed=trial + 100_000,
-        )
-        held += figure.low <= 0 <= figure.high
-    return held / trials
-
-
-def test_interval_holds_the_truth_as_often_as_it_says():
-    assert 0.89 < held_share(np.repeat(np.arange(40), 10), 300) < 0.98
-
-
-def test_resampling_rows_instead_of_blocks_would_be_far_too_sure():
-    assert held_share(np.arange(400), 100) < 0.7
-
-
-def test_bootstrap_is_the_same_every_time():
-    block = np.arange(50) // 5
-    figures = [
-        significance.bootstrap(lambda rows: float(rows.mean()), block, draws=20) for _ in "ab"
-    ]
-    assert figures[0] == figures[1]
-    assert figures[0].value == pytest.approx(24.5)
-
-
-def test_the_interval_of_a_distance_holds_the_distance_itself():
+def test_the_interval_of_ece_holds_it():
     rng = np.random.default_rng(3)
-    said = rng.random(400)
-    right = rng.random(400) < said
+    confidence = rng.random(400)
+    right = rng.random(400) < confidence
 
     def figures(rows):
-        return [scores.ece(said[rows], right[rows])] * 2
+        return [scores.ece(confidence[rows], right[rows])] * 2
 
-    plain, shifted = significance.bootstrap_all(
-        figures, np.arange(400) // 4, draws=60, distances={1}
-    )
+    blocks = np.arange(400) // 4
+    plain, shifted = significance.bootstrap_all(figures, blocks, draws=60, distances={1})
     assert plain.low > plain.value  # drawn twice, chance looks like error
     assert 0 <= shifted.low < shifted.value < shifted.high
     assert plain.value == shifted.value
+
+
+def test_a_class_that_is_invented_costs_and_one_that_is_nowhere_does_not():
+    truth = np.array([0, 0, 1, 1])
+    assert scores.macro_f1(truth, truth, 9) == 1.0
+    invented = np.array([0, 0, 1, 2])
+    expected = sklearn.f1_score(truth, invented, average="macro", zero_division=0)
+    assert scores.macro_f1(truth, invented, 9) == pytest.approx(expected)
+    assert expected == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert np.isnan(scores.macro_f1(np.empty(0, int), np.empty(0, int), 3))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_quadratic_score_is_the_multiclass_brier_score_upside_down(seed):
+    rng = np.random.default_rng(seed)
+    p, truth = rng.dirichlet(np.ones(4), 30), rng.integers(0, 4, 30)
+    hand = [-sum((p[i, c] - (c == truth[i])) ** 2 for c in range(4)) for i in range(30)]
+    np.testing.assert_allclose(scores.quadratic_score(p, truth), hand)
+    binary = scores.quadratic_score(np.stack([1 - p[:, 0], p[:, 0]], axis=1), truth % 2)
+    expected = sklearn.brier_score_loss(truth % 2, p[:, 0])
+    assert -binary.mean() / 2 == pytest.approx(expected)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_an_honest_forecast_has_the_best_quadratic_score_on_average(seed):
+    rng = np.random.default_rng(seed)
+    honest, other = rng.dirichlet(np.ones(3), 2)
+    expected = [
+        honest @ scores.quadratic_score(np.tile(p, (3, 1)), np.arange(3)) for p in (honest, other)
+    ]
+    assert expected[0] >= expected[1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 60), bins=st.integers(1, 20))
+def test_reliability_bins_hold_every_chart_once_from_unsure_to_sure(seed, n, bins):
+    rng = np.random.default_rng(seed)
+    confidence, right = rng.random(n), rng.random(n) < 0.5
+    table = scores.reliability(confidence, right, bins)
+    assert table.count.sum() == n
+    assert table.count.max() - table.count.min() <= 1
+    assert (np.diff(table.said) >= 0).all()
+    assert table.said @ table.count == pytest.approx(confidence.sum())
+    assert table.right @ table.count == pytest.approx(right.sum())
+
+
+def test_scores_of_no_charts_are_undefined():
+    nothing = np.empty(0)
+    for value in (
+        scores.ece(nothing, nothing.astype(bool)),
+        scores.accuracy_at(nothing, nothing.astype(bool)),
+        scores.ece_noise(nothing).value,
+        scores.brier_skill(nothing, nothing, 0.5),
+        scores.retrieval_precision(np.empty((0, 3), int), np.empty(0, int), 3),
+    ):
+        assert np.isnan(value)

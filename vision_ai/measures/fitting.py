@@ -8,9 +8,9 @@ import numpy as np
 
 from vision_ai.domain import Floats, Ints
 
-_STEPS = 30
-_SLOPE_RIDGE = 0.01
-_BIAS_RIDGE = 1.0
+_MAX_STEPS = 30
+SLOPE_RIDGE = 0.01
+BIAS_RIDGE = 1.0
 """Pulls of the fit to zero, in charts: a class that the fold hardly holds keeps its bias small."""
 
 
@@ -49,20 +49,24 @@ def fit_logistic(features: Floats, truth: Ints) -> tuple[Floats, Floats]:
 
 
 def _newton(features: Floats, truth: Ints) -> tuple[Floats, Floats]:
+    """The minimum of the penalized loss: Newton's steps, halved until each lowers it."""
     _, classes, kinds = features.shape
-    ridge = np.r_[np.full(kinds, _SLOPE_RIDGE), np.full(classes, _BIAS_RIDGE)]
+    ridge = np.r_[np.full(kinds, SLOPE_RIDGE), np.full(classes, BIAS_RIDGE)]
     hit = np.eye(classes)[truth]
     theta = np.zeros(kinds + classes)
     loss = _penalized(theta, features, truth, ridge)
-    for _ in range(_STEPS):
+    for _ in range(_MAX_STEPS):
+        # the loss is convex, so the full step leads towards its minimum
         gradient, hessian = _derivatives(theta, features, hit)
         step = np.linalg.solve(hessian + np.diag(ridge), gradient + ridge * theta)
+        # far from the minimum the full step may overshoot: halve it until the loss falls
         shorter = 1.0
         while (new := _penalized(theta - shorter * step, features, truth, ridge)) > loss:
             shorter /= 2
             if shorter < 1e-6:
                 return theta[:kinds], theta[kinds:]
         theta = theta - shorter * step
+        # stop where a chart gains less than a billionth of a nat
         if loss - new < 1e-9 * len(truth):
             break
         loss = new
@@ -70,16 +74,20 @@ def _newton(features: Floats, truth: Ints) -> tuple[Floats, Floats]:
 
 
 def _penalized(theta: Floats, features: Floats, truth: Ints, ridge: Floats) -> float:
+    """Summed log loss of all charts with the ridge penalty."""
     kinds = features.shape[2]
     logits = features @ theta[:kinds] + theta[kinds:]
     return log_loss(logits, truth) * len(truth) + float((ridge * theta**2).sum()) / 2
 
 
 def _derivatives(theta: Floats, features: Floats, hit: Floats) -> tuple[Floats, Floats]:
+    """Gradient (f + c,) and Hessian of the summed log loss, slopes first, then biases."""
     kinds = features.shape[2]
     p = softmax(features @ theta[:kinds] + theta[kinds:])
+    # each class's evidence less its mean under the predicted probabilities
     centred = features - np.einsum("nc,ncf->nf", p, features)[:, None, :]
     gradient = np.r_[np.einsum("nc,ncf->f", p - hit, features), (p - hit).sum(axis=0)]
+    # blocks of the Hessian: covariances of evidence, of evidence with classes, and of classes
     slopes = np.einsum("nc,ncf,ncg->fg", p, centred, centred, optimize=True)
     cross = np.einsum("nc,ncf->fc", p, centred)
     biases = np.diag(p.sum(axis=0)) - p.T @ p

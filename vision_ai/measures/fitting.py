@@ -114,7 +114,8 @@ def isotonic_regression(values: Floats, weight: Floats) -> Floats:
 def weighted_quantiles(values: Floats, weight: Floats, at: Floats) -> Floats:
     """Weighted quantiles of each row, (q, len(at)); NaN values do not count, no values give NaN.
 
-    Each value stands at the middle of its own weight; between two, linearly.
+    Each value counts at the middle of its own weight, and between two linearly (Hazen's rule where
+    weights are equal); equal values keep their order, which matters where their weights differ.
 
     >>> values = np.array([[1.0, 3.0, np.nan]])
     >>> weighted_quantiles(values, np.ones((1, 3)), np.array([0.5])).tolist()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vision_ai.calibration.bands import Bands
 from vision_ai.evaluation import adaptive
-from vision_ai.evaluation.adaptive import Course
+from vision_ai.evaluation.adaptive import ChartSeries
 
 HOUR = 3_600_000
 LEVEL = 0.8
@@ -21,7 +21,9 @@ def drifting(n=6000, seed=0, factor=2.0):
     move = scale[:, None] * growth[:, None] * rng.normal(size=(n, 2))
     half = 1.2816 * np.repeat(scale[:, None], 2, axis=1)
     as_of = np.arange(n, dtype=np.int64) * HOUR
-    course = Course(as_of, as_of[:, None] + [2 * HOUR, 6 * HOUR], move, scale, np.zeros(n, int))
+    course = ChartSeries(
+        as_of, as_of[:, None] + [2 * HOUR, 6 * HOUR], move, scale, np.zeros(n, int)
+    )
     still = np.zeros((n, 2))
     bands = Bands(-half, still, half, still + 0.5, still.astype(int), still + LEVEL)
     return bands, course
@@ -37,7 +39,7 @@ def test_bands_that_follow_drift_cover_within_two_points_in_every_regime(factor)
     bands, course = drifting(factor=factor)
     late = slice(3000, None)
     assert abs(covered(bands, course, late) - LEVEL) > 0.12  # law broken: bands that stand still
-    found = adaptive.adapted(bands, course)
+    found = adaptive.adapt_bands(bands, course)
     for regime in np.unique(course.regime):
         assert abs(covered(found, course, course.regime == regime) - LEVEL) < 0.02
 
@@ -50,8 +52,8 @@ def test_later_outcomes_change_no_earlier_band(seed, cut):
     moved[unknown] *= 7.0
     scale = course.scale.copy()
     scale[cut + 1 :] *= 3.0
-    other = Course(course.as_of_ms, course.complete_ms, moved, scale, course.market)
-    was, now = adaptive.adapted(bands, course), adaptive.adapted(bands, other)
+    other = ChartSeries(course.as_of_ms, course.complete_ms, moved, scale, course.market)
+    was, now = adaptive.adapt_bands(bands, course), adaptive.adapt_bands(bands, other)
     np.testing.assert_array_equal(was.low[: cut + 1], now.low[: cut + 1])
     np.testing.assert_array_equal(was.high[: cut + 1], now.high[: cut + 1])
 
@@ -59,16 +61,16 @@ def test_later_outcomes_change_no_earlier_band(seed, cut):
 def test_an_outcome_counts_from_when_it_is_complete():
     bands, course = drifting(300, 1)
     later = course.complete_ms + 1000 * HOUR
-    blind = Course(course.as_of_ms, later, course.move, course.scale, course.market)
-    found = adaptive.adapted(bands, blind)
+    blind = ChartSeries(course.as_of_ms, later, course.move, course.scale, course.market)
+    found = adaptive.adapt_bands(bands, blind)
     np.testing.assert_array_equal(found.low, bands.low)
-    assert (adaptive.adapted(bands, course).low != bands.low).any()
+    assert (adaptive.adapt_bands(bands, course).low != bands.low).any()
 
 
 def test_unknown_outcomes_and_scales_teach_nothing():
     bands, course = drifting(300, 2)
     move = np.full_like(course.move, np.nan)
-    found = adaptive.adapted(
-        bands, Course(course.as_of_ms, course.complete_ms, move, course.scale, course.market)
+    found = adaptive.adapt_bands(
+        bands, ChartSeries(course.as_of_ms, course.complete_ms, move, course.scale, course.market)
     )
     np.testing.assert_array_equal(found.high, bands.high)

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from vision_ai.domain import PHASES, READINGS
-from vision_ai.evaluation import card, report, versus
-from vision_ai.evaluation.baselines import Guess
-from vision_ai.evaluation.card import Measured
+from vision_ai.evaluation import card, report
+from vision_ai.evaluation.baselines import BaselineAnswers
+from vision_ai.evaluation.card import MeasuredCharts
 from vision_ai.measures import scores
 
 NONE = len(READINGS) - 1
 
 
-def measured(n: int = 600, accuracy: float = 0.8, seed: int = 0) -> Measured:
+def measured(n: int = 600, accuracy: float = 0.8, seed: int = 0) -> MeasuredCharts:
     """Charts whose confidence is honest and whose bands hold four times in five."""
     rng = np.random.default_rng(seed)
     reading, phase = rng.integers(0, len(READINGS), n), rng.integers(0, len(PHASES), n)
@@ -20,7 +20,7 @@ def measured(n: int = 600, accuracy: float = 0.8, seed: int = 0) -> Measured:
     right = rng.random(n) < sure
     move = rng.normal(0, 0.01, (n, 2))
     held = 1.2816 * 0.01
-    return Measured(
+    return MeasuredCharts(
         block=np.arange(n) // 10,
         reading=reading,
         phase=phase,
@@ -96,19 +96,21 @@ def test_an_abstention_is_no_claim_but_counts_as_an_answer() -> None:
 
 def test_a_worse_baseline_is_below_the_model_on_equal_draws() -> None:
     charts = measured()
-    same = versus.against(charts, Guess(charts.said, charts.said_phase, charts.confidence))
+    same = card.compare_labels(
+        charts, BaselineAnswers(charts.said, charts.said_phase, charts.confidence)
+    )
     assert same["model"]["setup"]["macro_f1"] == same["setup"]["macro_f1"]
     assert same["model_minus"]["setup"]["macro_f1"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     blind = np.zeros(len(charts), np.int64)
-    worse = versus.against(charts, Guess(blind, blind, charts.confidence))
+    worse = card.compare_labels(charts, BaselineAnswers(blind, blind, charts.confidence))
     assert worse["model_minus"]["setup"]["macro_f1"]["low"] > 0.3
 
 
 def test_a_baseline_of_labels_and_rises_keeps_both_differences() -> None:
     charts = measured()
-    guess = Guess(charts.said, charts.said_phase, charts.confidence)
+    guess = BaselineAnswers(charts.said, charts.said_phase, charts.confidence)
     sure = np.where(charts.move > 0, 0.9, 0.1)
-    found = versus.both_against(charts, guess, sure)
+    found = card.compare_answers(charts, guess, sure)
     assert found["model_minus"]["setup"]["macro_f1"]["value"] == 0.0
     assert found["model_minus"]["outcome"]["2h"]["brier_skill"]["high"] < -0.5
     assert found["outcome"]["6h"]["side_accuracy"]["value"] == 1.0
@@ -126,7 +128,7 @@ def test_parts_add_up_to_all_charts() -> None:
 
 def content() -> dict:
     charts = measured(300)
-    guess = Guess(charts.said, charts.said_phase, charts.confidence)
+    guess = BaselineAnswers(charts.said, charts.said_phase, charts.confidence)
     seen = {"what": "training", "symbols": 3, "first": "2024-01-01", "until": "2024-06-01"}
     return {
         "n": 300,
@@ -136,7 +138,7 @@ def content() -> dict:
         "classes": card.classes(charts),
         "curves": card.curves(charts),
         "baselines": {
-            "majority": versus.against(charts, guess),
+            "majority": card.compare_labels(charts, guess),
             "not_measured": {"dtw_knn": "for a | reason"},
         },
         "method": {

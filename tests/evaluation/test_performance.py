@@ -6,28 +6,28 @@ import numpy as np
 import pytest
 
 from vision_ai.evaluation import performance, trading
-from vision_ai.evaluation.performance import DAY_MS, FIGURES, Ledger, Span
-from vision_ai.evaluation.trades import Call, Trade
+from vision_ai.evaluation.performance import DAY_MS, FIGURES, DailyLedger, TradedPeriod
+from vision_ai.evaluation.trades import Trade, TradeCall
 
 HOUR = 3_600_000
 
 
 def trade(day: int, gain: float, symbol: str = "AAAUSDT") -> Trade:
     at = day * DAY_MS + 3 * HOUR
-    return Trade(Call(symbol, at, 1, 0.02, 0.02), 100.0, 100.0 * (1 + gain), at + HOUR, "time")
+    return Trade(TradeCall(symbol, at, 1, 0.02, 0.02), 100.0, 100.0 * (1 + gain), at + HOUR, "time")
 
 
 def content(arms: dict, differences: dict | None = None) -> dict:
     return {"arms": arms, "differences": differences or {}, "method": {"promotions": []}}
 
 
-def span(days: int) -> Span:
-    return Span(0, days * DAY_MS - 6 * HOUR, symbols=2)
+def span(days: int) -> TradedPeriod:
+    return TradedPeriod(0, days * DAY_MS - 6 * HOUR, symbols=2)
 
 
 def test_figures_of_a_few_trades_by_hand() -> None:
     made = [trade(0, 0.02), trade(0, -0.01), trade(2, 0.02)]
-    ledger = Ledger.of(made, span(4), fee=0, slippage=0)
+    ledger = DailyLedger.of(made, span(4), fee=0, slippage=0)
     found = dict(zip(FIGURES, ledger.figures(np.arange(4)), strict=True))
     assert found["hit_rate"] == pytest.approx(2 / 3)
     assert found["expectancy"] == pytest.approx(0.01)
@@ -42,7 +42,7 @@ def test_figures_of_a_few_trades_by_hand() -> None:
 
 def test_a_loss_is_a_drawdown_and_costs_are_a_share_of_gains() -> None:
     made = [trade(0, 0.02), trade(1, -0.04)]
-    ledger = Ledger.of(made, span(2), fee=0.0005, slippage=0)
+    ledger = DailyLedger.of(made, span(2), fee=0.0005, slippage=0)
     found = dict(zip(FIGURES, ledger.figures(np.arange(2)), strict=True))
     assert found["max_drawdown"] == pytest.approx(-(0.04 + 0.0005 * 1.96) / 2)
     assert found["fee_share"] == pytest.approx(0.0005 * (2.02 + 1.96) / 0.02)
@@ -50,7 +50,7 @@ def test_a_loss_is_a_drawdown_and_costs_are_a_share_of_gains() -> None:
 
 
 def test_no_trades_are_no_figures_and_no_error() -> None:
-    ledger = Ledger.of([], span(10), fee=0.001, slippage=0)
+    ledger = DailyLedger.of([], span(10), fee=0.001, slippage=0)
     found = performance.estimates(ledger, draws=20)
     assert found["trades"] == 0
     assert found["expectancy"] == {"value": None, "low": None, "high": None}
@@ -60,16 +60,16 @@ def test_no_trades_are_no_figures_and_no_error() -> None:
 
 
 def test_days_of_all_trades_are_within_the_span() -> None:
-    last = Span(5 * HOUR, 40 * HOUR, 1)
+    last = TradedPeriod(5 * HOUR, 40 * HOUR, 1)
     assert last.days == 2
-    assert Span(0, 43 * HOUR, 1).days == 3  # a trade of its last hour ends on the third day
+    assert TradedPeriod(0, 43 * HOUR, 1).days == 3  # a trade of its last hour ends on the third day
 
 
 def test_an_interval_holds_zero_where_gains_are_chance_and_not_where_they_are_not() -> None:
     rng = np.random.default_rng(1)
     chance = [trade(day, float(gain)) for day, gain in enumerate(rng.normal(0, 0.01, 120))]
     skill = [trade(day, float(gain)) for day, gain in enumerate(rng.normal(0.01, 0.01, 120))]
-    ledgers = [Ledger.of(made, span(120), fee=0, slippage=0) for made in (chance, skill)]
+    ledgers = [DailyLedger.of(made, span(120), fee=0, slippage=0) for made in (chance, skill)]
     found = [performance.estimates(ledger, draws=200) for ledger in ledgers]
     assert found[0]["expectancy"]["low"] < 0 < found[0]["expectancy"]["high"]
     assert found[1]["expectancy"]["low"] > 0
@@ -81,7 +81,7 @@ def test_an_interval_holds_zero_where_gains_are_chance_and_not_where_they_are_no
 
 def test_arms_that_learned_nothing_are_said_once() -> None:
     made = [trade(day, -0.01 * (1 + day % 2)) for day in range(60)]
-    ledger = Ledger.of(made, span(60), fee=0, slippage=0)
+    ledger = DailyLedger.of(made, span(60), fee=0, slippage=0)
     found = performance.estimates(ledger, draws=50)
     none = performance.difference(ledger, ledger, draws=50)
     arms = {trading.CV: found, trading.NO_CV: found, trading.CV + trading.LEARNING: found}
@@ -99,7 +99,7 @@ def test_arms_that_learned_nothing_are_said_once() -> None:
 def test_the_same_arm_twice_differs_by_nothing() -> None:
     rng = np.random.default_rng(2)
     made = [trade(day, float(gain)) for day, gain in enumerate(rng.normal(0, 0.01, 60))]
-    ledger = Ledger.of(made, span(60), fee=0.001, slippage=0.001)
+    ledger = DailyLedger.of(made, span(60), fee=0.001, slippage=0.001)
     gap = performance.difference(ledger, ledger, draws=50)
     assert all(found["low"] == found["high"] == 0 for found in gap.values())
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vision_ai.domain import Interval, Klines
 from vision_ai.errors import KlinesError, LeakError
-from vision_ai.evaluation.sampling import Market, Sample
+from vision_ai.evaluation.sampling import ChartSample, VenueCandles
 from vision_ai.market.simulate import simulate
 from vision_ai.measures import purge
 from vision_ai.measures.purge import Extent, SplitRule
@@ -19,9 +19,9 @@ START = END - 40 * DAY
 RULE = SplitRule(DAY, disjoint_symbols=False, in_order=False)
 
 
-def market(symbol: str = "AAAUSDT", seed: int = 0) -> Market:
+def market(symbol: str = "AAAUSDT", seed: int = 0) -> VenueCandles:
     klines = simulate(symbol, Interval.M15, 40 * 96, seed=seed, end_ms=END)
-    return Market("simulated", klines)
+    return VenueCandles("simulated", klines)
 
 
 def extent(first_day: float, last_day: float, symbols: tuple[str, ...] = ("ZZZUSDT",)) -> Extent:
@@ -34,7 +34,7 @@ def extent(first_day: float, last_day: float, symbols: tuple[str, ...] = ("ZZZUS
 def test_no_chart_shares_time_with_what_was_seen(first: float, length: float, seed: int) -> None:
     seen = extent(first, first + length)
     try:
-        sample = Sample.of([market()], [seen], RULE, limit=60, seed=seed)
+        sample = ChartSample.of([market()], [seen], RULE, limit=60, seed=seed)
     except LeakError:
         assert length > 27  # forty days, less the embargoes and the length of a chart
         return
@@ -47,13 +47,13 @@ def test_no_chart_shares_time_with_what_was_seen(first: float, length: float, se
 
 def test_charts_that_all_leak_are_refused_by_name() -> None:
     with pytest.raises(LeakError, match="training, 20") as refused:
-        Sample.of([market()], [extent(-1, 41)], RULE, limit=10)
+        ChartSample.of([market()], [extent(-1, 41)], RULE, limit=10)
     assert "other symbols at the same time leak" in refused.value.hint
 
 
 def test_a_planted_leak_is_refused() -> None:
     seen = extent(0, 20)
-    sample = Sample.of([market()], [seen], RULE, limit=20)
+    sample = ChartSample.of([market()], [seen], RULE, limit=20)
     purge.check_clear([seen], sample.spans, RULE)
     shifted = replace(
         sample.spans,
@@ -67,18 +67,18 @@ def test_a_planted_leak_is_refused() -> None:
 
 
 def test_draws_are_the_same_whatever_other_markets_are_there() -> None:
-    one = Sample.of([market()], [], RULE, limit=15)
-    both = Sample.of([market("BBBUSDT", 1), market()], [], RULE, limit=30)
+    one = ChartSample.of([market()], [], RULE, limit=15)
+    both = ChartSample.of([market("BBBUSDT", 1), market()], [], RULE, limit=30)
     again = both.spans.as_of_ms[both.spans.symbol == "AAAUSDT"]
     assert one.spans.as_of_ms.tolist() == again.tolist()
-    other = Sample.of([market()], [], RULE, limit=15, seed=1)
+    other = ChartSample.of([market()], [], RULE, limit=15, seed=1)
     assert other.spans.as_of_ms.tolist() != one.spans.as_of_ms.tolist()
 
 
 def test_no_more_charts_are_drawn_than_asked_for() -> None:
     markets = [market(f"S{seed}USDT", seed) for seed in range(3)]
     for limit in (2, 7, 9):
-        assert len(Sample.of(markets, [], RULE, limit=limit)) == limit
+        assert len(ChartSample.of(markets, [], RULE, limit=limit)) == limit
 
 
 def test_a_halted_market_is_no_chart() -> None:
@@ -86,4 +86,4 @@ def test_a_halted_market_is_no_chart() -> None:
     open_ms = END + np.arange(n, dtype=np.int64) * Interval.M15.ms
     still = Klines("AAAUSDT", Interval.M15, open_ms, np.tile([2.0, 2.0, 2.0, 2.0, 0.0], (n, 1)))
     with pytest.raises(KlinesError, match="moves"):
-        Sample.of([Market("simulated", still)], [], RULE, limit=5)
+        ChartSample.of([VenueCandles("simulated", still)], [], RULE, limit=5)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vision_ai.domain import Interval, Klines
 from vision_ai.evaluation import trades
-from vision_ai.evaluation.trades import Call
+from vision_ai.evaluation.trades import TradeCall
 from vision_ai.market.simulate import simulate
 
 M15 = Interval.M15.ms
@@ -24,8 +24,8 @@ def market(*candles: tuple[float, float, float, float], first_ms: int = 0) -> Kl
     return Klines("AAAUSDT", Interval.M15, first_ms + np.arange(len(rows)) * M15, bars)
 
 
-def call(sign: int = 1, at_ms: int = 0, symbol: str = "AAAUSDT") -> Call:
-    return Call(symbol, at_ms, sign, 0.02, 0.02)
+def call(sign: int = 1, at_ms: int = 0, symbol: str = "AAAUSDT") -> TradeCall:
+    return TradeCall(symbol, at_ms, sign, 0.02, 0.02)
 
 
 @pytest.mark.parametrize(

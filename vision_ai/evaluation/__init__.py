@@ -1,15 +1,11 @@
-"""The report card: splits that cannot leak, figures with intervals, baselines on equal terms.
+"""Evaluation: how well charts are read and what following the decisions would have earned.
 
-splits.py     what may be measured on what: symbols apart, time apart, an embargo between
-sampling.py   charts of a folder that share no time with what the model has seen
-metrics.py    each figure one function, and block-bootstrap intervals for all of them
-card.py       the figures of the card, of all charts and of every part of them
-coverage.py   how often bands hold, and how far chance alone moves that
-versus.py     a baseline beside the model, on the same draws
-adaptive.py   outcome bands that follow drift, replayed
-baselines.py  what any model must beat, on the same charts under the same purge
-learned.py    baselines that need a library: a probe, boosted trees, time warping
-price_trends.py, trend_net.py  the pictures and the network of Jiang, Kelly and Xiu (2023)
-captions.py   names of figures and baselines
-report.py     the card as Markdown with its plots
+sampling.py         charts of a folder that share no time with what the model has seen
+card.py             the figures of the report card, of all charts, of every part, beside baselines
+baselines.py        what any model must beat, on the same charts under the same purge
+adaptive.py         outcome bands that follow drift, replayed
+report.py           the card as Markdown with its plots
+trades.py           entry, exit and costs of each trade of a backtest
+performance.py      what those trades earned a day, with intervals
+trading.py          the backtest as Markdown
 """

@@ -27,7 +27,7 @@ _FEWEST = 30
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class ChartSeries:
     """n charts in time.
 
     Attributes:
@@ -64,7 +64,7 @@ class Course:
         return group
 
 
-def adapted(bands: Bands, course: Course) -> Bands:
+def adapt_bands(bands: Bands, course: ChartSeries) -> Bands:
     """The same bands, stretched about their medians as outcomes came in."""
     low, high = bands.low.copy(), bands.high.copy()
     group = course.regime

@@ -4,15 +4,16 @@ All figures of one set of charts come from the same resampled blocks, so that th
 with each other and with the baselines.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vision_ai.calibration.bands import Bands
 from vision_ai.domain import HORIZONS, PHASES, READINGS, SETUPS, Bools, Floats, Ints
-from vision_ai.evaluation import coverage
+from vision_ai.evaluation.baselines import BaselineAnswers
 from vision_ai.measures import scores, significance
 from vision_ai.measures.significance import Estimate
 
@@ -27,7 +28,7 @@ TOP = (1, 5, 24)
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredCharts:
     """What n charts show, what was said of them and what followed.
 
     Attributes:
@@ -83,85 +84,87 @@ class Measured:
         return np.asarray(self.said == self.reading, np.bool_)
 
 
-Figure = Callable[[Measured], float]
+Figure = Callable[[MeasuredCharts], float]
 
 
-def setup_f1(charts: Measured) -> float:
+def setup_f1(charts: MeasuredCharts) -> float:
     """Macro-F1 of the setup; an abstention counts as the answer `none`."""
     return scores.macro_f1(SETUP_OF[charts.reading], SETUP_OF[charts.said], len(SETUPS))
 
 
-def reading_f1(charts: Measured) -> float:
+def reading_f1(charts: MeasuredCharts) -> float:
     """Macro-F1 of setup and direction together."""
     return scores.macro_f1(charts.reading, charts.said, len(READINGS))
 
 
-def phase_f1(charts: Measured) -> float:
+def phase_f1(charts: MeasuredCharts) -> float:
     """Macro-F1 of the phase."""
     return scores.macro_f1(charts.phase, charts.said_phase, len(PHASES))
 
 
-def setup_accuracy(charts: Measured) -> float:
+def setup_accuracy(charts: MeasuredCharts) -> float:
     """Share of charts whose setup is the rule book's."""
     return mean(SETUP_OF[charts.reading] == SETUP_OF[charts.said])
 
 
-def phase_accuracy(charts: Measured) -> float:
+def phase_accuracy(charts: MeasuredCharts) -> float:
     """Share of charts whose phase is the rule book's."""
     return mean(charts.phase == charts.said_phase)
 
 
-def ece(charts: Measured) -> float:
+def ece(charts: MeasuredCharts) -> float:
     """Calibration error of the confidence of what was claimed; abstentions claim nothing."""
     claimed = charts.take(~charts.abstained)
     return scores.ece(claimed.confidence, claimed.right) if len(claimed) else float("nan")
 
 
-def accuracy_at_50(charts: Measured) -> float:
+def accuracy_at_50(charts: MeasuredCharts) -> float:
     """Accuracy of the surest half of all charts; abstentions are the least sure."""
     return scores.accuracy_at(charts.confidence, charts.right, 0.5)
 
 
-def clear_share(charts: Measured) -> float:
+def clear_share(charts: MeasuredCharts) -> float:
     """Share of charts whose facts lie far from every threshold of the rule book."""
     return mean(charts.clear)
 
 
-def abstained(charts: Measured) -> float:
+def abstained(charts: MeasuredCharts) -> float:
     """Share of charts about which nothing is claimed."""
     return mean(charts.abstained)
 
 
-def held(charts: Measured) -> Floats:
-    """Whether each band held, (n, horizons); see `coverage.held`."""
-    return coverage.held(charts.low, charts.high, charts.move)
+def held(charts: MeasuredCharts) -> Floats:
+    """Whether each band held, (n, horizons); see `scores.band_hits`."""
+    return scores.band_hits(charts.low, charts.high, charts.move)
 
 
-def coverage_error(charts: Measured) -> float:
+def coverage_error(charts: MeasuredCharts) -> float:
     """Greatest distance of coverage from its level, over horizons, intervals and terciles."""
-    return coverage.error(held(charts), charts.cell, charts.level[0]) if len(charts) else np.nan
+    return (
+        scores.coverage_error(held(charts), charts.cell, charts.level[0]) if len(charts) else np.nan
+    )
 
 
-def noise(charts: Measured) -> dict[str, Estimate]:
+def noise(charts: MeasuredCharts) -> dict[str, Estimate]:
     """What chance alone would make of the figures that are distances from zero."""
     return {
         "confidence.ece_noise": scores.ece_noise(charts.confidence[~charts.abstained]),
-        "bands.coverage_noise": coverage.noise(held(charts), charts.cell, charts.block),
+        "bands.coverage_noise": scores.coverage_noise(held(charts), charts.cell, charts.block),
     }
 
 
 def _at_horizon(column: int) -> dict[str, Figure]:
-    def skill(charts: Measured) -> float:
+    def skill(charts: MeasuredCharts) -> float:
         move = charts.move[:, column]
         rose = np.where(np.isfinite(move), move > 0, np.nan)
         known = np.isfinite(rose)
         base = float(rose[known].mean()) if known.any() else float("nan")
         return scores.brier_skill(charts.up[:, column], rose, base)
 
-    def share_held(charts: Measured) -> float:
+    def share_held(charts: MeasuredCharts) -> float:
         return mean(held(charts)[:, column])
 
-    def width(charts: Measured) -> float:
+    def width(charts: MeasuredCharts) -> float:
         return mean((charts.high - charts.low)[:, column])
 
     horizon = HORIZONS[column]
@@ -225,7 +228,7 @@ ALL: Mapping[str, Figure] = {
 
 
 def estimates(
-    charts: Measured, figures: Mapping[str, Figure] = ALL, *, draws: int = DRAWS
+    charts: MeasuredCharts, figures: Mapping[str, Figure] = ALL, *, draws: int = DRAWS
 ) -> dict[str, Estimate]:
     """Every figure with its interval."""
 
@@ -244,7 +247,7 @@ def distances(names: Sequence[str]) -> set[int]:
     return {number for number, name in enumerate(names) if name in DISTANCES}
 
 
-def parts(charts: Measured, groups: Mapping[str, NDArray[np.str_]]) -> dict[str, Any]:
+def parts(charts: MeasuredCharts, groups: Mapping[str, NDArray[np.str_]]) -> dict[str, Any]:
     """The main figures, classes and curves of every group: `{facet: {value: {"n": ..., ...}}}`."""
     return {
         facet: {str(value): _part(charts.take(column == value)) for value in np.unique(column)}
@@ -252,7 +255,7 @@ def parts(charts: Measured, groups: Mapping[str, NDArray[np.str_]]) -> dict[str,
     }
 
 
-def _part(charts: Measured) -> dict[str, Any]:
+def _part(charts: MeasuredCharts) -> dict[str, Any]:
     return {
         "n": len(charts),
         **nested(estimates(charts, MAIN, draws=DRAWS // 2) | noise(charts)),
@@ -261,7 +264,7 @@ def _part(charts: Measured) -> dict[str, Any]:
     }
 
 
-def classes(charts: Measured) -> dict[str, list[dict[str, Any]]]:
+def classes(charts: MeasuredCharts) -> dict[str, list[dict[str, Any]]]:
     """Precision, recall, F1 and support of every setup and phase."""
     setups = scores.per_class(SETUP_OF[charts.reading], SETUP_OF[charts.said], len(SETUPS))
     phases = scores.per_class(charts.phase, charts.said_phase, len(PHASES))
@@ -280,7 +283,7 @@ def classes(charts: Measured) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def curves(charts: Measured, points: int = 40) -> dict[str, list[dict[str, Any]]]:
+def curves(charts: MeasuredCharts, points: int = 40) -> dict[str, list[dict[str, Any]]]:
     """Reliability and risk-coverage, as few points as a plot needs."""
     claimed = charts.take(~charts.abstained)
     table = scores.reliability(claimed.confidence, claimed.right)
@@ -297,6 +300,87 @@ def curves(charts: Measured, points: int = 40) -> dict[str, list[dict[str, Any]]
             {"coverage": rounded(coverage[at]), "accuracy": rounded(accuracy[at])} for at in shown
         ],
     }
+
+
+def compare_labels(charts: MeasuredCharts, guess: BaselineAnswers) -> dict[str, Any]:
+    """Macro-F1 of a baseline and of the model on the same charts, and the difference, by draws."""
+    theirs = replace(charts, said=guess.reading, said_phase=guess.phase)
+    facets = {"setup.macro_f1": setup_f1, "phase.macro_f1": phase_f1}
+    return _beside(charts, theirs, facets, model=True)
+
+
+def compare_outcomes(charts: MeasuredCharts, bands: Bands) -> dict[str, Any]:
+    """Outcome figures of other bands, and how far the model's skill is above theirs."""
+    theirs = replace(charts, up=bands.up, low=bands.low, high=bands.high)
+    figures = {
+        name: figure
+        for name, figure in MAIN.items()
+        if name.startswith(("outcome.", "bands.")) and ".adaptive." not in name
+    }
+    return _beside(charts, theirs, figures, [name for name in figures if name.endswith(_SKILL)])
+
+
+def compare_chances(charts: MeasuredCharts, up: Floats) -> dict[str, Any]:
+    """Skill of other chances of a rise (n, horizons), and how far the model's is above theirs.
+
+    And how often the likelier side was right.
+    """
+    figures = {name: figure for name, figure in MAIN.items() if name.endswith(_SKILL)} | {
+        f"outcome.{horizon}.side_accuracy": _side(column) for column, horizon in enumerate(HORIZONS)
+    }
+    return _beside(charts, replace(charts, up=up), figures)
+
+
+_SKILL = "brier_skill"
+
+
+def _beside(
+    charts: MeasuredCharts,
+    theirs: MeasuredCharts,
+    figures: Mapping[str, Figure],
+    compared: Collection[str] | None = None,
+    *,
+    model: bool = False,
+) -> dict[str, Any]:
+    """Figures of a baseline's answers, and the model's less theirs, all from the same draws.
+
+    Args:
+        charts: the model's answers.
+        theirs: the baseline's on the same charts.
+        figures: what is measured.
+        compared: of which the difference is told; None says all.
+        model: whether the model's own are told as well.
+    """
+    shared = [name for name in figures if compared is None or name in compared]
+    names = [*figures, *(f"model.{name}" for name in shared if model)]
+    names += [f"model_minus.{name}" for name in shared]
+
+    def measure(rows: Ints) -> list[float]:
+        mine, other = charts.take(rows), theirs.take(rows)
+        values = {name: figure(other) for name, figure in figures.items()}
+        own = {name: figures[name](mine) for name in shared}
+        told = list(own.values()) if model else []
+        return [*values.values(), *told, *(own[name] - values[name] for name in shared)]
+
+    found = significance.bootstrap_all(
+        measure, charts.block, draws=DRAWS, distances=distances(names)
+    )
+    return {"n": len(charts), **nested(dict(zip(names, found, strict=True)))}
+
+
+def compare_answers(charts: MeasuredCharts, guess: BaselineAnswers, up: Floats) -> dict[str, Any]:
+    """Both `compare_labels` and `compare_chances`, of a baseline that answers both questions."""
+    labels, rises = compare_labels(charts, guess), compare_chances(charts, up)
+    return {**labels, **rises, "model_minus": labels["model_minus"] | rises["model_minus"]}
+
+
+def _side(column: int) -> Figure:
+    def accuracy(charts: MeasuredCharts) -> float:
+        move, up = charts.move[:, column], charts.up[:, column]
+        known = np.isfinite(move) & np.isfinite(up)
+        return mean((up > 0.5)[known] == (move > 0)[known])
+
+    return accuracy
 
 
 def nested(found: Mapping[str, Estimate]) -> dict[str, Any]:

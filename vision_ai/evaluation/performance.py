@@ -40,13 +40,13 @@ FIGURES = (
     "trades_per_day",
     "fee_share",
 )
-"""In the order of `Ledger.figures`."""
+"""In the order of `DailyLedger.figures`."""
 
 _N, _WON, _NET, _COST, _GAINS, _HELD = range(6)
 
 
 @dataclass(frozen=True)
-class Span:
+class TradedPeriod:
     """Days and symbols that were traded.
 
     Attributes:
@@ -67,7 +67,7 @@ class Span:
 
 
 @dataclass(frozen=True, eq=False)
-class Ledger:
+class DailyLedger:
     """Trades summed by the UTC day on which they ended.
 
     Attributes:
@@ -80,7 +80,9 @@ class Ledger:
     symbols: int
 
     @classmethod
-    def of(cls, made: Sequence[Trade], span: Span, *, fee: float, slippage: float) -> "Ledger":
+    def of(
+        cls, made: Sequence[Trade], span: TradedPeriod, *, fee: float, slippage: float
+    ) -> "DailyLedger":
         """Sum trades up, at the given costs."""
         found = trades.returns(made, fee=fee, slippage=slippage)
         day = np.array([t.exit_ms // DAY_MS - span.first_ms // DAY_MS for t in made], np.int64)
@@ -128,14 +130,14 @@ def risk(daily: Floats) -> tuple[float, float, float]:
     )
 
 
-def estimates(ledger: Ledger, *, seed: int = 0, draws: int = DRAWS) -> dict[str, Any]:
+def estimates(ledger: DailyLedger, *, seed: int = 0, draws: int = DRAWS) -> dict[str, Any]:
     """Every figure with its interval, ready for JSON."""
     found = significance.bootstrap_all(ledger.figures, ledger.block, draws=draws, seed=seed)
     return {"trades": int(ledger.by_day[:, _N].sum()), **_named(found)}
 
 
 def difference(
-    ledger: Ledger, other: Ledger, *, seed: int = 0, draws: int = DRAWS
+    ledger: DailyLedger, other: DailyLedger, *, seed: int = 0, draws: int = DRAWS
 ) -> dict[str, Any]:
     """How far the figures of one lie above those of another on the same drawn days."""
 
@@ -147,13 +149,13 @@ def difference(
 
 
 def sweep(
-    made: Sequence[Trade], span: Span, fees: Sequence[float], slippages: Sequence[float]
+    made: Sequence[Trade], span: TradedPeriod, fees: Sequence[float], slippages: Sequence[float]
 ) -> list[dict[str, Any]]:
     """Expectancy with its interval and Sharpe ratio at every pair of costs."""
     rows = []
     for fee in fees:
         for slippage in slippages:
-            ledger = Ledger.of(made, span, fee=fee, slippage=slippage)
+            ledger = DailyLedger.of(made, span, fee=fee, slippage=slippage)
             found = estimates(ledger, draws=DRAWS // 4)
             kept = {name: found[name] for name in ("expectancy", "total_return", "sharpe")}
             rows.append({"fee": fee, "slippage": slippage, **kept})

@@ -21,7 +21,7 @@ from vision_ai.measures.purge import Extent, Spans, SplitRule
 
 
 @dataclass(frozen=True)
-class Market:
+class VenueCandles:
     """Candles of one symbol and interval, and where they traded."""
 
     venue: str
@@ -29,7 +29,7 @@ class Market:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class ChartSample:
     """n charts with what they show and what followed.
 
     Attributes:
@@ -58,7 +58,7 @@ class Sample:
     @classmethod
     def of(
         cls,
-        markets: Sequence[Market],
+        markets: Sequence[VenueCandles],
         seen: Sequence[Extent],
         rule: SplitRule,
         *,
@@ -104,7 +104,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    market: Market
+    market: VenueCandles
     ends: Ints
     spans: Spans
     considered: int
@@ -112,7 +112,7 @@ class _Drawn:
 
 
 def _drawn(
-    market: Market, seen: Sequence[Extent], rule: SplitRule, quota: int, seed: int
+    market: VenueCandles, seen: Sequence[Extent], rule: SplitRule, quota: int, seed: int
 ) -> _Drawn:
     klines = market.klines
     ends = klines.window_ends()
@@ -161,6 +161,6 @@ def _together(parts: Sequence[Outcomes]) -> Outcomes:
     return Outcomes(**dict(zip(names, columns, strict=True)))  # type: ignore[arg-type]
 
 
-def _digest(markets: Sequence[Market]) -> str:
+def _digest(markets: Sequence[VenueCandles]) -> str:
     digests = sorted(f"{market.venue}|{market.klines.digest}" for market in markets)
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()

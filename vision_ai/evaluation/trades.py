@@ -22,7 +22,7 @@ End = Literal["target", "stop", "ambiguous", "time"]
 
 
 @dataclass(frozen=True)
-class Call:
+class TradeCall:
     """A decision to join.
 
     Attributes:
@@ -44,7 +44,7 @@ class Call:
 class Trade:
     """A call that was followed; prices before any cost."""
 
-    call: Call
+    call: TradeCall
     entry: float
     exit: float
     exit_ms: int
@@ -56,7 +56,7 @@ class Trade:
         return self.exit_ms - self.call.at_ms
 
 
-def follow(klines: Klines, call: Call) -> Trade | None:
+def follow(klines: Klines, call: TradeCall) -> Trade | None:
     """Enter at the next candle's open and leave as the levels say.
 
     None where no candle opens at the time of the call, or the candles end before the trade does.
@@ -65,7 +65,7 @@ def follow(klines: Klines, call: Call) -> Trade | None:
     >>> from vision_ai.domain import Interval
     >>> bars = np.array([[100, 101, 99, 100, 1.0], [100, 103, 100, 102, 1.0]])
     >>> klines = Klines("BTCUSDT", Interval.H1, np.array([0, 3_600_000]), bars)
-    >>> follow(klines, Call("BTCUSDT", 0, 1, 0.02, 0.02)).ended
+    >>> follow(klines, TradeCall("BTCUSDT", 0, 1, 0.02, 0.02)).ended
     'target'
     """
     if not _has_entry(klines, call):
@@ -85,7 +85,7 @@ def follow(klines: Klines, call: Call) -> Trade | None:
     return Trade(call, barriers.entry, price, exit_ms, verdict)
 
 
-def _has_entry(klines: Klines, call: Call) -> bool:
+def _has_entry(klines: Klines, call: TradeCall) -> bool:
     row = int(np.searchsorted(klines.open_ms, call.at_ms))
     return row < len(klines) and int(klines.open_ms[row]) == call.at_ms
 
@@ -97,7 +97,7 @@ def _gain(candle: Floats, barriers: Barriers, *, won: bool) -> float:
     return min(-barriers.stop, opened)
 
 
-def book(markets: Iterable[Klines], calls: Sequence[Call]) -> list[Trade]:
+def book(markets: Iterable[Klines], calls: Sequence[TradeCall]) -> list[Trade]:
     """Follow calls of several symbols, one position a symbol at a time, in order of exit.
 
     A call while its symbol's position is open is let pass. A position that is still open when the
@@ -123,7 +123,7 @@ def book(markets: Iterable[Klines], calls: Sequence[Call]) -> list[Trade]:
 
 
 @dataclass(frozen=True, eq=False)
-class Returns:
+class TradeReturns:
     """What n trades earned, as fractions of what was put in.
 
     Attributes:
@@ -140,7 +140,7 @@ class Returns:
         return self.gross - self.cost
 
 
-def returns(trades: Sequence[Trade], *, fee: float, slippage: float) -> Returns:
+def returns(trades: Sequence[Trade], *, fee: float, slippage: float) -> TradeReturns:
     """Gross returns and costs.
 
     Args:
@@ -148,7 +148,7 @@ def returns(trades: Sequence[Trade], *, fee: float, slippage: float) -> Returns:
         fee: of each fill, a fraction of what changes hands.
         slippage: how much worse than the price each fill is, a fraction of it.
 
-    >>> trade = Trade(Call("BTCUSDT", 0, 1, 0.02, 0.02), 100.0, 102.0, 1, "target")
+    >>> trade = Trade(TradeCall("BTCUSDT", 0, 1, 0.02, 0.02), 100.0, 102.0, 1, "target")
     >>> round(float(returns([trade], fee=0.001, slippage=0.0).net[0]), 5)
     0.01798
     """
@@ -158,4 +158,4 @@ def returns(trades: Sequence[Trade], *, fee: float, slippage: float) -> Returns:
     gross = sign * (leave / entry - 1)
     paid, got = entry * (1 + sign * slippage), leave * (1 - sign * slippage)
     net = sign * (got / paid - 1) - fee * (1 + got / paid)
-    return Returns(gross, gross - net)
+    return TradeReturns(gross, gross - net)

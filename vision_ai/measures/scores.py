@@ -1,11 +1,18 @@
 """How good answers are, each score one pure function of columns with its definition beside it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from vision_ai.domain import Bools, Floats, Ints
 from vision_ai.measures.significance import Estimate
+
+MIN_CELL_OUTCOMES = 30
+"""Fewer known outcomes than this say nothing about a band's coverage."""
+
+COVERAGE_DRAWS = 300
+"""Resamples of blocks behind each interval of a coverage."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,3 +173,100 @@ def retrieval_precision(found: Ints, truth: Ints, k: int) -> float:
     real = first >= 0
     hits = (first == truth[:, None]) & real
     return float(hits.sum() / real.sum()) if real.any() else float("nan")
+
+
+@dataclass(frozen=True)
+class CoverageCell:
+    """Coverage of one cell at one horizon.
+
+    Attributes:
+        column: which horizon.
+        cell: its code.
+        count: known outcomes.
+        share: how many of them the bands held.
+    """
+
+    column: int
+    cell: int
+    count: int
+    share: float
+
+
+def band_hits(low: Floats, high: Floats, move: Floats) -> Floats:
+    """Whether bands held what happened, any shape: 1, 0, or NaN where it is not known."""
+    known = np.isfinite(move) & np.isfinite(low)
+    return np.where(known, (low <= move) & (move <= high), np.nan)
+
+
+def coverage_by_cell(hits: Floats, cell: Ints) -> Iterator[CoverageCell]:
+    """The cells that occur, by horizon; hits (n, horizons), codes of cells (n,)."""
+    for column in range(hits.shape[1]):
+        known = np.isfinite(hits[:, column])
+        count = np.bincount(cell[known], minlength=1)
+        inside = np.bincount(cell[known], hits[known, column], minlength=len(count))
+        for code in np.flatnonzero(count):
+            yield CoverageCell(
+                column, int(code), int(count[code]), float(inside[code] / count[code])
+            )
+
+
+def coverage_error(hits: Floats, cell: Ints, level: Floats) -> float:
+    """Greatest distance of a cell's coverage from the level of its horizon; NaN without cells.
+
+    Cells of fewer than `MIN_CELL_OUTCOMES` known outcomes are left out.
+    """
+    gaps = [
+        abs(found.share - float(level[found.column]))
+        for found in coverage_by_cell(hits, cell)
+        if found.count >= MIN_CELL_OUTCOMES
+    ]
+    return max(gaps, default=float("nan"))
+
+
+def coverage_intervals(hits: Floats, cell: Ints, block: Ints, *, seed: int = 0) -> list[Estimate]:
+    """Coverage of every cell, in the order of `coverage_by_cell`, with its 95 % interval."""
+    drawn, every = _resampled_coverage(hits, cell, block, seed), list(coverage_by_cell(hits, cell))
+    ends = np.nanquantile(drawn, [0.025, 0.975], axis=0) if every else np.empty((2, 0))
+    return [
+        Estimate(found.share, float(low), float(high))
+        for found, low, high in zip(every, *ends, strict=True)
+    ]
+
+
+def coverage_noise(hits: Floats, cell: Ints, block: Ints, *, seed: int = 0) -> Estimate:
+    """What `coverage_error` would be, in the mean, of bands that are right.
+
+    So far does chance alone move the worst cell.
+
+    Blocks of charts are drawn anew, and the greatest distance of any cell from its own coverage
+    is looked at. Outcomes of one block move together; those of different blocks are taken to be
+    apart, so this is rather too little.
+    """
+    every = list(coverage_by_cell(hits, cell))
+    enough = [number for number, found in enumerate(every) if found.count >= MIN_CELL_OUTCOMES]
+    if not enough:
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    share = np.array([every[number].share for number in enough])
+    worst = np.nanmax(
+        np.abs(_resampled_coverage(hits, cell, block, seed)[:, enough] - share), axis=1
+    )
+    low, high = np.quantile(worst, [0.025, 0.975])
+    return Estimate(float(worst.mean()), float(low), float(high))
+
+
+def _resampled_coverage(hits: Floats, cell: Ints, block: Ints, seed: int) -> Floats:
+    """Coverage (draws, cells) of every cell in resamples of whole blocks."""
+    names, of_block = np.unique(block, return_inverse=True)
+    codes = [(found.column, found.cell) for found in coverage_by_cell(hits, cell)]
+    known, inside = np.zeros((2, len(names), len(codes)))
+    # known and held outcomes of each cell, summed by block
+    for number, (column, code) in enumerate(codes):
+        rows = (cell == code) & np.isfinite(hits[:, column])
+        known[:, number] = np.bincount(of_block[rows], minlength=len(names))
+        inside[:, number] = np.bincount(of_block[rows], hits[rows, column], minlength=len(names))
+    # how often each block is drawn, as many blocks a draw as there are
+    rng = np.random.default_rng(seed)
+    often = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=COVERAGE_DRAWS)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share: Floats = (often @ inside) / (often @ known)
+    return share

@@ -17,10 +17,10 @@ from vision_ai.charts import raster
 from vision_ai.domain import CHART_INTERVALS, READINGS, Embeddings, Floats, Ints, Klines, Labels
 from vision_ai.errors import InputError, install
 from vision_ai.evaluation import baselines as plain
-from vision_ai.evaluation import learned, versus
-from vision_ai.evaluation.baselines import Guess
-from vision_ai.evaluation.card import Measured
-from vision_ai.evaluation.sampling import Sample
+from vision_ai.evaluation import card
+from vision_ai.evaluation.baselines import BaselineAnswers
+from vision_ai.evaluation.card import MeasuredCharts
+from vision_ai.evaluation.sampling import ChartSample
 from vision_ai.labels import rules
 from vision_ai.market import files
 from vision_ai.measures.purge import Eligibility, Spans
@@ -54,11 +54,11 @@ class Question:
     """
 
     reader: Reader
-    sample: Sample
+    sample: ChartSample
     vectors: NDArray[np.float32]
     evidence: Evidence
     eligibility: Eligibility
-    charts: Measured
+    charts: MeasuredCharts
     kept: Path | None = None
 
     @property
@@ -73,7 +73,7 @@ class Few:
 
     bars: NDArray[np.float64]
     spans: Spans
-    charts: Measured
+    charts: MeasuredCharts
 
     @classmethod
     def of(cls, asked: Question) -> Self:
@@ -98,8 +98,10 @@ def baselines(asked: Question, learned_from: Path | None) -> dict[str, Any]:
     return {**measured, "not_measured": missing}
 
 
-def _scored(charts: Measured, answer: Callable[[], Guess]) -> Callable[[], dict[str, Any]]:
-    return lambda: versus.against(charts, answer())
+def _scored(
+    charts: MeasuredCharts, answer: Callable[[], BaselineAnswers]
+) -> Callable[[], dict[str, Any]]:
+    return lambda: card.compare_labels(charts, answer())
 
 
 def _add(
@@ -114,7 +116,7 @@ def _add(
         missing[name] = str(error)
 
 
-def _from_vectors(asked: Question) -> dict[str, Callable[[], Guess]]:
+def _from_vectors(asked: Question) -> dict[str, Callable[[], BaselineAnswers]]:
     rows, evidence = asked.exemplars, asked.evidence
     scale = asked.reader.model.manifest.scale
     return {
@@ -122,18 +124,18 @@ def _from_vectors(asked: Question) -> dict[str, Callable[[], Guess]]:
         "zero_shot_prompts": lambda: plain.zero_shot(
             evidence.text_reading, evidence.text_phase, scale
         ),
-        "linear_probe": lambda: learned.probe(
+        "linear_probe": lambda: plain.probe(
             rows.vectors, rows, asked.vectors, _natural_weight(asked.reader, rows)
         ),
     }
 
 
-def _natural_majority(asked: Question) -> Guess:
+def _natural_majority(asked: Question) -> BaselineAnswers:
     weight = _natural_weight(asked.reader, asked.exemplars)
     n = len(asked.charts)
     reading = np.bincount(asked.exemplars.reading, weight).argmax()
     phase = np.bincount(asked.exemplars.phase, weight).argmax()
-    return Guess(np.full(n, reading), np.full(n, phase), np.full(n, 1.0))
+    return BaselineAnswers(np.full(n, reading), np.full(n, phase), np.full(n, 1.0))
 
 
 def _natural_weight(reader: Reader, rows: Embeddings) -> Floats:
@@ -160,7 +162,7 @@ def _same_regime(asked: Question) -> dict[str, Any]:
         scale=asked.sample.outcomes.scale,
     )
     answers = predict_cv_setup.read(told, asked.reader.calibration)
-    return versus.outcomes_against(asked.charts, answers.bands)
+    return card.compare_outcomes(asked.charts, answers.bands)
 
 
 def _from_candles(
@@ -179,12 +181,12 @@ def _from_candles(
 
     def nearest(features: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, Any]:
         guess = plain.nearest(exemplars, features, theirs, sample.spans, eligibility=eligibility)
-        return versus.against(asked.charts, guess)
+        return card.compare_labels(asked.charts, guess)
 
     def facts() -> dict[str, Any]:
         weight = _natural_weight(asked.reader, exemplars)
-        guess = learned.trees(_facts(rules.label(known)), exemplars, _facts(sample.labels), weight)
-        return versus.against(asked.charts, guess)
+        guess = plain.trees(_facts(rules.label(known)), exemplars, _facts(sample.labels), weight)
+        return card.compare_labels(asked.charts, guess)
 
     work: dict[str, Callable[[], Any]] = {
         "pixel_knn": lambda: nearest(_pixels(known), _pixels(sample.bars)),
@@ -228,8 +230,8 @@ def _untrained(
     kept = None if asked.kept is None else asked.kept / f"untrained-{digest.hexdigest()[:16]}.npy"
     weight = _natural_weight(asked.reader, exemplars)
     learned_from = _once(kept, lambda: vectors(known))
-    guess = learned.probe(learned_from, exemplars, vectors(few.bars), weight)
-    return versus.against(few.charts, guess)
+    guess = plain.probe(learned_from, exemplars, vectors(few.bars), weight)
+    return card.compare_labels(few.charts, guess)
 
 
 def _once(path: Path | None, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -249,7 +251,7 @@ def _once(path: Path | None, make: Callable[[], NDArray[np.float32]]) -> NDArray
 def _price_trends(asked: Question, few: Few, tables: tuple[Klines, ...]) -> dict[str, Any]:
     school = price_trends.School(tables, asked.reader.model.manifest, asked.kept)
     said = price_trends.trends(school, few.bars)
-    return {**versus.both_against(few.charts, said.guess, said.up), **said.told}
+    return {**card.compare_answers(few.charts, said.guess, said.up), **said.told}
 
 
 def _tables(folder: Path) -> Iterator[Klines]:
@@ -273,10 +275,10 @@ def _warped(
     few: Few, eligibility: Eligibility, known: Floats, exemplars: Embeddings
 ) -> dict[str, Any]:
     near = _some(len(exemplars), WARPED_EXEMPLARS)
-    guess = learned.warped(
+    guess = plain.warped(
         known[near], exemplars.take(near), few.bars, few.spans, eligibility=eligibility
     )
-    return versus.against(few.charts, guess)
+    return card.compare_labels(few.charts, guess)
 
 
 def _some(n: int, most: int) -> Ints:

@@ -23,11 +23,11 @@ from vision_ai.domain import (
     parse_time,
 )
 from vision_ai.errors import KlinesError
-from vision_ai.evaluation import adaptive, card, coverage, report
-from vision_ai.evaluation.card import Measured
-from vision_ai.evaluation.sampling import Market, Sample
+from vision_ai.evaluation import adaptive, card, report
+from vision_ai.evaluation.card import MeasuredCharts
+from vision_ai.evaluation.sampling import ChartSample, VenueCandles
 from vision_ai.market import files
-from vision_ai.measures import significance
+from vision_ai.measures import scores, significance
 from vision_ai.measures.purge import Extent, PurgeAndEmbargo, Spans, SplitRule, precedes
 from vision_ai.pipeline import baselines
 from vision_ai.pipeline import reader as readers
@@ -74,7 +74,7 @@ def evaluate(workspace: Workspace, wanted: Wanted) -> Report:
     extents = seen(reader)
     rule = SplitRule(embargo_ms, disjoint_symbols=False, in_order=False)
     markets = read_markets(wanted.klines, wanted.symbols)
-    sample = Sample.of(markets, extents, rule, limit=wanted.limit, seed=wanted.seed)
+    sample = ChartSample.of(markets, extents, rule, limit=wanted.limit, seed=wanted.seed)
     eligibility = PurgeAndEmbargo(embargo_ms)
     vectors = embed(reader, sample.bars)
     evidence = readers.weigh(reader, vectors, sample.spans, sample.outcomes.scale, eligibility)
@@ -125,7 +125,7 @@ def seen(reader: Reader) -> tuple[Extent, Extent]:
     )
 
 
-def read_markets(klines: Path, symbols: Sequence[str] | None) -> list[Market]:
+def read_markets(klines: Path, symbols: Sequence[str] | None) -> list[VenueCandles]:
     """The candles of a folder in both charted intervals, coarser ones resampled.
 
     Raises:
@@ -142,7 +142,7 @@ def read_markets(klines: Path, symbols: Sequence[str] | None) -> list[Market]:
     return markets
 
 
-def _markets(klines: Path, asked: set[str] | None) -> Iterator[Market]:
+def _markets(klines: Path, asked: set[str] | None) -> Iterator[VenueCandles]:
     for path in files.candle_files(klines):
         name = files.parse_name(path)
         if asked is not None and name.symbol not in asked:
@@ -150,7 +150,7 @@ def _markets(klines: Path, asked: set[str] | None) -> Iterator[Market]:
         candles = files.read_file(path)
         for interval in CHART_INTERVALS:
             if interval.ms % candles.interval.ms == 0:
-                yield Market(name.venue or files.IMPORTED, candles.resample(interval))
+                yield VenueCandles(name.venue or files.IMPORTED, candles.resample(interval))
 
 
 def embed(reader: Reader, bars: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -164,19 +164,19 @@ def embed(reader: Reader, bars: NDArray[np.float64]) -> NDArray[np.float32]:
     )
 
 
-def measured(sample: Sample, evidence: Evidence, answers: Answers) -> Measured:
+def measured(sample: ChartSample, evidence: Evidence, answers: Answers) -> MeasuredCharts:
     """What was said beside what is so."""
     bands = answers.bands
     move = np.expm1(sample.outcomes.move)
-    course = adaptive.Course(
+    course = adaptive.ChartSeries(
         sample.spans.as_of_ms,
         sample.outcomes.complete_ms,
         move,
         sample.outcomes.scale,
         _market(sample.spans),
     )
-    tracked = adaptive.adapted(bands, course)
-    return Measured(
+    tracked = adaptive.adapt_bands(bands, course)
+    return MeasuredCharts(
         block=significance.blocks(sample.spans.symbol, sample.spans.as_of_ms),
         reading=sample.labels.reading.astype(np.int64),
         phase=sample.labels.phase.astype(np.int64),
@@ -198,7 +198,7 @@ def measured(sample: Sample, evidence: Evidence, answers: Answers) -> Measured:
     )
 
 
-def groups(sample: Sample, extents: Sequence[Extent]) -> dict[str, NDArray[np.str_]]:
+def groups(sample: ChartSample, extents: Sequence[Extent]) -> dict[str, NDArray[np.str_]]:
     """The parts that figures are given for: each a column that says where a chart belongs."""
     spans = sample.spans
     known = sorted(set().union(*(extent.symbols for extent in extents)))
@@ -234,7 +234,7 @@ def _cells(market: Ints, scale: Floats) -> Ints:
     return cell
 
 
-def bands(charts: Measured) -> list[dict[str, Any]]:
+def bands(charts: MeasuredCharts) -> list[dict[str, Any]]:
     """How often the bands held, by horizon, interval and volatility, and how wide they were.
 
     As they were said, and as they would have been had they followed drift. Terciles are of all
@@ -244,9 +244,11 @@ def bands(charts: Measured) -> list[dict[str, Any]]:
     followed = replace(charts, low=charts.tracked_low, high=charts.tracked_high)
     hits, later = card.held(charts), card.held(followed)
     for terciles, column in (("hindsight", charts.cell), ("at the time", charts.regime)):
-        shares = coverage.intervals(hits, column, charts.block)
-        tracked = coverage.intervals(later, column, charts.block)
-        for found, share, after in zip(coverage.cells(hits, column), shares, tracked, strict=True):
+        shares = scores.coverage_intervals(hits, column, charts.block)
+        tracked = scores.coverage_intervals(later, column, charts.block)
+        for found, share, after in zip(
+            scores.coverage_by_cell(hits, column), shares, tracked, strict=True
+        ):
             here = column == found.cell
             rows.append(
                 {
@@ -265,12 +267,12 @@ def bands(charts: Measured) -> list[dict[str, Any]]:
     return rows
 
 
-def _median_width(charts: Measured, here: Bools, column: int) -> float | None:
+def _median_width(charts: MeasuredCharts, here: Bools, column: int) -> float | None:
     return card.rounded(float(np.nanmedian((charts.high - charts.low)[here, column])))
 
 
 def _method(
-    reader: Reader, sample: Sample, extents: Sequence[Extent], embargo_ms: int, wanted: Wanted
+    reader: Reader, sample: ChartSample, extents: Sequence[Extent], embargo_ms: int, wanted: Wanted
 ) -> dict[str, Any]:
     spans = sample.spans
     calibration = reader.calibration.model_dump_json().encode()

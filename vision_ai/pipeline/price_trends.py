@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vision_ai.domain import HORIZONS, PHASES, READINGS, Floats, Ints, Klines, parse_time
 from vision_ai.errors import InputError
-from vision_ai.evaluation.baselines import Guess
+from vision_ai.evaluation.baselines import BaselineAnswers
 from vision_ai.labels import rules
 from vision_ai.measures import fitting, purge, targets
 from vision_ai.measures.purge import Spans
@@ -51,7 +51,7 @@ class Trends:
         told: the budget.
     """
 
-    guess: Guess
+    guess: BaselineAnswers
     up: Floats
     told: dict[str, int]
 
@@ -117,7 +117,7 @@ def trends(school: School, asked: NDArray[np.float64]) -> Trends:
     chance = fitting.softmax(reading)
     rises = [fitting.softmax(said)[:, 1] for said in trend_net.read(risers, asked)]
     return Trends(
-        Guess(reading.argmax(axis=1), phase.argmax(axis=1), chance.max(axis=1)),
+        BaselineAnswers(reading.argmax(axis=1), phase.argmax(axis=1), chance.max(axis=1)),
         np.stack(rises, axis=1),
         {"charts_seen": school.budget.charts, "parameters": trend_net.parameters(reader)},
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vision_ai import feedback_loop_cv
 from vision_ai.domain import CHART_INTERVALS, CLOSE, Horizon, Interval, Klines, iso
 from vision_ai.errors import KlinesError
-from vision_ai.evaluation.trades import Call
+from vision_ai.evaluation.trades import TradeCall
 from vision_ai.feedback.challenge import ALPHA
 from vision_ai.feedback_loop_cv import CandleSpan, FeedbackPass, UpdateStep
 from vision_ai.market import listing
@@ -117,7 +117,7 @@ class World:
     predictions: list[Prediction] = field(default_factory=list)
     lines: list[Feedback] = field(default_factory=list)
     decisions: dict[bool, list[Decision]] = field(default_factory=lambda: {True: [], False: []})
-    calls: dict[bool, list[Call]] = field(default_factory=lambda: {True: [], False: []})
+    calls: dict[bool, list[TradeCall]] = field(default_factory=lambda: {True: [], False: []})
     versions: list[tuple[str, str]] = field(default_factory=list)
     newest: dict[str, Prediction] = field(default_factory=dict)
     owed: list[Prediction] = field(default_factory=list)
@@ -230,7 +230,7 @@ class MemoryDesk:
 
     def _call(
         self, decision: Decision, reading: CvReading, now_ms: int, world: World
-    ) -> Call | None:
+    ) -> TradeCall | None:
         """A decision to join, in the leading setup's direction; None without one."""
         prediction = reading.prediction
         if decision.decision != "join" or prediction is None or not prediction.direction.sign:
@@ -244,4 +244,4 @@ class MemoryDesk:
                 settings.atr_multiple * (average_true_range(bars) or 0.0) / float(bars[-1, CLOSE])
             )
             target, stop = size, size * settings.stop / settings.target
-        return Call(decision.symbol, now_ms, prediction.direction.sign, target, stop)
+        return TradeCall(decision.symbol, now_ms, prediction.direction.sign, target, stop)

@@ -12,7 +12,7 @@ from typing import Any
 from vision_ai.domain import Interval, iso, parse_symbol, parse_time
 from vision_ai.errors import InputError, KlinesError, LeakError
 from vision_ai.evaluation import performance, trades, trading
-from vision_ai.evaluation.performance import Ledger, Span
+from vision_ai.evaluation.performance import DailyLedger, TradedPeriod
 from vision_ai.market import files
 from vision_ai.measures import purge
 from vision_ai.pipeline import candles, evaluate
@@ -176,17 +176,17 @@ def _timetable(
 def _content(
     worlds: Sequence[World], markets: dict[str, Market], timetable: Timetable, wanted: Wanted
 ) -> dict[str, Any]:
-    span = Span(timetable.first_ms, timetable.at(timetable.hours), len(markets))
+    span = TradedPeriod(timetable.first_ms, timetable.at(timetable.hours), len(markets))
     rules = (True, False) if wanted.with_cv is None else (wanted.with_cv,)
     finest = [market.finest for market in markets.values()]
     arms: dict[str, Any] = {}
-    ledgers: dict[str, Ledger] = {}
+    ledgers: dict[str, DailyLedger] = {}
     sweeps: dict[str, Any] = {}
     for world in worlds:
         for with_cv in rules:
             name = trading.arm(with_cv=with_cv, learning=world.learns)
             made = trades.book(finest, world.calls[with_cv])
-            ledgers[name] = Ledger.of(made, span, fee=wanted.fee, slippage=wanted.slippage)
+            ledgers[name] = DailyLedger.of(made, span, fee=wanted.fee, slippage=wanted.slippage)
             arms[name] = {
                 "decisions": dict(Counter(d.decision for d in world.decisions[with_cv])),
                 "calls": len(world.calls[with_cv]),
@@ -202,7 +202,7 @@ def _content(
     }
 
 
-def _differences(ledgers: dict[str, Ledger], seed: int) -> dict[str, Any]:
+def _differences(ledgers: dict[str, DailyLedger], seed: int) -> dict[str, Any]:
     """Each arm less the next one that lacks one thing."""
     found = {}
     for more, less in trading.PAIRS:

@@ -149,6 +149,7 @@ def test_peers_that_need_pictures_find_the_candles_of_the_exemplars(
 
 def test_measuring_needs_no_torch() -> None:
     blocked = "import sys; sys.modules.update(dict.fromkeys(('torch', 'open_clip', 'timm')))"
-    program = f"{blocked}; from vision_ai.pipeline import evaluate; from vision_ai.pipeline.backtest import simulate, trade"
+    imports = "import vision_ai.pipeline.evaluate, vision_ai.pipeline.backtest.simulate"
+    program = f"{blocked}; {imports}, vision_ai.pipeline.backtest.trade"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert found.returncode == 0, found.stderr.decode()

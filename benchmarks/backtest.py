@@ -29,8 +29,9 @@ def main() -> None:
     parser.add_argument("--days", type=int)
     asked = parser.parse_args()
     workspace = Workspace(Config(), Paths(ROOT / "no-data-root"))
-    wanted = trade.Wanted(klines=asked.klines, days=asked.days)
-    content = dict(trade.backtest(workspace, wanted).content)
+    wanted = trade.BacktestOptions(klines=asked.klines, days=asked.days)
+    content = trade.backtest(workspace, wanted).payload()
+    del content["missing"]
     print("\n".join(trading.summary(content)), file=sys.stderr)
     storage.write_text(FIGURES, json.dumps(content, indent=1, allow_nan=False) + "\n")
     trades = {name: found["trades"] for name, found in content["arms"].items()}

@@ -73,14 +73,15 @@ CLAIMS = """## What is not claimed
 def measure(klines: Path, folder: str, limit: int, seed: int) -> dict[str, Any]:
     """Everything that `vision-ai evaluate` measures on one folder."""
     workspace = Workspace(Config(), Paths(ROOT / "no-data-root"))
-    wanted = evaluate.Wanted(
+    wanted = evaluate.EvaluateOptions(
         klines=klines / folder,
         limit=limit,
         seed=seed,
         learned_from=klines / TRAINED_ON,
         kept=Paths(ROOT / "data").peers,
     )
-    return dict(evaluate.evaluate(workspace, wanted).content)
+    result = evaluate.evaluate(workspace, wanted).payload()
+    return {name: value for name, value in result.items() if name != "missing"}
 
 
 def pictures(klines: Path, seed: int, count: int) -> dict[str, Any]:

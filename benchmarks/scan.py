@@ -26,7 +26,6 @@ from vision_ai.labels import rules
 from vision_ai.market.simulate import simulate
 from vision_ai.pipeline import batch
 from vision_ai.pipeline.reader import Reader, spans_of
-from vision_ai.pipeline.workspace import Workspace
 from vision_ai.predict_cv_setup import Chart, Provenance
 from vision_ai.records import Prediction
 
@@ -100,7 +99,7 @@ def main() -> None:
     parser.add_argument("--symbols", type=int, default=500)
     parser.add_argument("--linear", action="store_true")
     asked = parser.parse_args()
-    reader = Reader.open(Workspace(Config(), Paths(Path("no-data-root"))))
+    reader = Reader.open(Config(), Paths(Path("no-data-root")))
     scan(reader, markets(8), {})  # loads FAISS and warms the towers
     sizes = (
         [asked.symbols, 2 * asked.symbols, 4 * asked.symbols] if asked.linear else [asked.symbols]

@@ -38,7 +38,7 @@ from vision_ai.evaluation import card
 from vision_ai.measures import significance
 from vision_ai.pipeline import evaluate
 from vision_ai.pipeline.reader import Reader, spans_of
-from vision_ai.pipeline.workspace import Workspace, progress
+from vision_ai.pipeline.workspace import progress
 
 PLOTLY_TEMPLATES = ("ggplot2", "plotly", "plotly_dark", "plotly_white", "seaborn", "simple_white")
 SIZES = ((800, 500), (1000, 620), (1200, 700), (1600, 900))
@@ -350,7 +350,7 @@ def measure(klines: Path, count: int, seed: int, keep: Path | None = None) -> di
             name = f"{number:04}-{case.tool}-{case.look.style}"
             (keep / f"{name}.img").write_bytes(case.picture)
     root = Path(__file__).parents[1] / "no-data-root"
-    reader = Reader.open(Workspace(Config(), Paths(root)))
+    reader = Reader.open(Config(), Paths(root))
     return {
         "klines": klines.name,
         "model": reader.model.version,

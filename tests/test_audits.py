@@ -39,7 +39,6 @@ from vision_ai.model.registry import SHIPPED
 from vision_ai.model.training.batches import mirrored
 from vision_ai.pipeline import reader as readers
 from vision_ai.pipeline.reader import Reader
-from vision_ai.pipeline.workspace import Workspace
 from vision_ai.predict_cv_setup import Answers
 
 pytestmark = pytest.mark.skipif(
@@ -72,7 +71,7 @@ class Charts:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory) -> Reader:
-    return Reader.open(Workspace(Config(), Paths(tmp_path_factory.mktemp("audits"))))
+    return Reader.open(Config(), Paths(tmp_path_factory.mktemp("audits")))
 
 
 @pytest.fixture(scope="module")

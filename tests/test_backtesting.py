@@ -111,7 +111,7 @@ def test_what_proves_better_comes_into_use_in_the_world_that_learns(
     worlds = []
     for learns in (False, True):
         own = sandbox.borrow(workspace, tmp_path / str(learns), AS_OF)
-        reader = Remembering(**vars(Reader.open(own)))
+        reader = Remembering(**vars(Reader.open(own.config, own.paths)))
         worlds.append(World("a world", own, reader, learns))
     for day in range(120):
         for symbol in range(4):
@@ -129,7 +129,7 @@ def test_what_proves_better_comes_into_use_in_the_world_that_learns(
     opened = []
 
     def open_reader(own: Workspace) -> Reader:
-        opened.append(Reader.open(own))
+        opened.append(Reader.open(own.config, own.paths))
         return opened[-1]
 
     MemoryDesk({}, worlds, open_reader).learn(AS_OF)

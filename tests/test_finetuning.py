@@ -65,7 +65,7 @@ def test_what_learned_to_read_is_promoted_and_taken_back(root: Path, monkeypatch
     assert rows.model == child.version
     assert len(rows) == len(set(reader.places(rows)))
     assert set(reader.places(reader.exemplars(parent))) <= set(reader.places(rows))
-    assert reader.Reader.open(workspace).index.rows.model == child.version
+    assert reader.Reader.open(workspace.config, workspace.paths).index.rows.model == child.version
     assert run(["models", "show", child.version, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["changes"]["by"] == "feedback, mode finetune"
     assert run(["models", "show", child.version]) == 0
@@ -75,7 +75,7 @@ def test_what_learned_to_read_is_promoted_and_taken_back(root: Path, monkeypatch
     assert tuner.tune(root, steps=100_000) == found
     assert "days of its own outcomes" in tuner.tune(root, later_ms=tuner.DAY_MS).outcome
     assert run(["models", "rollback"]) == 0
-    assert reader.Reader.open(workspace).index.version == built.version
+    assert reader.Reader.open(workspace.config, workspace.paths).index.version == built.version
     (paths.models / "history.jsonl").unlink()  # as if the promotion had never come
     again = tuner.tune(root, later_ms=2 * tuner.DAY_MS, steps=100_000)
     assert "cut short earlier" in again.outcome

@@ -83,7 +83,7 @@ def test_a_version_shares_everything_but_weights_and_bands(workspace: Workspace)
     assert np.array_equal(was.vectors, now.vectors)
     assert sorted(set((now.weight / was.weight).tolist())) == [0.5, 1.0]
     assert int((now.weight != was.weight).sum()) == 10
-    report = models.diff(workspace, parent.version, name).content
+    report = models.diff(workspace, parent.version, name).payload()
     assert report["weights"]["weights_changed"] == 10
     assert report["bands"]["15m 6h"] == [1.0, 1.5]
     assert report["files"] == ["exemplars.parquet"]
@@ -100,9 +100,9 @@ def test_publishing_the_same_changes_again_gives_the_same_version(workspace: Wor
 def test_stretched_bands_are_wider_and_weights_reach_the_reader(workspace: Workspace) -> None:
     champion = reweight.champion(workspace, AS_OF)
     champion.promote(champion.publish(passed(workspace)))
-    new = reader.Reader.open(workspace)
+    new = reader.Reader.open(workspace.config, workspace.paths)
     lineage.rollback(workspace.paths)
-    old = reader.Reader.open(workspace)
+    old = reader.Reader.open(workspace.config, workspace.paths)
     market = simulate("BBBUSDT", Interval.M15, 96, seed=3, end_ms=AS_OF)
     spans = reader.spans_of(["BBBUSDT"], [Interval.M15], [AS_OF])
     wide = new.answers(market.bars[None], spans).bands
@@ -117,7 +117,7 @@ def test_an_index_that_was_built_before_serves_the_new_version(workspace: Worksp
     champion = reweight.champion(workspace, AS_OF)
     champion.promote(champion.publish(passed(workspace)))
     child = registry.resolve(workspace.paths)
-    served = reader.open_index(workspace, child).rows
+    served = reader.open_index(workspace.paths, child).rows
     assert served.model == child.version
     assert np.array_equal(served.weight, reader.exemplars(child).weight)
 

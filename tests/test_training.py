@@ -35,7 +35,7 @@ def test_a_trained_model_is_in_use_once_it_is_calibrated(tmp_path: Path, candles
     assert not (workspace.paths.models / "current").exists()
     figures = train.put_in_use(workspace, model)
     assert 0 <= figures["calibrated_ece"] <= 1
-    assert Reader.open(workspace).model.version == model.version
+    assert Reader.open(workspace.config, workspace.paths).model.version == model.version
 
 
 def test_a_model_that_cannot_be_calibrated_is_not_in_use(tmp_path: Path, candles) -> None:

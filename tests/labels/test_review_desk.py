@@ -76,7 +76,7 @@ def chart(market: Klines, end: int) -> Klines:
 
 def probabilities(workspace: Workspace, window: Klines) -> tuple[np.ndarray, int]:
     """What a look-alike of a chart, of another symbol and weeks later, is read as."""
-    reader = Reader.open(workspace)
+    reader = Reader.open(workspace.config, workspace.paths)
     as_of_ms = int(window.close_ms[-1]) + LATER_MS
     noise = np.random.default_rng(0).uniform(0.9999, 1.0001, (96, 1))
     answers = reader.answers(
@@ -112,8 +112,8 @@ def test_a_corrected_label_changes_the_next_prediction_of_a_look_alike(
 
 def predicted(workspace: Workspace, window: Klines) -> IntervalReading:
     """What a chart of the desk is predicted to show, as it is written down."""
-    reader = Reader.open(workspace)
-    question = next(iter(batch.ask(reader, {window.symbol: [window]})))
+    reader = Reader.open(workspace.config, workspace.paths)
+    question = next(iter(batch.read_symbols(reader, {window.symbol: [window]})))
     made_by = batch.provenance(reader, "simulated", END_MS)
     found = question.prediction(reader, made_by, shown=5)
     jsonschema.validate(found.model_dump(mode="json"), predict_cv_setup.prediction_schema())
@@ -168,7 +168,10 @@ def test_an_older_calibration_says_that_it_cannot_tell(workspace, markets, capsy
     assert "does not say how far a person's word carries" in capsys.readouterr().out
     after, _ = probabilities(workspace, window)
     assert after[code] > before[code]  # it votes, louder than others
-    assert Reader.open(workspace).index.rows.weight.max() == workspace.config.review.weight
+    assert (
+        Reader.open(workspace.config, workspace.paths).index.rows.weight.max()
+        == workspace.config.review.weight
+    )
 
 
 def test_a_list_of_models_names_a_damaged_calibration(workspace, capsys) -> None:

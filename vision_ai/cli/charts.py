@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from vision_ai.cli.console import AsOfOption, IntervalOption, JsonOption, emit, refuse_if_incomplete
+from vision_ai.cli.console import (
+    AsOfOption,
+    IntervalOption,
+    JsonOption,
+    emit,
+    print_json,
+    refuse_if_incomplete,
+)
 from vision_ai.errors import InputError
 
 SymbolsArgument = Annotated[list[str], typer.Argument(help="Symbols such as BTCUSDT.")]
@@ -24,10 +31,12 @@ def demo(*, as_json: JsonOption = False) -> None:
 
     Example: `vision-ai demo`
     """
-    from vision_ai.pipeline import demo as work
+    from vision_ai.cli.text import charts
+    from vision_ai.config import data_root
+    from vision_ai.pipeline import demo as use_case
 
-    report = work.run()
-    emit(report.payload(), report.text(), as_json=as_json)
+    result = use_case.run()
+    emit(result, charts.format_demo(result, data_root()), as_json=as_json)
 
 
 def snapshot(
@@ -41,12 +50,14 @@ def snapshot(
 
     Example: `vision-ai snapshot BTCUSDT ETHUSDT --interval 1h`
     """
+    from vision_ai.cli.text import charts
     from vision_ai.pipeline import predict
     from vision_ai.pipeline.workspace import Workspace
 
-    report = predict.snapshot(Workspace.open(), symbols, intervals=interval, as_of=as_of)
-    emit(report.payload(), report.text(), as_json=as_json)
-    refuse_if_incomplete(report.missing)
+    with Workspace.open() as workspace:
+        result = predict.snapshot(workspace, symbols, intervals=interval, as_of=as_of)
+    emit(result, charts.format_snapshot(result), as_json=as_json)
+    refuse_if_incomplete(result.missing)
 
 
 def predict(
@@ -61,15 +72,16 @@ def predict(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which setup and phase a symbol shows, how sure, and what look-alikes did next.
+    """Say which setup and phase a symbol shows, how sure, and what similar charts did next.
 
-    Predictions and charts that stand are kept as they were made. A picture of ours says itself
+    Predictions and charts that exist are kept as they were made. A picture of ours says itself
     what it shows, whatever SYMBOL and --interval say.
 
     Examples: `vision-ai predict BTCUSDT`,
     `vision-ai predict BTCUSDT --as-of 2025-06-15T12:00:00Z`,
     `vision-ai predict --image chart.png`
     """
+    from vision_ai.cli.text import charts
     from vision_ai.pipeline import predict
     from vision_ai.pipeline.workspace import Workspace
 
@@ -82,17 +94,20 @@ def predict(
         raise InputError(
             "--as-of does not go with --image: a picture shows one time.", hint="Leave it out."
         )
-    workspace = Workspace.open()
-    if image is not None:
-        report = predict.predict_image(workspace, image, symbol=symbol, interval=interval)
-    elif symbol is None:
+    if image is None and symbol is None:
         raise InputError(
             "Nothing to read: expected a symbol or --image FILE.",
             hint="Try: vision-ai predict BTCUSDT",
         )
-    else:
-        report = predict.predict(workspace, symbol, as_of=as_of)
-    emit(report.payload(), report.text(), as_json=as_json)
+    with Workspace.open() as workspace:
+        root = workspace.paths.root
+        if image is not None:
+            picture = predict.predict_image(workspace, image, symbol=symbol, interval=interval)
+            lines = charts.format_image(picture, root, interval_given=interval is not None)
+            emit(picture, lines, as_json=as_json)
+        elif symbol is not None:
+            result = predict.predict(workspace, symbol, as_of=as_of)
+            emit(result, charts.format_symbol(result, root), as_json=as_json)
 
 
 def scan(
@@ -108,6 +123,7 @@ def scan(
 
     Examples: `vision-ai scan --top 50`, `vision-ai scan BTCUSDT SOLUSDT --no-charts`
     """
+    from vision_ai.cli.text import charts as text
     from vision_ai.pipeline import predict
     from vision_ai.pipeline.workspace import Workspace
 
@@ -116,10 +132,10 @@ def scan(
             "Which symbols to scan is not clear: expected symbols, --all or --top N, and only one.",
             hint="Try: vision-ai scan --top 20",
         )
-    workspace = Workspace.open()
-    report = predict.scan(workspace, symbols or None, top=top, as_of=as_of, charts=charts)
-    emit(report.payload(), report.text(), as_json=as_json)
-    refuse_if_incomplete(report.missing)
+    with Workspace.open() as workspace:
+        result = predict.scan(workspace, symbols or None, top=top, as_of=as_of, draw_charts=charts)
+    emit(result, text.format_scan(result), as_json=as_json)
+    refuse_if_incomplete(result.missing)
 
 
 def schema(
@@ -131,4 +147,4 @@ def schema(
     """
     from vision_ai.pipeline import schemas
 
-    emit(schemas.schema(name), "", as_json=True)
+    print_json(schemas.schema(name))

@@ -3,9 +3,9 @@
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -29,13 +29,31 @@ def seed_option(what: str) -> Any:
     return typer.Option(min=0, max=2**31 - 1, help=what)
 
 
-def emit(payload: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    """Print a result to stdout, as one JSON object or as text for people."""
-    shown = json.dumps(payload, ensure_ascii=False, allow_nan=False) if as_json else text
+class Printable(Protocol):
+    """A result of a use case."""
+
+    def payload(self) -> dict[str, Any]:
+        """The JSON object that `--json` prints."""
+
+
+def emit(result: Printable, lines: Iterable[str], *, as_json: bool) -> None:
+    """Print a result to stdout, as one JSON object or as lines for people."""
+    if as_json:
+        print_json(result.payload())
+    else:
+        _print("\n".join(lines))
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object to stdout."""
+    _print(json.dumps(content, ensure_ascii=False, allow_nan=False))
+
+
+def _print(text: str) -> None:
     if sys.stdout is None:
         raise StorageError("Results cannot be printed: standard output is closed.")
-    if shown:
-        sys.stdout.write(shown + "\n")
+    if text:
+        sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
 
@@ -46,7 +64,7 @@ def refuse_if_incomplete(
     hint: str = "The rest is kept; run the same command again for these.",
     most: int | None = None,
 ) -> None:
-    """Leave with an error that names what is missing, the first `most` of it.
+    """Raise an error that names what is missing, the first `most` of it.
 
     Raises:
         IncompleteError: something is.

@@ -37,6 +37,7 @@ def fetch(
 
     Example: `vision-ai fetch BTCUSDT --from 2025-01-01`
     """
+    from vision_ai.cli.text import candles as text
     from vision_ai.pipeline import candles
     from vision_ai.pipeline.workspace import Workspace
 
@@ -45,9 +46,10 @@ def fetch(
             "Which symbols to fetch is not clear: expected symbols or --top N.",
             hint="Try: vision-ai fetch BTCUSDT",
         )
-    report = candles.fetch(Workspace.open(), symbols or None, top=top, since=since)
-    emit(report.payload(), report.text(), as_json=as_json)
-    refuse_if_incomplete(report.missing, "not fetched", hint="")
+    with Workspace.open() as workspace:
+        result = candles.fetch(workspace, symbols or None, top=top, since=since)
+    emit(result, text.format_fetch(result), as_json=as_json)
+    refuse_if_incomplete(result.missing, "not fetched", hint="")
 
 
 def import_(
@@ -67,12 +69,14 @@ def import_(
 
     Example: `vision-ai import bybit-linear_BTCUSDT_15m.parquet`
     """
+    from vision_ai.cli.text import candles as text
     from vision_ai.pipeline import candles
     from vision_ai.pipeline.workspace import Workspace
 
-    report = candles.import_files(Workspace.open(), paths, symbol=symbol, interval=interval)
-    emit(report.payload(), report.text(), as_json=as_json)
-    refuse_if_incomplete(report.missing, "not imported", hint="")
+    with Workspace.open() as workspace:
+        result = candles.import_files(workspace, paths, symbol=symbol, interval=interval)
+    emit(result, text.format_import(result), as_json=as_json)
+    refuse_if_incomplete(result.missing, "not imported", hint="")
 
 
 def replay(
@@ -122,16 +126,17 @@ def label(
     Examples: `vision-ai label --klines candles/ --stats`,
     `vision-ai label --klines candles/ --contact-sheet fakeout:short`
     """
+    from vision_ai.cli.text import candles as text
     from vision_ai.pipeline.labelling import statistics
 
     if contact_sheet is not None:
         sheet = statistics.contact_sheet(
             klines, contact_sheet, out=out, intervals=interval, limit=limit, seed=seed
         )
-        emit(sheet.payload(), sheet.text(), as_json=as_json)
+        emit(sheet, text.format_sheet(sheet), as_json=as_json)
     elif stats:
         table = statistics.statistics(klines, intervals=interval, limit=limit)
-        emit(table.payload(), table.text(), as_json=as_json)
+        emit(table, text.format_label_statistics(table), as_json=as_json)
     else:
         raise InputError(
             "Nothing to do: expected --stats or --contact-sheet LABEL.",

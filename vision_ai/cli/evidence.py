@@ -12,7 +12,8 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the tree."""
     app.command()(evaluate)
     app.command()(search)
-    app.command()(rehearse)
+    app.command()(simulate)
+    app.command("rehearse", hidden=True)(simulate)  # its name until 0.1.0
     app.command()(backtest)
 
 
@@ -45,19 +46,21 @@ def evaluate(
     Examples: `vision-ai evaluate --klines candles/bench --json`,
     `vision-ai evaluate --klines candles/bench --learned-from candles/train --report card/`
     """
+    from vision_ai.cli.text import measured
     from vision_ai.pipeline import evaluate
     from vision_ai.pipeline.workspace import Workspace
 
-    wanted = evaluate.Wanted(
+    options = evaluate.EvaluateOptions(
         klines=klines,
-        symbols=listed(symbols),
+        symbols=split_symbols(symbols),
         limit=limit,
         seed=seed,
         learned_from=learned_from,
         report=report,
     )
-    found = evaluate.evaluate(Workspace.open(), wanted)
-    emit(found.payload(), found.text(), as_json=as_json)
+    with Workspace.open() as workspace:
+        result = evaluate.evaluate(workspace, options)
+    emit(result, measured.format_evaluation(result), as_json=as_json)
 
 
 def search(
@@ -72,7 +75,8 @@ def search(
     ] = None,
     k: Annotated[int, typer.Option("--k", min=1, max=200, help="How many.")] = 8,
     sheet: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw query and finds with what followed.")
+        Path | None,
+        typer.Option(metavar="PNG", help="Draw the query and charts like it, with what followed."),
     ] = None,
     klines: Annotated[
         Path | None,
@@ -85,17 +89,19 @@ def search(
     Examples: `vision-ai search "failed breakout at the top of a range"`,
     `vision-ai search --like BTCUSDT --sheet likes.png --klines candles/train`
     """
+    from vision_ai.cli.text import charts
     from vision_ai.pipeline import search
     from vision_ai.pipeline.workspace import Workspace
 
-    wanted = search.Wanted(
+    options = search.SearchOptions(
         words=words, like=like, symbol=symbol, interval=interval, k=k, sheet=sheet, klines=klines
     )
-    found = search.search(Workspace.open(), wanted)
-    emit(found.payload(), found.text(), as_json=as_json)
+    with Workspace.open() as workspace:
+        result = search.search(workspace, options)
+    emit(result, charts.format_search(result), as_json=as_json)
 
 
-def rehearse(
+def simulate(
     klines: KlinesOption,
     *,
     start: Annotated[
@@ -119,18 +125,19 @@ def rehearse(
     seed: Annotated[int, seed_option("Which replies go wrong.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Work past days hour by hour as a desk would: scan, feedback, update, decide.
+    """Work past days hour by hour as the live loop would: scan, feedback, update, decide.
 
     A replay server on this machine plays the exchange and is the only clock, so a second run
-    writes the same bytes. One that was stopped goes on where it was; nothing outside its own
+    writes the same bytes. One that was stopped resumes where it was; nothing outside its own
     folder is touched.
 
-    Example: `vision-ai rehearse --klines candles/ --start 2025-06-16T00:00:00Z --days 7`
+    Example: `vision-ai simulate --klines candles/ --start 2025-06-16T00:00:00Z --days 7`
     """
+    from vision_ai.cli.text import measured
     from vision_ai.pipeline.backtest import simulate
     from vision_ai.pipeline.workspace import Workspace
 
-    wanted = simulate.Wanted(
+    options = simulate.SimulateOptions(
         klines=klines,
         out=out,
         start=start,
@@ -141,10 +148,11 @@ def rehearse(
         fault_rate=fault_rate,
         seed=seed,
     )
-    found = simulate.rehearse(Workspace.open(), wanted)
-    emit(found.payload(), found.text(), as_json=as_json)
+    with Workspace.open() as workspace:
+        result = simulate.simulate(workspace, options)
+    emit(result, measured.format_simulation(result), as_json=as_json)
     refuse_if_incomplete(
-        found.missing, "not read", hint="All else was rehearsed and is kept.", most=3
+        result.missing, "not read", hint="All else was simulated and is kept.", most=3
     )
 
 
@@ -184,12 +192,13 @@ def backtest(
     Examples: `vision-ai backtest --klines candles/ --days 30`,
     `vision-ai backtest --klines candles/ --without-cv --frozen --report walk/`
     """
+    from vision_ai.cli.text import measured
     from vision_ai.pipeline.backtest import trade
     from vision_ai.pipeline.workspace import Workspace
 
-    wanted = trade.Wanted(
+    options = trade.BacktestOptions(
         klines=klines,
-        symbols=listed(symbols),
+        symbols=split_symbols(symbols),
         with_cv=with_cv,
         learning=learning,
         start=start,
@@ -199,10 +208,11 @@ def backtest(
         seed=seed,
         report=report,
     )
-    found = trade.backtest(Workspace.open(), wanted)
-    emit(found.payload(), found.text(), as_json=as_json)
+    with Workspace.open() as workspace:
+        result = trade.backtest(workspace, options)
+    emit(result, measured.format_backtest(result), as_json=as_json)
 
 
-def listed(texts: list[str] | None) -> list[str] | None:
+def split_symbols(texts: list[str] | None) -> list[str] | None:
     """Symbols of an option that is repeated, or holds several separated by commas."""
     return [name for text in texts or () for name in text.split(",") if name.strip()] or None

@@ -35,7 +35,7 @@ def train(
 ) -> None:
     """Train a model on labelled charts, export it to ONNX, embed and calibrate it.
 
-    A run that was stopped goes on where its last checkpoint stands. The new model becomes the
+    A run that was stopped resumes at its last checkpoint. The new model becomes the
     current one. The shipped weights took four runs, each on the weights of the one before.
 
     Needs `pip install -e '.[train]'`.
@@ -43,14 +43,16 @@ def train(
     Examples: `vision-ai train --klines candles/train`,
     `vision-ai train --klines candles/train --weights model.safetensors --steps 12000 --rate 3e-3`
     """
+    from vision_ai.cli.text import models
     from vision_ai.pipeline.learning import train
     from vision_ai.pipeline.workspace import Workspace
 
-    wanted = train.Wanted(
+    options = train.TrainOptions(
         preset=preset, weights=weights, device=device, seed=seed, steps=steps, rate=rate
     )
-    report = train.train(Workspace.open(), klines, wanted)
-    emit(report.payload(), report.text(), as_json=as_json)
+    with Workspace.open() as workspace:
+        result = train.train(workspace, klines, options)
+    emit(result, models.format_train(result), as_json=as_json)
 
 
 def _index() -> typer.Typer:
@@ -69,11 +71,13 @@ def _index() -> typer.Typer:
 
         Example: `vision-ai index build --klines candles/`
         """
+        from vision_ai.cli.text import models as text
         from vision_ai.pipeline import index
         from vision_ai.pipeline.workspace import Workspace
 
-        report = index.build(Workspace.open(), klines=klines, stride=stride)
-        emit(report.payload(), report.text(), as_json=as_json)
+        with Workspace.open() as workspace:
+            result = index.build(workspace, klines=klines, stride=stride)
+        emit(result, text.format_index(result, other_charts=klines is not None), as_json=as_json)
 
     @tree.command()
     def show(*, as_json: JsonOption = False) -> None:
@@ -81,11 +85,13 @@ def _index() -> typer.Typer:
 
         Example: `vision-ai index show`
         """
+        from vision_ai.cli.text import models as text
         from vision_ai.pipeline import index
         from vision_ai.pipeline.workspace import Workspace
 
-        report = index.show(Workspace.open())
-        emit(report.payload(), report.text(), as_json=as_json)
+        with Workspace.open() as workspace:
+            result = index.show(workspace)
+        emit(result, text.format_index(result), as_json=as_json)
 
     return tree
 
@@ -99,11 +105,13 @@ def _models() -> typer.Typer:
 
         Example: `vision-ai models list`
         """
-        from vision_ai.pipeline import index
+        from vision_ai.cli.text import models as text
+        from vision_ai.pipeline import models
         from vision_ai.pipeline.workspace import Workspace
 
-        report = index.models(Workspace.open())
-        emit(report.payload(), report.text(), as_json=as_json)
+        with Workspace.open() as workspace:
+            result = models.list_models(workspace)
+        emit(result, text.format_models(result), as_json=as_json)
 
     @tree.command()
     def show(
@@ -115,11 +123,13 @@ def _models() -> typer.Typer:
 
         Example: `vision-ai models show current`
         """
-        from vision_ai.pipeline import index
+        from vision_ai.cli.text import models as text
+        from vision_ai.pipeline import models
         from vision_ai.pipeline.workspace import Workspace
 
-        report = index.model(Workspace.open(), version)
-        emit(report.payload(), report.text(), as_json=as_json)
+        with Workspace.open() as workspace:
+            result = models.show(workspace, version)
+        emit(result, text.format_model(result), as_json=as_json)
 
     @tree.command()
     def promote(
@@ -131,11 +141,13 @@ def _models() -> typer.Typer:
 
         Example: `vision-ai models promote chart-clip-3efa3a0cb5`
         """
+        from vision_ai.cli.text import models as text
         from vision_ai.pipeline import models
         from vision_ai.pipeline.workspace import Workspace
 
-        report = models.promote(Workspace.open(), version)
-        emit(report.payload(), report.text(), as_json=as_json)
+        with Workspace.open() as workspace:
+            result = models.promote(workspace, version)
+        emit(result, text.format_active_model(result), as_json=as_json)
 
     @tree.command()
     def rollback(*, as_json: JsonOption = False) -> None:
@@ -143,11 +155,13 @@ def _models() -> typer.Typer:
 
         Example: `vision-ai models rollback`
         """
+        from vision_ai.cli.text import models as text
         from vision_ai.pipeline import models
         from vision_ai.pipeline.workspace import Workspace
 
-        report = models.rollback(Workspace.open())
-        emit(report.payload(), report.text(), as_json=as_json)
+        with Workspace.open() as workspace:
+            result = models.rollback(workspace)
+        emit(result, text.format_active_model(result), as_json=as_json)
 
     @tree.command()
     def diff(
@@ -160,11 +174,13 @@ def _models() -> typer.Typer:
 
         Example: `vision-ai models diff chart-clip-3efa3a0cb5 current`
         """
+        from vision_ai.cli.text import models as text
         from vision_ai.pipeline import models
         from vision_ai.pipeline.workspace import Workspace
 
-        report = models.diff(Workspace.open(), first, second)
-        emit(report.payload(), report.text(), as_json=as_json)
+        with Workspace.open() as workspace:
+            result = models.diff(workspace, first, second)
+        emit(result, text.format_model_diff(result), as_json=as_json)
 
     return tree
 
@@ -174,9 +190,11 @@ def doctor(*, as_json: JsonOption = False) -> None:
 
     Example: `vision-ai doctor`
     """
-    from vision_ai.pipeline import doctor as work
+    from vision_ai.cli.text import models as text
+    from vision_ai.pipeline import doctor as use_case
     from vision_ai.pipeline.workspace import Workspace
 
-    report = work.examine(Workspace.open())
-    emit(report.payload(), report.text(), as_json=as_json)
-    report.refuse_if_broken()
+    with Workspace.open() as workspace:
+        result = use_case.examine(workspace)
+    emit(result, text.format_doctor(result), as_json=as_json)
+    result.raise_if_broken()

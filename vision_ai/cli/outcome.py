@@ -21,17 +21,19 @@ def _feedback() -> typer.Typer:
     def run(*, as_json: JsonOption = False) -> None:
         """Write down what followed each prediction whose 2 h or 6 h are over.
 
-        Leaves with 5 where a prediction whose outcomes are not all known is damaged; what followed
+        Exits with 5 where a prediction whose outcomes are not all known is damaged; what followed
         all others is written down.
 
         Example: `vision-ai feedback run`
         """
+        from vision_ai.cli.text import feedback as text
         from vision_ai.pipeline import feedback
         from vision_ai.pipeline.workspace import Workspace
 
-        report = feedback.run(Workspace.open())
-        emit(report.payload(), report.text(), as_json=as_json)
-        refuse_if_incomplete(report.missing, "not written down", hint="")
+        with Workspace.open() as workspace:
+            result = feedback.run(workspace)
+        emit(result, text.format_feedback_run(result), as_json=as_json)
+        refuse_if_incomplete(result.missing, "not written down", hint="")
 
     @tree.command()
     def review(
@@ -49,18 +51,20 @@ def _feedback() -> typer.Typer:
 
         Example: `vision-ai feedback review --symbol BTCUSDT --report review/`
         """
+        from vision_ai.cli.text import feedback as text
         from vision_ai.pipeline import feedback
         from vision_ai.pipeline.workspace import Workspace
 
-        found = feedback.review(
-            Workspace.open(),
-            symbols=symbol or (),
-            since=since,
-            until=until,
-            interval=interval,
-            report=report,
-        )
-        emit(found.payload(), found.text(), as_json=as_json)
+        with Workspace.open() as workspace:
+            result = feedback.review(
+                workspace,
+                symbols=symbol or (),
+                since=since,
+                until=until,
+                interval=interval,
+                report=report,
+            )
+        emit(result, text.format_feedback_review(result), as_json=as_json)
 
     @tree.command()
     def update(
@@ -92,19 +96,21 @@ def _feedback() -> typer.Typer:
         With `--mode reweight` earlier outcomes make a challenger and later ones judge it; only
         what is better at the stated error rate becomes a new model version. With `--mode finetune`
         the challenger is trained from the current model's weights and mixed with them; that
-        needs the `train` extra, takes minutes, and goes on where it was stopped. `vision-ai models
+        needs the `train` extra, takes minutes, and resumes where it was stopped. `vision-ai models
         rollback` takes either back.
 
         Example: `vision-ai feedback update --mode reweight`
 
         Example: `vision-ai feedback update --mode finetune --klines candles/`
         """
+        from vision_ai.cli.text import feedback as text
         from vision_ai.pipeline.learning import update as work
         from vision_ai.pipeline.workspace import Workspace
 
         training = work.Training(klines=klines, device=device, steps=steps)
-        found = work.update(Workspace.open(), mode=rung or mode, training=training)
-        emit(found.payload(), found.text(), as_json=as_json)
+        with Workspace.open() as workspace:
+            result = work.update(workspace, mode=rung or mode, training=training)
+        emit(result, text.format_update(result), as_json=as_json)
 
     return tree
 
@@ -118,8 +124,10 @@ def decide(
 
     Example: `vision-ai decide BTCUSDT`
     """
+    from vision_ai.cli.text import charts as text
     from vision_ai.pipeline import decide
     from vision_ai.pipeline.workspace import Workspace
 
-    report = decide.decide(Workspace.open(), symbol)
-    emit(report.payload(), report.text(), as_json=as_json)
+    with Workspace.open() as workspace:
+        result = decide.decide(workspace, symbol)
+    emit(result, text.format_decision(result), as_json=as_json)

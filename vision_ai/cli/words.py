@@ -83,26 +83,34 @@ def describe(
     `vision-ai describe --symbols BTCUSDT --limit 500 --max-cost 2`,
     `vision-ai describe --charts shots/ --language pl`, `vision-ai describe --batch --no-wait`
     """
+    from vision_ai.cli.text import labels as text
     from vision_ai.pipeline.labelling import describe
     from vision_ai.pipeline.labelling.select import Wanted
     from vision_ai.pipeline.workspace import Workspace
 
-    workspace = Workspace.open()
-    if report:
-        found = describe.report(workspace)
-        emit(found.payload(), found.text(), as_json=as_json)
-        return
-    wanted = Wanted.of(symbols, since, until, interval, klines=klines, charts=charts, stride=stride)
-    terms = describe.Terms(describe.language(language), limit, max_cost, again, wait)
-    if dry_run:
-        found = describe.estimate(workspace, wanted, terms, in_batch=in_batch)
-    elif in_batch:
-        found = describe.describe_in_batches(workspace, wanted, terms)
-    else:
-        found = describe.describe(workspace, wanted, terms)
-    emit(found.payload(), found.text(), as_json=as_json)
+    with Workspace.open() as workspace:
+        if report:
+            ledger = describe.report(workspace)
+            emit(ledger, text.format_ledger(ledger), as_json=as_json)
+            return
+        wanted = Wanted.of(
+            symbols, since, until, interval, klines=klines, charts=charts, stride=stride
+        )
+        terms = describe.Terms(describe.language(language), limit, max_cost, again, wait)
+        if dry_run:
+            estimate = describe.estimate(workspace, wanted, terms, in_batch=in_batch)
+            missing = estimate.missing
+            emit(estimate, text.format_estimate(estimate), as_json=as_json)
+        elif in_batch:
+            batches = describe.describe_in_batches(workspace, wanted, terms)
+            missing = batches.missing
+            emit(batches, text.format_batches(batches), as_json=as_json)
+        else:
+            described = describe.describe(workspace, wanted, terms)
+            missing = described.missing
+            emit(described, text.format_described(described), as_json=as_json)
     refuse_if_incomplete(
-        found.missing,
+        missing,
         "not described",
         hint="The rest is kept; run it again for these, with --again for refused ones.",
         most=NAMED,
@@ -129,11 +137,13 @@ def _review() -> typer.Typer:
 
         Example: `vision-ai review next --limit 10`
         """
+        from vision_ai.cli.text import labels as text
         from vision_ai.pipeline.labelling import review
         from vision_ai.pipeline.workspace import Workspace
 
-        found = review.upcoming(Workspace.open(), limit)
-        emit(found.payload(), found.text(), as_json=as_json)
+        with Workspace.open() as workspace:
+            result = review.upcoming(workspace, limit)
+        emit(result, text.format_queue(result, workspace.paths.root), as_json=as_json)
 
     @tree.command()
     def accept(
@@ -192,11 +202,13 @@ def _review() -> typer.Typer:
 
         Example: `vision-ai review stats`
         """
+        from vision_ai.cli.text import labels as text
         from vision_ai.pipeline.labelling import review
         from vision_ai.pipeline.workspace import Workspace
 
-        found = review.stats(Workspace.open())
-        emit(found.payload(), found.text(), as_json=as_json)
+        with Workspace.open() as workspace:
+            result = review.stats(workspace)
+        emit(result, text.format_review_stats(result), as_json=as_json)
 
     return tree
 
@@ -210,12 +222,14 @@ def _decide(
     *,
     as_json: bool,
 ) -> None:
+    from vision_ai.cli.text import labels as text
     from vision_ai.labels.review import Action
     from vision_ai.pipeline.labelling import review
     from vision_ai.pipeline.workspace import Workspace
 
-    found = review.decide(Workspace.open(), chart, Action(action), changes, who=who, words=words)
-    emit(found.payload(), found.text(), as_json=as_json)
+    with Workspace.open() as workspace:
+        result = review.decide(workspace, chart, Action(action), changes, who=who, words=words)
+    emit(result, text.format_decided(result), as_json=as_json)
 
 
 def _labels() -> typer.Typer:
@@ -231,12 +245,14 @@ def _labels() -> typer.Typer:
 
         Example: `vision-ai labels export labels.csv`
         """
+        from vision_ai.cli.text import labels as text
         from vision_ai.pipeline.labelling import review
         from vision_ai.pipeline.workspace import Workspace
 
-        found = review.export(Workspace.open(), out)
-        emit(found.payload(), found.text(), as_json=as_json)
-        refuse_if_incomplete(found.missing, "not exported", hint=KEPT, most=NAMED)
+        with Workspace.open() as workspace:
+            result = review.export(workspace, out)
+        emit(result, text.format_export(result), as_json=as_json)
+        refuse_if_incomplete(result.missing, "not exported", hint=KEPT, most=NAMED)
 
     @tree.command("import")
     def import_(
@@ -252,11 +268,13 @@ def _labels() -> typer.Typer:
 
         Example: `vision-ai labels import labels.csv --who anna`
         """
+        from vision_ai.cli.text import labels as text
         from vision_ai.pipeline.labelling import review
         from vision_ai.pipeline.workspace import Workspace
 
-        found = review.import_(Workspace.open(), source, who=who)
-        emit(found.payload(), found.text(), as_json=as_json)
-        refuse_if_incomplete(found.missing, "not imported", hint=KEPT, most=NAMED)
+        with Workspace.open() as workspace:
+            result = review.import_(workspace, source, who=who)
+        emit(result, text.format_labels_import(result), as_json=as_json)
+        refuse_if_incomplete(result.missing, "not imported", hint=KEPT, most=NAMED)
 
     return tree

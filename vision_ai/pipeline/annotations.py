@@ -5,7 +5,6 @@ person said is also heard on its own, as far as the model's calibration found th
 a model whose calibration does not say so, the chart votes louder instead.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,12 +43,11 @@ def refresh(workspace: Workspace) -> str:
     except MissingModelError:
         return "No model is installed yet; the label will count once there is one."
     reader.check_style(model)
-    old = reader.open_index(workspace, model)
+    old = reader.open_index(workspace.paths, model)
     now = corrected(workspace, model, old.rows)
     if index.fingerprint(now.rows, now.said) == old.version:
         return f"Index {old.version} says so already."
-    now_ms = time.time_ns() // 1_000_000
-    built = index.build(workspace.paths.index, now.rows, now_ms=now_ms, said=now.said)
+    built = index.build(workspace.paths.index, now.rows, now_ms=workspace.clock(), said=now.said)
     lines = [f"Index {built.version} of {len(built)} charts is in use."]
     if now.left_out:
         lines.append(f"{now.left_out} charts could not be found and are left out.")

@@ -58,7 +58,7 @@ def provenance(
 
 
 @dataclass(frozen=True)
-class Question:
+class SymbolAnswer:
     """One symbol's charts and what the model says of them."""
 
     symbol: str
@@ -72,13 +72,13 @@ class Question:
         )
 
 
-def ask(
+def read_symbols(
     reader: Reader,
     windows: Windows,
     drawn: Mapping[str, Sequence[str]] | None = None,
     *,
     eligibility: Eligibility = LIVE,
-) -> Iterator[Question]:
+) -> Iterator[SymbolAnswer]:
     """Read the charts of all symbols at once; the answers come symbol by symbol.
 
     Args:
@@ -101,4 +101,4 @@ def ask(
         at += len(made)
         paths: list[str | None] = [*(drawn or {}).get(symbol, [None] * len(made))]
         charts = [Chart.of(window, path) for window, path in zip(made, paths, strict=True)]
-        yield Question(symbol, charts, answers.take(rows))
+        yield SymbolAnswer(symbol, charts, answers.take(rows))

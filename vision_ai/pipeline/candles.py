@@ -3,6 +3,9 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from pydantic import Field
 
 from vision_ai.domain import (
     CHART_INTERVALS,
@@ -14,36 +17,92 @@ from vision_ai.domain import (
     parse_time,
 )
 from vision_ai.errors import InputError, IntervalError, VisionError
-from vision_ai.market.bybit import Bybit, KlineRequest
-from vision_ai.market.store import Store, import_candles
-from vision_ai.pipeline.workspace import Report, Workspace
+from vision_ai.market.bybit import KlineRequest
+from vision_ai.market.store import import_candles
+from vision_ai.pipeline.workspace import Result, Workspace
+from vision_ai.records import IsoTime, Record
 
-FETCHED = Interval.M15
+FETCHED_INTERVAL = Interval.M15
 """1h candles are made from these, which halves the requests of a market scan."""
 
-Fetched = dict[str, Klines | VisionError]
+CandlesBySymbol = dict[str, Klines | VisionError]
 
 
 def history_ms(workspace: Workspace) -> int:
     """How far back a first fetch reaches; never less than the coarsest chart needs."""
     needed = (WINDOW + 1) * max(interval.ms for interval in CHART_INTERVALS)
-    return max(needed, workspace.config.market.history * FETCHED.ms)
+    return max(needed, workspace.config.market.history * FETCHED_INTERVAL.ms)
 
 
 def sync(
     workspace: Workspace,
-    exchange: Bybit,
     symbols: Sequence[str],
     as_of_ms: int,
     *,
     since_ms: int | None = None,
-) -> Fetched:
+) -> CandlesBySymbol:
     """Bring the cache up to date; the 15m candles of each symbol, or why there are none."""
-    store = Store(workspace.paths, exchange.venue())
     start_ms = as_of_ms - history_ms(workspace) if since_ms is None else since_ms
-    asked = {KlineRequest(symbol, FETCHED, start_ms, as_of_ms): symbol for symbol in symbols}
-    found = store.sync_many(exchange, asked, workers=workspace.config.market.workers)
-    return {asked[request]: result for request, result in found.items()}
+    requests = {
+        KlineRequest(symbol, FETCHED_INTERVAL, start_ms, as_of_ms): symbol for symbol in symbols
+    }
+    results = workspace.store.sync_many(
+        workspace.exchange, requests, workers=workspace.config.market.workers
+    )
+    return {requests[request]: result for request, result in results.items()}
+
+
+class CandleCount(Record):
+    """How many candles there are, and from when to when."""
+
+    candles: int
+    first: IsoTime | None = Field(description="open of the oldest; null: there are none")
+    until: IsoTime | None = Field(description="close of the newest; null: there are none")
+    gaps: int
+    last_gap: tuple[IsoTime, IsoTime] | None = Field(
+        default=None, exclude=True, description="the newest gap: its first open, the next candle"
+    )
+
+    @classmethod
+    def values_of(cls, klines: Klines) -> dict[str, Any]:
+        """The fields for some candles."""
+        if not len(klines):
+            return {"candles": 0, "first": None, "until": None, "gaps": 0}
+        gaps = klines.gaps()
+        return {
+            "candles": len(klines),
+            "first": iso(int(klines.open_ms[0])),
+            "until": iso(int(klines.close_ms[-1])),
+            "gaps": len(gaps),
+            "last_gap": (iso(gaps[-1][0]), iso(gaps[-1][1])) if gaps else None,
+        }
+
+
+class FetchedCandles(CandleCount):
+    """Candles of one symbol in the cache."""
+
+    symbol: str
+    venue: str
+
+
+class FetchResult(Result):
+    """What was brought up to date."""
+
+    fetched: list[FetchedCandles]
+
+
+class ImportedCandles(CandleCount):
+    """Candles of one file."""
+
+    file: str
+    symbol: str
+    interval: Interval = Field(exclude=True)
+
+
+class ImportResult(Result):
+    """What was added from files."""
+
+    imported: list[ImportedCandles]
 
 
 def fetch(
@@ -52,7 +111,7 @@ def fetch(
     *,
     top: int | None = None,
     since: str | None = None,
-) -> Report:
+) -> FetchResult:
     """Bring the cache of the named symbols, or of the top ones by turnover, up to date.
 
     Raises:
@@ -63,26 +122,26 @@ def fetch(
     """
     checked = [parse_symbol(symbol) for symbol in symbols or ()]
     since_ms = None if since is None else parse_time(since)
-    with Bybit(workspace.config.market) as exchange:
-        now_ms = exchange.server_time()
-        if since_ms is not None and since_ms >= now_ms:
-            raise InputError(
-                f"--from {iso(since_ms)} lies ahead: the exchange's clock says {iso(now_ms)}.",
-                hint="Name a time in the past, or leave it out.",
-            )
-        wanted = checked or exchange.universe(top)
-        found = sync(workspace, exchange, wanted, now_ms, since_ms=since_ms)
-        venue = exchange.venue()
-    rows, lines, missing = [], [], {}
-    for symbol, result in found.items():
-        if isinstance(result, VisionError):
-            if len(found) == 1:
-                raise result
+    exchange = workspace.exchange
+    now_ms = exchange.server_time()
+    if since_ms is not None and since_ms >= now_ms:
+        raise InputError(
+            f"--from {iso(since_ms)} lies ahead: the exchange's clock says {iso(now_ms)}.",
+            hint="Name a time in the past, or leave it out.",
+        )
+    names = checked or exchange.universe(top)
+    results = sync(workspace, names, now_ms, since_ms=since_ms)
+    venue = exchange.venue()
+    fetched, missing = [], {}
+    for symbol, result in results.items():
+        if not isinstance(result, VisionError):
+            span = CandleCount.values_of(result)
+            fetched.append(FetchedCandles(symbol=symbol, venue=venue, **span))
+        elif len(results) == 1:
+            raise result
+        else:
             missing[symbol] = str(result)
-            continue
-        rows.append({"symbol": symbol, "venue": venue, **_span(result)})
-        lines.append(f"{symbol}: {_described(result)}")
-    return Report({"fetched": rows}, lines, missing)
+    return FetchResult(fetched=fetched, missing=missing)
 
 
 def import_files(
@@ -91,7 +150,7 @@ def import_files(
     *,
     symbol: str | None = None,
     interval: str | None = None,
-) -> Report:
+) -> ImportResult:
     """Add the candles of files or folders to the cache.
 
     Raises:
@@ -99,18 +158,25 @@ def import_files(
     """
     of_files = None if interval is None else _stored_interval(interval)
     name = "" if symbol is None else parse_symbol(symbol)
-    rows, lines, failed = [], [], {}
+    imported, failed = [], {}
     for source in paths:
-        found = import_candles(workspace.paths, source, symbol=name, interval=of_files)
-        for path, result in found.items():
+        results = import_candles(workspace.paths, source, symbol=name, interval=of_files)
+        for path, result in results.items():
             if isinstance(result, VisionError):
                 failed[path] = result
                 continue
-            rows.append({"file": str(path), "symbol": result.symbol, **_span(result)})
-            lines.append(f"{path.name}: {result.symbol} {result.interval}: {_described(result)}")
-    if len(failed) == 1 and not rows:
+            imported.append(
+                ImportedCandles(
+                    file=str(path),
+                    symbol=result.symbol,
+                    interval=result.interval,
+                    **CandleCount.values_of(result),
+                )
+            )
+    if len(failed) == 1 and not imported:
         raise next(iter(failed.values()))
-    return Report({"imported": rows}, lines, {str(path): str(why) for path, why in failed.items()})
+    missing = {str(path): str(error) for path, error in failed.items()}
+    return ImportResult(imported=imported, missing=missing)
 
 
 def serve(
@@ -149,27 +215,3 @@ def _stored_interval(text: str) -> Interval:
         raise IntervalError(
             f"Interval {text[:40]!r} is not known: expected one of {', '.join(Interval)}."
         ) from error
-
-
-def _span(klines: Klines) -> dict[str, object]:
-    if not len(klines):
-        return {"candles": 0, "first": None, "until": None, "gaps": 0}
-    return {
-        "candles": len(klines),
-        "first": iso(int(klines.open_ms[0])),
-        "until": iso(int(klines.close_ms[-1])),
-        "gaps": len(klines.gaps()),
-    }
-
-
-def _described(klines: Klines) -> str:
-    if not len(klines):
-        return "no candles"
-    gaps = klines.gaps()
-    said = (
-        f"{len(klines)} candles, {iso(int(klines.open_ms[0]))} to {iso(int(klines.close_ms[-1]))}"
-    )
-    if not gaps:
-        return said
-    first, after = gaps[-1]
-    return f"{said}, {len(gaps)} gaps, the last from {iso(first)} to {iso(after)}"

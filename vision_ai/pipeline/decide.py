@@ -1,16 +1,31 @@
 """Candles and the newest prediction to a decision."""
 
-from typing import Any
+from typing import Any, Literal
 
-from vision_ai.domain import Interval, Klines, parse_symbol
+from pydantic import Field
+
+from vision_ai.domain import Interval, Klines, iso, parse_symbol
 from vision_ai.errors import VisionError
-from vision_ai.market.bybit import Bybit
 from vision_ai.pipeline import candles
-from vision_ai.pipeline.workspace import Report, Workspace
-from vision_ai.trader_decision import INVERTED, CvReading, simulate_trader_decision_advanced
+from vision_ai.pipeline.workspace import Result, Workspace
+from vision_ai.records import IsoTime
+from vision_ai.trader_decision import CvReading, simulate_trader_decision_advanced
 
 
-def decide(workspace: Workspace, symbol: str) -> Report:
+class DecideResult(Result):
+    """A decision with everything that it was made of, as the decision engine returns it."""
+
+    symbol: str
+    final_score: float
+    score_breakdown: dict[str, float] = Field(description="contributions, which sum to the score")
+    decision: Literal["join", "consider", "avoid"]
+    grade: str
+    confidence: float
+    decision_reasons: list[str]
+    decided_at: IsoTime = Field(exclude=True)
+
+
+def decide(workspace: Workspace, symbol: str) -> DecideResult:
     """Score a trade in a symbol from its candles and its newest prediction.
 
     Raises:
@@ -18,24 +33,11 @@ def decide(workspace: Workspace, symbol: str) -> Report:
         TransientError: the exchange cannot be asked.
     """
     checked = parse_symbol(symbol)
-    with Bybit(workspace.config.market) as exchange:
-        now_ms = exchange.server_time()
-        fetched = candles.sync(workspace, exchange, [checked], now_ms)[checked]
-    if isinstance(fetched, VisionError):
-        raise fetched
-    ctx = weigh(workspace, fetched, now_ms)
-    lines = [
-        f"{checked}: {ctx['decision']}, score {ctx['final_score']:.2f}, grade {ctx['grade']}",
-        *(_part(name, part) for name, part in ctx["score_breakdown"].items()),
-        "Because:",
-        *(f"  {reason}" for reason in ctx["decision_reasons"]),
-    ]
-    return Report(ctx, lines)
-
-
-def _part(name: str, part: float) -> str:
-    note = "  (pressure against the trend: the less, the more it adds)" if name in INVERTED else ""
-    return f"  {name:<28}{part:+.3f}{note}"
+    now_ms = workspace.exchange.server_time()
+    klines = candles.sync(workspace, [checked], now_ms)[checked]
+    if isinstance(klines, VisionError):
+        raise klines
+    return DecideResult(**weigh(workspace, klines, now_ms), decided_at=iso(now_ms))
 
 
 def weigh(

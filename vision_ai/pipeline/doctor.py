@@ -4,17 +4,15 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+
+from pydantic import Field
 
 from vision_ai import __version__, feedback_loop_cv
 from vision_ai.errors import ExchangeUnavailableError, StateError, VisionError, install
 from vision_ai.feedback import journal as feedback_journal
-from vision_ai.market.bybit import Bybit
 from vision_ai.model import history
-from vision_ai.pipeline.reader import Reader
-from vision_ai.pipeline.workspace import Workspace
-from vision_ai.records import BadLine
+from vision_ai.pipeline.workspace import Result, Workspace
+from vision_ai.records import BadLine, Record
 from vision_ai.trader_decision import journal
 
 _NEWEST = 1000
@@ -24,42 +22,24 @@ LIBRARIES = ("numpy", "pandas", "pyarrow", "pybit", "mplfinance", "onnxruntime",
 EXTRAS = {"train": ("torch", "open_clip_torch"), "gpt": ("openai",), "evaluate": ("lightgbm",)}
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Record):
     """One thing that was looked at."""
 
     name: str
     ok: bool
-    found: str
-    needed: bool = True
-    may_pass: bool = False
+    found: str = Field(description="what is there, or what is wrong and what to do")
+    needed: bool = Field(default=True, description="false: an extra that may be missing")
+    may_pass: bool = Field(default=False, description="true: a failure may pass by itself")
 
 
-@dataclass(frozen=True)
-class Examination:
+class DoctorResult(Result):
     """All checks."""
 
-    checks: tuple[Check, ...]
+    ok: bool = Field(description="whether every needed thing is here and agrees")
+    checks: list[Check]
 
-    def payload(self) -> dict[str, Any]:
-        """One JSON object."""
-        return {"ok": self.is_well, "checks": [vars(check) for check in self.checks]}
-
-    def text(self) -> str:
-        """A line a check."""
-        return "\n".join(
-            f"{'ok  ' if check.ok else 'FAIL' if check.needed else 'none'}  "
-            f"{check.name:<12}{check.found}"
-            for check in self.checks
-        )
-
-    @property
-    def is_well(self) -> bool:
-        """Whether every needed thing is here."""
-        return all(check.ok or not check.needed for check in self.checks)
-
-    def refuse_if_broken(self) -> None:
-        """Leave with an error where something needed is missing.
+    def raise_if_broken(self) -> None:
+        """Raise an error where something needed is missing.
 
         Raises:
             StateError: naming what.
@@ -73,9 +53,9 @@ class Examination:
             raise kind(f"Not well: {names}.", hint="The lines above say what to do.")
 
 
-def examine(workspace: Workspace) -> Examination:
+def examine(workspace: Workspace) -> DoctorResult:
     """Look at libraries, data root, model, index, records and exchange; nothing is changed."""
-    checks = [Check("vision-ai", ok=True, found=f"{__version__} on {platform.platform()}")]
+    checks = [Check(name="vision-ai", ok=True, found=f"{__version__} on {platform.platform()}")]
     checks += [_library(name) for name in LIBRARIES]
     checks += [_extra(extra, names) for extra, names in EXTRAS.items()]
     checks.append(_attempt("data", lambda: _data(workspace)))
@@ -85,14 +65,14 @@ def examine(workspace: Workspace) -> Examination:
     checks.append(_attempt("decisions", lambda: _decisions(workspace)))
     checks.append(_attempt("gate", lambda: _gate(workspace)))
     checks.append(_attempt("exchange", lambda: _exchange(workspace), may_pass=True))
-    return Examination(tuple(checks))
+    return DoctorResult(ok=all(check.ok or not check.needed for check in checks), checks=checks)
 
 
 def _library(name: str) -> Check:
     try:
-        return Check(name, ok=True, found=importlib.metadata.version(name))
+        return Check(name=name, ok=True, found=importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, ok=False, found="not installed; run pip install vision-ai again")
+        return Check(name=name, ok=False, found="not installed; run pip install vision-ai again")
 
 
 def _extra(extra: str, names: tuple[str, ...]) -> Check:
@@ -103,14 +83,14 @@ def _extra(extra: str, names: tuple[str, ...]) -> Check:
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     found = install(extra) if missing else ", ".join(names)
-    return Check(extra, ok=not missing, found=found, needed=False)
+    return Check(name=extra, ok=not missing, found=found, needed=False)
 
 
 def _attempt(name: str, look: Callable[[], str], *, may_pass: bool = False) -> Check:
     try:
-        return Check(name, ok=True, found=look(), may_pass=may_pass)
+        return Check(name=name, ok=True, found=look(), may_pass=may_pass)
     except VisionError as error:
-        return Check(name, ok=False, found=str(error), may_pass=may_pass)
+        return Check(name=name, ok=False, found=str(error), may_pass=may_pass)
 
 
 def _data(workspace: Workspace) -> str:
@@ -124,7 +104,7 @@ def _data(workspace: Workspace) -> str:
 
 
 def _model(workspace: Workspace) -> str:
-    reader = Reader.open(workspace)
+    reader = workspace.reader
     return (
         f"{reader.model.version}, index {reader.index.version} of {len(reader.index)} charts, "
         f"on {reader.embedder.providers[0]}"
@@ -171,6 +151,5 @@ def _refuse(bad: Sequence[BadLine], hint: str) -> None:
 
 
 def _exchange(workspace: Workspace) -> str:
-    with Bybit(workspace.config.market) as exchange:
-        exchange.server_time()
-        return f"{workspace.config.market.base_url} ({exchange.venue()}) answers"
+    workspace.exchange.server_time()
+    return f"{workspace.config.market.base_url} ({workspace.exchange.venue()}) answers"

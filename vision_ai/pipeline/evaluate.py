@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, JsonValue
 
 from vision_ai import predict_cv_setup
 from vision_ai.domain import (
@@ -32,12 +33,12 @@ from vision_ai.measures.purge import Extent, PurgeAndEmbargo, Spans, SplitRule, 
 from vision_ai.pipeline import baselines
 from vision_ai.pipeline import reader as readers
 from vision_ai.pipeline.reader import Reader
-from vision_ai.pipeline.workspace import Report, Workspace, progress
+from vision_ai.pipeline.workspace import Result, Workspace, progress
 from vision_ai.predict_cv_setup import Answers, Evidence
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EvaluateOptions:
     """What the caller of `evaluate` may choose.
 
     Attributes:
@@ -60,7 +61,34 @@ class Wanted:
     kept: Path | None = None
 
 
-def evaluate(workspace: Workspace, wanted: Wanted) -> Report:
+Figures = dict[str, JsonValue]
+"""Figures by name: numbers, `{value, low, high}`, or a tree of them."""
+
+
+class EvaluateResult(Result):
+    """The report card: how well the model in use reads charts that it has not seen."""
+
+    n: int = Field(description="charts")
+    setup: Figures
+    phase: Figures
+    clear_cut: Figures = Field(description="charts on which the rule book itself is clear")
+    confidence: Figures
+    abstention: Figures
+    bands: Figures
+    outcome: Figures
+    retrieval: Figures
+    reading: Figures
+    by: Figures = Field(description="the figures of parts: interval, venue, time, symbols")
+    coverage: list[Figures] = Field(description="how often bands held, cell by cell")
+    classes: Figures
+    curves: Figures
+    baselines: Figures
+    method: Figures = Field(description="data, split, seed, model: what the figures are of")
+    seconds: float
+    report: str | None = Field(default=None, exclude=True, description="Markdown page, if written")
+
+
+def evaluate(workspace: Workspace, options: EvaluateOptions) -> EvaluateResult:
     """Measure how well the current model reads charts that it has not seen.
 
     Raises:
@@ -69,34 +97,34 @@ def evaluate(workspace: Workspace, wanted: Wanted) -> Report:
         StateError: model, index and calibration do not belong together.
     """
     started = time.monotonic()
-    reader = Reader.open(workspace)
+    reader = workspace.reader
     embargo_ms = round(workspace.config.index.embargo_h * 3_600_000)
     extents = seen(reader)
     rule = SplitRule(embargo_ms, disjoint_symbols=False, in_order=False)
-    markets = read_markets(wanted.klines, wanted.symbols)
-    sample = ChartSample.of(markets, extents, rule, limit=wanted.limit, seed=wanted.seed)
+    markets = read_markets(options.klines, options.symbols)
+    sample = ChartSample.of(markets, extents, rule, limit=options.limit, seed=options.seed)
     eligibility = PurgeAndEmbargo(embargo_ms)
     vectors = embed(reader, sample.bars)
     evidence = readers.weigh(reader, vectors, sample.spans, sample.outcomes.scale, eligibility)
     answers = predict_cv_setup.read(evidence, reader.calibration)
     charts = measured(sample, evidence, answers)
-    kept = wanted.kept or workspace.paths.peers
+    kept = options.kept or workspace.paths.peers
     asked = baselines.Question(reader, sample, vectors, evidence, eligibility, charts, kept)
-    content: dict[str, Any] = {
-        "n": len(charts),
+    result = EvaluateResult(
+        n=len(charts),
         **card.nested(card.estimates(charts) | card.noise(charts)),
-        "by": card.parts(charts, groups(sample, extents)),
-        "coverage": bands(charts),
-        "classes": card.classes(charts),
-        "curves": card.curves(charts),
-        "baselines": baselines.baselines(asked, wanted.learned_from),
-        "method": _method(reader, sample, extents, embargo_ms, wanted),
-        "seconds": round(time.monotonic() - started, 1),
-    }
-    lines = report.summary(content)
-    if wanted.report is not None:
-        lines.append(f"Report: {report.write(wanted.report, content)}")
-    return Report(content, lines)
+        by=card.parts(charts, groups(sample, extents)),
+        coverage=bands(charts),
+        classes=card.classes(charts),
+        curves=card.curves(charts),
+        baselines=baselines.baselines(asked, options.learned_from),
+        method=_method(reader, sample, extents, embargo_ms, options),
+        seconds=round(time.monotonic() - started, 1),
+    )
+    if options.report is None:
+        return result
+    page = report.write(options.report, result.payload())
+    return result.model_copy(update={"report": str(page)})
 
 
 def seen(reader: Reader) -> tuple[Extent, Extent]:
@@ -272,13 +300,17 @@ def _median_width(charts: MeasuredCharts, here: Bools, column: int) -> float | N
 
 
 def _method(
-    reader: Reader, sample: ChartSample, extents: Sequence[Extent], embargo_ms: int, wanted: Wanted
+    reader: Reader,
+    sample: ChartSample,
+    extents: Sequence[Extent],
+    embargo_ms: int,
+    options: EvaluateOptions,
 ) -> dict[str, Any]:
     spans = sample.spans
     calibration = reader.calibration.model_dump_json().encode()
     per_interval = {i.value: int((spans.interval == i).sum()) for i in Interval}
     return {
-        "klines": wanted.klines.name,
+        "klines": options.klines.name,
         "data": sample.data,
         "symbols": np.unique(spans.symbol).tolist(),
         "venues": np.unique(sample.venue).tolist(),
@@ -297,8 +329,8 @@ def _method(
             for extent in extents
         ],
         "embargo_h": embargo_ms / 3_600_000,
-        "seed": wanted.seed,
-        "limit": wanted.limit,
+        "seed": options.seed,
+        "limit": options.limit,
         "blocks": int(significance.blocks(spans.symbol, spans.as_of_ms).max()) + 1,
         "draws": card.DRAWS,
         "model": reader.model.version,

@@ -1,18 +1,106 @@
 """Model versions: brought into use, taken back and compared."""
 
 import numpy as np
+from pydantic import Field
 
 from vision_ai import index, storage
 from vision_ai.domain import Embeddings
-from vision_ai.errors import StaleIndexError
+from vision_ai.errors import StaleIndexError, VisionError
 from vision_ai.model import lineage, registry
-from vision_ai.model.registry import ModelFolder
+from vision_ai.model.registry import Manifest, ModelFolder
 from vision_ai.pipeline import annotations, reader
-from vision_ai.pipeline.workspace import Report, Workspace
+from vision_ai.pipeline.workspace import Result, Workspace
 from vision_ai.predict_cv_setup import Calibration
+from vision_ai.records import Record
 
 
-def promote(workspace: Workspace, version: str) -> Report:
+class ModelRow(Record):
+    """One installed model version."""
+
+    version: str
+    preset: str
+    in_use: bool
+    damage: str | None = Field(description="what is wrong with its calibration; null: nothing")
+    created_at: str = Field(exclude=True)
+
+
+class ModelsResult(Result):
+    """The installed model versions."""
+
+    models: list[ModelRow]
+
+
+class ModelResult(Manifest, Result):
+    """What a model version was made of and what it reached: its manifest, but for the vectors."""
+
+    prototypes: dict[str, list[float]] = Field(exclude=True)
+    folder: str = Field(exclude=True)
+
+
+class ActiveModelResult(Result):
+    """The version that is now in use."""
+
+    version: str
+    path: str
+    fixed_at: str | None = Field(
+        default=None, exclude=True, description="another version that the settings name"
+    )
+    index_problem: str | None = Field(
+        default=None, exclude=True, description="why the index does not serve it"
+    )
+
+
+class ModelDiffResult(Result):
+    """In what two versions differ: each value of the first beside that of the second."""
+
+    first: str
+    second: str
+    fields: dict[str, list[str]]
+    files: list[str]
+    figures: dict[str, list[float | None]]
+    weights: dict[str, float]
+    bands: dict[str, list[float]]
+
+
+def list_models(workspace: Workspace) -> ModelsResult:
+    """List the installed models, the one in use marked."""
+    in_use = registry.resolve(workspace.paths, workspace.config.model.version).version
+    return ModelsResult(
+        models=[
+            ModelRow(
+                version=folder.version,
+                preset=folder.manifest.preset,
+                in_use=folder.version == in_use,
+                damage=_damage(folder),
+                created_at=folder.manifest.created_at,
+            )
+            for folder in registry.versions(workspace.paths)
+        ]
+    )
+
+
+def _damage(found: ModelFolder) -> str | None:
+    """What is wrong with a version's calibration; its other files are checked when it is used."""
+    try:
+        reader.calibration(found)
+    except VisionError as error:
+        return str(error)
+    return None
+
+
+def show(workspace: Workspace, version: str) -> ModelResult:
+    """Show what a model was made of and what it reached.
+
+    Raises:
+        MissingModelError: no such version.
+        CorruptFileError: a file of it is damaged.
+    """
+    name = workspace.config.model.version if version == registry.CURRENT else version
+    folder = registry.resolve(workspace.paths, name)
+    return ModelResult(**folder.manifest.model_dump(), folder=str(folder.path))
+
+
+def promote(workspace: Workspace, version: str) -> ActiveModelResult:
     """Make a version the current one.
 
     Raises:
@@ -28,7 +116,7 @@ def take_over(workspace: Workspace, version: str, now_ms: int) -> None:
     """Bring a version that was made here into use, with an index of its own if it needs one.
 
     The index is written first and beside the one in use, which the earlier version keeps: killed
-    in between, the earlier model goes on as before.
+    in between, the earlier model stays in use.
 
     Raises:
         StateError: the version or the index is damaged.
@@ -36,7 +124,7 @@ def take_over(workspace: Workspace, version: str, now_ms: int) -> None:
     """
     model = registry.resolve(workspace.paths, version)
     try:
-        reader.open_index(workspace, model)
+        reader.open_index(workspace.paths, model)
     except StaleIndexError:
         now = annotations.corrected(workspace, model, reader.exemplars(model))
         root = workspace.paths.index
@@ -44,7 +132,7 @@ def take_over(workspace: Workspace, version: str, now_ms: int) -> None:
     registry.activate(workspace.paths, version, now_ms=now_ms)
 
 
-def rollback(workspace: Workspace) -> Report:
+def rollback(workspace: Workspace) -> ActiveModelResult:
     """Bring back the version that the current one replaced.
 
     Raises:
@@ -53,19 +141,23 @@ def rollback(workspace: Workspace) -> Report:
     return _in_use(workspace, lineage.rollback(workspace.paths))
 
 
-def _in_use(workspace: Workspace, model: ModelFolder) -> Report:
-    lines = [f"Model {model.version} is now the current one."]
-    named = workspace.config.model.version
-    if named not in (registry.CURRENT, model.version):
-        lines.append(f"The settings fix the model at {named}: remove model.version to use it.")
+def _in_use(workspace: Workspace, model: ModelFolder) -> ActiveModelResult:
+    workspace.reload_reader()
+    configured = workspace.config.model.version
+    index_problem = None
     try:
-        reader.open_index(workspace, model)
+        reader.open_index(workspace.paths, model)
     except StaleIndexError as error:
-        lines.append(str(error))
-    return Report({"version": model.version, "path": str(model.path)}, lines)
+        index_problem = str(error)
+    return ActiveModelResult(
+        version=model.version,
+        path=str(model.path),
+        fixed_at=None if configured in (registry.CURRENT, model.version) else configured,
+        index_problem=index_problem,
+    )
 
 
-def diff(workspace: Workspace, first: str, second: str) -> Report:
+def diff(workspace: Workspace, first: str, second: str) -> ModelDiffResult:
     """In what two versions differ.
 
     Raises:
@@ -73,24 +165,15 @@ def diff(workspace: Workspace, first: str, second: str) -> Report:
         CorruptFileError: a file of one is damaged.
     """
     a, b = (registry.resolve(workspace.paths, name) for name in (first, second))
-    fields, files, figures, bands = _fields(a, b), _files(a, b), _figures(a, b), _bands(a, b)
-    weights = _weights(reader.exemplars(a), reader.exemplars(b))
-    lines = [f"{a.version} to {b.version}"]
-    lines += [f"  {name:<40}{was} -> {now}" for name, (was, now) in fields.items()]
-    lines += [f"  {name:<40}differs" for name in files]
-    lines += [f"  {name:<40}{was} -> {now}" for name, (was, now) in figures.items()]
-    lines += [f"  {name:<40}{value:g}" for name, value in weights.items()]
-    lines += [f"  bands {name:<34}{was} -> {now}" for name, (was, now) in bands.items()]
-    content = {
-        "first": a.version,
-        "second": b.version,
-        "fields": fields,
-        "files": files,
-        "figures": figures,
-        "weights": weights,
-        "bands": bands,
-    }
-    return Report(content, lines)
+    return ModelDiffResult(
+        first=a.version,
+        second=b.version,
+        fields=_fields(a, b),
+        files=_files(a, b),
+        figures=_figures(a, b),
+        weights=_weights(reader.exemplars(a), reader.exemplars(b)),
+        bands=_bands(a, b),
+    )
 
 
 def _fields(a: ModelFolder, b: ModelFolder) -> dict[str, list[str]]:

@@ -5,10 +5,11 @@ prediction, so a second run adds nothing.
 """
 
 import hashlib
-import time
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import Field
 
 from vision_ai import predict_cv_setup, storage
 from vision_ai.config import Paths
@@ -28,34 +29,63 @@ from vision_ai.errors import (
     TransientError,
     VisionError,
 )
-from vision_ai.market.bybit import Bybit
-from vision_ai.pipeline import batch, candles, show
+from vision_ai.pipeline import batch, candles
 from vision_ai.pipeline.batch import Windows
 from vision_ai.pipeline.reader import Reader, spans_of
-from vision_ai.pipeline.workspace import Report, Workspace, progress
-from vision_ai.pipeline.workspace import intervals as chosen
+from vision_ai.pipeline.workspace import Result, Workspace, parse_intervals, progress
 from vision_ai.predict_cv_setup import UNNAMED, Chart
 from vision_ai.records import Prediction
 
-TOGETHER = 16
+SYMBOLS_PER_PART = 16
 """Symbols that are drawn and read before their predictions are written."""
-
-KEPT = (
-    "stands as it was made, though it would be another now: predictions are never "
-    "rewritten. Other settings, and what was learned since, count from the next candle on."
-)
 
 UNSTORED = (
     "Stored 15m candles of {venue} do not hold all before --as-of that are asked for "
     "(market.history): import more, or check the connection."
 )
 
-ALIKE = 0.005
+CONFIDENCE_TOLERANCE = 0.005
 """Confidence that two readings of one chart may differ by: the last bits depend on the batch."""
 
 
+class SnapshotResult(Result):
+    """Charts that were drawn."""
+
+    venue: str
+    charts: dict[str, list[str]] = Field(description="paths of the PNGs, by symbol")
+
+
+class PredictResult(Result):
+    """One prediction."""
+
+    prediction: Prediction
+    path: str | None = Field(description="file of the prediction; null: a picture was read")
+
+
+class SymbolResult(PredictResult):
+    """The prediction of a symbol, new or as it was stored."""
+
+    would_be_other: bool = Field(
+        description="whether it was stored earlier and would be another prediction now"
+    )
+
+
+class ScanResult(Result):
+    """The predictions of many symbols."""
+
+    venue: str
+    charts: int = Field(description="how many PNGs were drawn or found")
+    predictions: dict[str, str] = Field(description="file of each prediction, by symbol")
+    would_be_other: list[str] = Field(
+        description="symbols whose stored prediction would be another one now"
+    )
+    documents: dict[str, Prediction] = Field(
+        default={}, exclude=True, description="the predictions themselves, by symbol"
+    )
+
+
 @dataclass(frozen=True)
-class Found:
+class MarketCharts:
     """The charts of several symbols, from one venue at one time.
 
     The time is the venue's, or ours where only stored candles of the past are read.
@@ -78,47 +108,43 @@ def snapshot(
     *,
     intervals: Sequence[str] | None = None,
     as_of: str | None = None,
-) -> Report:
-    """Draw the newest charts of the symbols; those that stand are kept.
+) -> SnapshotResult:
+    """Draw the newest charts of the symbols; those that exist are kept.
 
     Raises:
         SymbolError: a symbol is not valid.
         IntervalError: an interval has no chart.
         TransientError: the exchange cannot be asked at all.
     """
-    wanted = chosen(intervals)
-    found = _find(workspace, [parse_symbol(s) for s in symbols], None, as_of, wanted)
-    drawn = _draw_all(workspace, found)
-    _refuse_nothing(found, drawn)
-    charts = {
-        name: [str(workspace.paths.root / path) for path in made] for name, made in drawn.items()
-    }
-    lines = [path for made in charts.values() for path in made]
-    return Report({"venue": found.venue, "charts": charts}, lines, found.missing)
+    charts = _read_market(
+        workspace, [parse_symbol(s) for s in symbols], None, as_of, parse_intervals(intervals)
+    )
+    paths = _draw_all(workspace, charts)
+    _raise_if_none(charts, paths)
+    return SnapshotResult(
+        venue=charts.venue,
+        charts={
+            name: [str(workspace.paths.root / path) for path in paths_of_symbol]
+            for name, paths_of_symbol in paths.items()
+        },
+        missing=charts.missing,
+    )
 
 
-def predict(workspace: Workspace, symbol: str, *, as_of: str | None = None) -> Report:
+def predict(workspace: Workspace, symbol: str, *, as_of: str | None = None) -> SymbolResult:
     """Predict one symbol and say everything about it.
 
     Raises:
         VisionError: whatever keeps the symbol from being read.
     """
     checked = parse_symbol(symbol)
-    found = _find(workspace, [checked], None, as_of, CHART_INTERVALS)
-    reader = Reader.open(workspace)
-    predictions, aged = _predict_all(workspace, reader, found, _draw_all(workspace, found))
-    _refuse_nothing(found, predictions)
+    charts = _read_market(workspace, [checked], None, as_of, CHART_INTERVALS)
+    reader = workspace.reader
+    predictions, outdated = _predict_all(workspace, reader, charts, _draw_all(workspace, charts))
+    _raise_if_none(charts, predictions)
     prediction = predictions[checked]
     path = workspace.paths.prediction(checked, parse_time(prediction.as_of))
-    content = {
-        "prediction": prediction.model_dump(mode="json"),
-        "path": str(path),
-        "would_be_other": bool(aged),
-    }
-    lines = show.prediction(prediction, workspace.paths.root, path)
-    if aged:
-        lines.append(f"Made at {prediction.created_at}, it {KEPT}")
-    return Report(content, lines)
+    return SymbolResult(prediction=prediction, path=str(path), would_be_other=bool(outdated))
 
 
 def scan(
@@ -127,47 +153,42 @@ def scan(
     *,
     top: int | None = None,
     as_of: str | None = None,
-    charts: bool = True,
-    reader: Reader | None = None,
-) -> Report:
+    draw_charts: bool = True,
+) -> ScanResult:
     """Predict many symbols; what cannot be read is named, the rest is kept.
-
-    Whoever scans again and again hands over the `reader`; it is opened where left out.
 
     Raises:
         SymbolError: a symbol is not valid.
         TransientError: the exchange cannot be asked at all.
     """
     checked = [parse_symbol(s) for s in symbols] if symbols else None
-    reader = reader or Reader.open(workspace)
-    found = _find(workspace, checked, top, as_of, CHART_INTERVALS)
-    drawn: dict[str, list[str]] = {}
+    reader = workspace.reader
+    charts = _read_market(workspace, checked, top, as_of, CHART_INTERVALS)
+    paths: dict[str, list[str]] = {}
     predictions: dict[str, Prediction] = {}
-    aged: set[str] = set()
-    for part in _parts(found):
-        drawn |= _draw_all(workspace, part) if charts else {}
-        made, old = _predict_all(workspace, reader, part, drawn)
-        predictions |= made
-        aged |= old
-    _refuse_nothing(found, predictions)
-    content = {
-        "venue": found.venue,
-        "charts": sum(len(made) for made in drawn.values()),
-        "predictions": {
+    outdated: set[str] = set()
+    for part in _in_parts(charts):
+        paths |= _draw_all(workspace, part) if draw_charts else {}
+        part_predictions, part_outdated = _predict_all(workspace, reader, part, paths)
+        predictions |= part_predictions
+        outdated |= part_outdated
+    _raise_if_none(charts, predictions)
+    return ScanResult(
+        venue=charts.venue,
+        charts=sum(len(paths_of_symbol) for paths_of_symbol in paths.values()),
+        predictions={
             name: str(workspace.paths.prediction(name, parse_time(prediction.as_of)))
             for name, prediction in predictions.items()
         },
-        "would_be_other": sorted(aged),
-    }
-    lines = show.table(predictions)
-    if aged:
-        lines.append(f"{', '.join(sorted(aged))}: each {KEPT}")
-    return Report(content, lines, found.missing)
+        would_be_other=sorted(outdated),
+        documents=predictions,
+        missing=charts.missing,
+    )
 
 
 def predict_image(
     workspace: Workspace, path: Path, *, symbol: str | None = None, interval: str | None = None
-) -> Report:
+) -> PredictResult:
     """Read a picture of a chart: one of ours, or anybody's.
 
     A picture of ours says itself which candles it shows; of another one, symbol and interval are
@@ -183,58 +204,51 @@ def predict_image(
     meta = image.meta
     length = meta.interval if meta else parse_interval(interval or Interval.M15)
     name = meta.symbol if meta else (parse_symbol(symbol) if symbol else UNNAMED)
-    last_ms = meta.last_open_ms if meta else _now_ms() // length.ms * length.ms - length.ms
-    shown = Chart(
+    now_ms = workspace.clock()
+    last_ms = meta.last_open_ms if meta else now_ms // length.ms * length.ms - length.ms
+    chart = Chart(
         interval=length,
         first_ms=last_ms - (bars.shape[1] - 1) * length.ms,
         last_ms=last_ms,
         last_close=float(bars[0, -1, 3]) if meta else None,
         klines_hash=meta.klines if meta else hashlib.sha256(image.pixels.tobytes()).hexdigest(),
     )
-    reader = Reader.open(workspace)
-    spans = spans_of([name], [length], [shown.as_of_ms])
+    reader = workspace.reader
+    spans = spans_of([name], [length], [chart.as_of_ms])
     answers = reader.answers(bars, spans, has_scale=meta is not None)
-    made_by = batch.provenance(reader, "image", _now_ms(), source="image")
+    provenance = batch.provenance(reader, "image", now_ms, source="image")
     prediction = predict_cv_setup.assemble(
-        name, [shown], answers, reader.index.rows, made_by, shown=workspace.config.predict.shown
+        name, [chart], answers, reader.index.rows, provenance, shown=workspace.config.predict.shown
     )
-    content = {"prediction": prediction.model_dump(mode="json"), "path": None}
-    lines = show.prediction(prediction, workspace.paths.root, None)
-    if meta is None:
-        guess = "as told" if interval else "a guess: say it with --interval"
-        lines += [
-            f"Read off a bare picture: {length} is {guess}; it has no dates and no price scale, so",
-            "the time is now and there are no outcome bands. Lossy pictures (JPEG) can mislead.",
-        ]
-    return Report(content, lines)
+    return PredictResult(prediction=prediction, path=None)
 
 
-def _find(
+def _read_market(
     workspace: Workspace,
     symbols: Sequence[str] | None,
     top: int | None,
     as_of: str | None,
     intervals: Sequence[Interval],
-) -> Found:
+) -> MarketCharts:
     asked_ms = None if as_of is None else parse_time(as_of)
-    with Bybit(workspace.config.market) as exchange:
-        # Stored candles of the past need no exchange: an import can be read without a connection.
-        is_past = asked_ms is not None and exchange.is_long_past(asked_ms)
-        now_ms = _now_ms() if is_past else exchange.server_time()
-        if asked_ms is not None and asked_ms > now_ms:
-            raise InputError(
-                f"--as-of {iso(asked_ms)} lies ahead: the exchange's clock says {iso(now_ms)}.",
-                hint="Leave it out to read the newest candles.",
-            )
-        as_of_ms = now_ms if asked_ms is None else asked_ms
-        wanted = list(symbols) if symbols is not None else exchange.universe(top)
-        if not wanted:
-            raise InputError(
-                f"{exchange.venue()} lists no USDT market at {iso(as_of_ms)}.",
-                hint="Check market.category and VISION_AI_BYBIT_URL.",
-            )
-        fetched = candles.sync(workspace, exchange, wanted, as_of_ms)
-        venue = exchange.venue()
+    exchange = workspace.exchange
+    # Stored candles of the past need no exchange: an import can be read without a connection.
+    is_past = asked_ms is not None and exchange.is_long_past(asked_ms)
+    now_ms = workspace.clock() if is_past else exchange.server_time()
+    if asked_ms is not None and asked_ms > now_ms:
+        raise InputError(
+            f"--as-of {iso(asked_ms)} lies ahead: the exchange's clock says {iso(now_ms)}.",
+            hint="Leave it out to read the newest candles.",
+        )
+    as_of_ms = now_ms if asked_ms is None else asked_ms
+    names = list(symbols) if symbols is not None else exchange.universe(top)
+    if not names:
+        raise InputError(
+            f"{exchange.venue()} lists no USDT market at {iso(as_of_ms)}.",
+            hint="Check market.category and VISION_AI_BYBIT_URL.",
+        )
+    fetched = candles.sync(workspace, names, as_of_ms)
+    venue = exchange.venue()
     windows: Windows = {}
     failed: dict[str, VisionError] = {}
     for symbol, result in fetched.items():
@@ -246,48 +260,49 @@ def _find(
             windows[symbol] = batch.windows_of(result, as_of_ms, intervals)
         except VisionError as error:
             failed[symbol] = error
-    found = Found(venue, now_ms, windows, failed)
-    _refuse_nothing(found, windows)
-    return found
+    charts = MarketCharts(venue, now_ms, windows, failed)
+    _raise_if_none(charts, windows)
+    return charts
 
 
-def _refuse_nothing(found: Found, done: Sized) -> None:
-    """Leave with the reason, or all of them, where nothing at all could be done."""
-    if done or not found.failed:
+def _raise_if_none(charts: MarketCharts, done: Sized) -> None:
+    """Raise the reason, or all of them, where nothing at all could be done."""
+    if done or not charts.failed:
         return
-    first = next(iter(found.failed.values()))
-    if len(found.failed) == 1:
+    first = next(iter(charts.failed.values()))
+    if len(charts.failed) == 1:
         raise first
-    named = "; ".join(f"{symbol}: {why}" for symbol, why in found.missing.items())
-    raise type(first)(f"None of {len(found.failed)} could be read: {named}")
+    reasons = "; ".join(f"{symbol}: {why}" for symbol, why in charts.missing.items())
+    raise type(first)(f"None of {len(charts.failed)} could be read: {reasons}")
 
 
-def _parts(found: Found) -> Iterator[Found]:
+def _in_parts(charts: MarketCharts) -> Iterator[MarketCharts]:
     """A few symbols at a time, so that a scan that is stopped keeps what it has read."""
-    symbols = list(found.windows)
-    for at in range(0, len(symbols), TOGETHER):
-        windows = {symbol: found.windows[symbol] for symbol in symbols[at : at + TOGETHER]}
-        yield Found(found.venue, found.now_ms, windows, found.failed)
+    symbols = list(charts.windows)
+    for first in range(0, len(symbols), SYMBOLS_PER_PART):
+        part = symbols[first : first + SYMBOLS_PER_PART]
+        windows = {symbol: charts.windows[symbol] for symbol in part}
+        yield MarketCharts(charts.venue, charts.now_ms, windows, charts.failed)
 
 
-def _draw_all(workspace: Workspace, found: Found) -> dict[str, list[str]]:
+def _draw_all(workspace: Workspace, charts: MarketCharts) -> dict[str, list[str]]:
     """Paths of the pictures, relative to the data root, in the order of each symbol's windows."""
-    every = [(symbol, window) for symbol, made in found.windows.items() for window in made]
-    drawn: dict[str, list[str]] = {symbol: [] for symbol in found.windows}
+    every = [(symbol, window) for symbol, windows in charts.windows.items() for window in windows]
+    paths: dict[str, list[str]] = {symbol: [] for symbol in charts.windows}
     for symbol, window in progress(every, total=len(every), what="Drawing charts"):
         try:
             path = _draw(workspace, window)
         except StaleIndexError as error:  # the file of one symbol
-            found.failed[symbol] = error
+            charts.failed[symbol] = error
             continue
-        drawn[symbol].append(path.relative_to(workspace.paths.root).as_posix())
-    for symbol in found.failed.keys() & drawn.keys():
-        del found.windows[symbol], drawn[symbol]
-    return drawn
+        paths[symbol].append(path.relative_to(workspace.paths.root).as_posix())
+    for symbol in charts.failed.keys() & paths.keys():
+        del charts.windows[symbol], paths[symbol]
+    return paths
 
 
 def _draw(workspace: Workspace, window: Klines) -> Path:
-    """The picture of a window; one that stands is kept, but not passed off as another's."""
+    """The picture of a window; one that exists is kept if it shows the same candles."""
     from vision_ai.charts import mpl, png
 
     path = _chart_path(workspace.paths, window)
@@ -304,24 +319,25 @@ def _draw(workspace: Workspace, window: Klines) -> Path:
 
 
 def _predict_all(
-    workspace: Workspace, reader: Reader, found: Found, drawn: dict[str, list[str]]
+    workspace: Workspace, reader: Reader, charts: MarketCharts, paths: dict[str, list[str]]
 ) -> tuple[dict[str, Prediction], set[str]]:
     """The predictions on disk, and the symbols whose earlier one would be another now."""
-    made_by = batch.provenance(reader, found.venue, found.now_ms)
-    predictions, aged = {}, set()
-    for asked in batch.ask(reader, found.windows, drawn):
+    provenance = batch.provenance(reader, charts.venue, charts.now_ms)
+    predictions, outdated = {}, set()
+    for answer in batch.read_symbols(reader, charts.windows, paths):
         try:
-            prediction = asked.prediction(reader, made_by, shown=workspace.config.predict.shown)
-            kept = _keep(workspace, prediction)
-            predictions[asked.symbol] = kept
-            if not _is_alike(kept, prediction):
-                aged.add(asked.symbol)
+            new = answer.prediction(reader, provenance, shown=workspace.config.predict.shown)
+            stored = _store(workspace, new)
+            predictions[answer.symbol] = stored
+            if not _says_the_same(stored, new):
+                outdated.add(answer.symbol)
         except (CorruptFileError, StaleIndexError) as error:  # the file of one symbol
-            found.failed[asked.symbol] = error
-    return predictions, aged
+            charts.failed[answer.symbol] = error
+    return predictions, outdated
 
 
-def _keep(workspace: Workspace, prediction: Prediction) -> Prediction:
+def _store(workspace: Workspace, prediction: Prediction) -> Prediction:
+    """Write a prediction; one that was stored earlier is returned as it is."""
     path = workspace.paths.prediction(prediction.symbol, parse_time(prediction.as_of))
     if path.exists():
         repair = f"Move {path} away and run the same command again."
@@ -342,21 +358,17 @@ def _refuse_other_candles(kept: Prediction, new: Prediction, path: Path, repair:
         )
 
 
-def _is_alike(kept: Prediction, new: Prediction) -> bool:
+def _says_the_same(kept: Prediction, new: Prediction) -> bool:
     """Whether both say the same, by the same model and index."""
     if (kept.model_version, kept.index_version) != (new.model_version, new.index_version):
         return False
     return all(
         (was.setup, was.direction, was.phase, was.abstained)
         == (now.setup, now.direction, now.phase, now.abstained)
-        and abs(was.confidence - now.confidence) < ALIKE
+        and abs(was.confidence - now.confidence) < CONFIDENCE_TOLERANCE
         for was, now in ((was, new.intervals[name]) for name, was in kept.intervals.items())
     )
 
 
 def _chart_path(paths: Paths, window: Klines) -> Path:
     return paths.chart(window.symbol, window.interval, int(window.close_ms[-1]))
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vision_ai import index, predict_cv_setup, storage
 from vision_ai.charts import raster
+from vision_ai.config import Config, Paths
 from vision_ai.domain import PHASES, READINGS, Embeddings, Floats, Interval
 from vision_ai.errors import (
     CorruptFileError,
@@ -22,7 +23,6 @@ from vision_ai.measures.purge import Eligibility, PointInTimeFilter, Spans
 from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import ModelFolder
-from vision_ai.pipeline.workspace import Workspace
 from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, NearbyAnnotations, Prototypes
 
 CALIBRATION = "calibration.json"
@@ -58,7 +58,7 @@ class Reader:
     neighbors: int
 
     @classmethod
-    def open(cls, workspace: Workspace) -> Self:
+    def open(cls, config: Config, paths: Paths) -> Self:
         """Load the configured model with the index and the calibration that were made for it.
 
         Raises:
@@ -66,14 +66,13 @@ class Reader:
             CorruptFileError: a file is damaged.
             StaleIndexError: model, style, index and calibration do not belong together.
         """
-        settings = workspace.config
-        model = registry.resolve(workspace.paths, settings.model.version)
+        model = registry.resolve(paths, config.model.version)
         check_style(model)
-        embedder = Embedder(model, threads=settings.model.threads, batch=settings.model.batch)
-        found = open_index(workspace, model)
+        embedder = Embedder(model, threads=config.model.threads, batch=config.model.batch)
+        found = open_index(paths, model)
         fitted = calibration(model)
         predict_cv_setup.check_maker(fitted, found.rows)
-        return cls(model, embedder, found, prompts(model), fitted, settings.index.neighbors)
+        return cls(model, embedder, found, prompts(model), fitted, config.index.neighbors)
 
     def vectors(self, bars: NDArray[np.float64]) -> NDArray[np.float32]:
         """Draw and embed charts (n, 96, 5), a chunk of pictures in memory at a time."""
@@ -156,7 +155,7 @@ def check_style(model: ModelFolder) -> None:
         )
 
 
-def open_index(workspace: Workspace, model: ModelFolder) -> Index:
+def open_index(paths: Paths, model: ModelFolder) -> Index:
     """The index that was built here; where none was, the exemplars that came with the model.
 
     Of several the current one counts if this model made it, else this model's newest. An index of
@@ -167,19 +166,19 @@ def open_index(workspace: Workspace, model: ModelFolder) -> Index:
         CorruptFileError: it is damaged.
     """
     try:
-        serves = index.version_for(workspace.paths.index, model.version)
-        found = index.load(workspace.paths.index, style=raster.STYLE_HASH, version=serves)
+        serves = index.version_for(paths.index, model.version)
+        found = index.load(paths.index, style=raster.STYLE_HASH, version=serves)
     except EmptyIndexError:
         return Index(exemplars(model))
     if found.rows.model == model.version:
         return found
-    return Index(_handed_on(workspace, found.rows, model), found.said)
+    return Index(_with_weights_of(paths, found.rows, model), found.said)
 
 
-def _handed_on(workspace: Workspace, rows: Embeddings, model: ModelFolder) -> Embeddings:
+def _with_weights_of(paths: Paths, rows: Embeddings, model: ModelFolder) -> Embeddings:
     """Rows of another version as those of `model`: same vectors, other exemplar weights."""
     try:
-        maker = registry.resolve(workspace.paths, rows.model)
+        maker = registry.resolve(paths, rows.model)
     except MissingModelError:
         maker = None
     if maker is None or maker.image_hash != model.image_hash:

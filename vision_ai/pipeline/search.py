@@ -1,12 +1,13 @@
 """Words or a chart to the charts of the index that are most like them, and what followed each."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from vision_ai import storage
 from vision_ai.charts import raster, sheet
@@ -16,11 +17,14 @@ from vision_ai.domain import (
     PHASES,
     READINGS,
     WINDOW,
+    Direction,
     Embeddings,
     Horizon,
     Interval,
     Klines,
     Neighbors,
+    Phase,
+    Setup,
     iso,
     parse_interval,
     parse_symbol,
@@ -29,20 +33,20 @@ from vision_ai.errors import EmptyIndexError, InputError, VisionError
 from vision_ai.index import Index
 from vision_ai.labels import describe
 from vision_ai.market import files
-from vision_ai.market.bybit import Bybit
 from vision_ai.measures.purge import PointInTimeFilter, Spans
 from vision_ai.model import registry
 from vision_ai.model.embed import Embedder
 from vision_ai.pipeline import batch, candles
 from vision_ai.pipeline import reader as readers
 from vision_ai.pipeline.originals import Originals
-from vision_ai.pipeline.workspace import Report, Workspace
+from vision_ai.pipeline.workspace import Result, Workspace
+from vision_ai.records import IsoTime, Record
 
 COLUMNS = 3
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SearchOptions:
     """What is looked for.
 
     Attributes:
@@ -51,8 +55,8 @@ class Wanted:
         symbol: only charts of this one.
         interval: only charts of this one; a chart is always compared with its own interval.
         k: how many.
-        sheet: PNG to draw query and finds on.
-        klines: folder of candles to draw the finds from; None looks in the cache.
+        sheet: PNG to draw the query and the charts found on.
+        klines: folder of candles to draw them from; None looks in the cache.
     """
 
     words: str | None = None
@@ -66,14 +70,57 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class _Query:
+    """What is compared with the charts of the index.
+
+    Attributes:
+        text: the words, or the symbol.
+        vector: float32 (1, d).
+        spans: the time that it occupies.
+        unknown_words: words that the model does not know.
+        window: the chart, where a symbol is the query.
+    """
+
+    text: str
     vector: NDArray[np.float32]
     spans: Spans
-    said: str
-    title: str = ""
+    unknown_words: list[str] = field(default_factory=list)
     window: Klines | None = None
 
 
-def search(workspace: Workspace, wanted: Wanted) -> Report:
+class SimilarChart(Record):
+    """A chart of the index, and what followed it."""
+
+    similarity: float
+    symbol: str
+    interval: Interval
+    as_of: IsoTime
+    setup: Setup
+    direction: Direction
+    phase: Phase
+    moves: dict[Horizon, float | None] = Field(description="simple return; null: not known")
+
+
+class SearchResult(Result):
+    """Charts most like words, or like a chart."""
+
+    query: str
+    model: str
+    found: list[SimilarChart] = Field(description="the most similar first")
+    sheet: str | None = Field(description="PNG that was drawn")
+    drawn: int | None = Field(default=None, description="charts on it whose candles are here")
+    as_of: IsoTime | None = Field(default=None, exclude=True)
+    interval: Interval | None = Field(default=None, exclude=True)
+    unknown_words: list[str] = Field(default=[], exclude=True)
+
+    def payload(self) -> dict[str, Any]:
+        """The JSON object that `--json` prints; `drawn` only beside a sheet."""
+        content = super().payload()
+        if self.sheet is None:
+            del content["drawn"]
+        return content
+
+
+def search(workspace: Workspace, options: SearchOptions) -> SearchResult:
     """Find the charts of the index that are most like words, or like a symbol's newest chart.
 
     Raises:
@@ -83,9 +130,9 @@ def search(workspace: Workspace, wanted: Wanted) -> Report:
         StateError: model and index do not belong together.
         TransientError: the exchange cannot be asked for the newest chart.
     """
-    if wanted.sheet is not None:
-        sheet.refuse_other_names(wanted.sheet)
-    if (wanted.words is None) == (wanted.like is None):
+    if options.sheet is not None:
+        sheet.refuse_other_names(options.sheet)
+    if (options.words is None) == (options.like is None):
         raise InputError(
             "What to look for is not clear: expected either words or --like SYMBOL.",
             hint='Try: vision-ai search "failed breakout at the top of a range"',
@@ -94,41 +141,43 @@ def search(workspace: Workspace, wanted: Wanted) -> Report:
     model = registry.resolve(workspace.paths, settings.version)
     readers.check_style(model)
     embedder = Embedder(model, threads=settings.threads, batch=settings.batch)
-    rows = _asked_rows(readers.open_index(workspace, model).rows, wanted)
-    if wanted.like is None:
-        query = _words(embedder, rows, wanted)
+    rows = _eligible_rows(readers.open_index(workspace.paths, model).rows, options)
+    if options.like is None:
+        query = _query_of_words(embedder, rows, options)
     else:
-        query = _like(workspace, embedder, wanted)
-    found = Index(rows).search(
+        query = _query_of_symbol(workspace, embedder, options)
+    neighbors = Index(rows).search(
         query.vector,
         query.spans,
         eligibility=PointInTimeFilter(),
-        k=wanted.k,
-        any_interval=wanted.interval is None and query.window is None,
+        k=options.k,
+        any_interval=options.interval is None and query.window is None,
     )
-    finds = _finds(rows, found)
-    lines = [query.said, *_lines(finds)]
-    content: dict[str, Any] = {
-        "query": wanted.words or wanted.like,
-        "model": model.version,
-        "found": finds,
-        "sheet": None,
-    }
-    if wanted.sheet is not None:
-        drawn = _draw(workspace, wanted, query, rows, found, finds)
-        content.update(sheet=str(wanted.sheet), drawn=drawn)
-        lines.append(f"{wanted.sheet}: candles of {drawn} of {len(finds)} were here")
-    return Report(content, lines)
+    charts = _charts(rows, neighbors)
+    drawn = None
+    if options.sheet is not None:
+        drawn = _draw(workspace, options, query, rows, neighbors, charts)
+    window = query.window
+    return SearchResult(
+        query=query.text,
+        model=model.version,
+        found=charts,
+        sheet=None if options.sheet is None else str(options.sheet),
+        drawn=drawn,
+        as_of=None if window is None else iso(int(window.close_ms[-1])),
+        interval=None if window is None else window.interval,
+        unknown_words=query.unknown_words,
+    )
 
 
-def _asked_rows(rows: Embeddings, wanted: Wanted) -> Embeddings:
+def _eligible_rows(rows: Embeddings, options: SearchOptions) -> Embeddings:
     keep = np.ones(len(rows), np.bool_)
-    if wanted.symbol is not None:
-        keep &= rows.symbol == parse_symbol(wanted.symbol)
-    if wanted.interval is not None:
-        keep &= rows.interval == parse_interval(wanted.interval).value
+    if options.symbol is not None:
+        keep &= rows.symbol == parse_symbol(options.symbol)
+    if options.interval is not None:
+        keep &= rows.interval == parse_interval(options.interval).value
     if not keep.any():
-        named = " ".join(part for part in (wanted.symbol, wanted.interval) if part)
+        named = " ".join(part for part in (options.symbol, options.interval) if part)
         raise EmptyIndexError(
             f"The index holds no chart of {named[:60]}.",
             hint="Add charts with vision-ai index build --klines DIR, or leave the filter out.",
@@ -136,8 +185,8 @@ def _asked_rows(rows: Embeddings, wanted: Wanted) -> Embeddings:
     return rows.take(keep)
 
 
-def _words(embedder: Embedder, rows: Embeddings, wanted: Wanted) -> _Query:
-    text = describe.normalise(wanted.words or "")
+def _query_of_words(embedder: Embedder, rows: Embeddings, options: SearchOptions) -> _Query:
+    text = describe.normalise(options.words or "")
     unknown = embedder.unknown_words(text)
     if not text:
         raise InputError(
@@ -150,100 +199,79 @@ def _words(embedder: Embedder, rows: Embeddings, wanted: Wanted) -> _Query:
             hint="Describe a chart, such as: failed breakout at the top of a range.",
         )
     spans = Spans.of(rows)
-    # after everything in the index, so that every chart may speak
-    later = int(spans.known_ms.max()) + 2 * WINDOW * Interval.H1.ms
-    said = f"Charts most like {text!r}"
-    if unknown:
-        said += f" (unknown words, not understood: {', '.join(unknown)})"
-    interval = wanted.interval or str(rows.interval[0])
-    return _Query(embedder.texts([text]), Spans.at([""], [interval], [later]), said + ":")
+    # after everything in the index, so that every chart is eligible
+    as_of_ms = int(spans.known_ms.max()) + 2 * WINDOW * Interval.H1.ms
+    interval = options.interval or str(rows.interval[0])
+    query_spans = Spans.at([""], [interval], [as_of_ms])
+    return _Query(options.words or "", embedder.texts([text]), query_spans, list(unknown))
 
 
-def _like(workspace: Workspace, embedder: Embedder, wanted: Wanted) -> _Query:
-    symbol = parse_symbol(wanted.like or "")
-    interval = parse_interval(wanted.interval or Interval.M15)
-    with Bybit(workspace.config.market) as exchange:
-        now_ms = exchange.server_time()
-        fetched = candles.sync(workspace, exchange, [symbol], now_ms)[symbol]
-    if isinstance(fetched, VisionError):
-        raise fetched
-    window = batch.windows_of(fetched, now_ms, [interval])[0]
-    as_of_ms = int(window.close_ms[-1])
-    spans = Spans.at([symbol], [interval.value], [as_of_ms])
+def _query_of_symbol(workspace: Workspace, embedder: Embedder, options: SearchOptions) -> _Query:
+    symbol = parse_symbol(options.like or "")
+    interval = parse_interval(options.interval or Interval.M15)
+    now_ms = workspace.exchange.server_time()
+    klines = candles.sync(workspace, [symbol], now_ms)[symbol]
+    if isinstance(klines, VisionError):
+        raise klines
+    window = batch.windows_of(klines, now_ms, [interval])[0]
+    spans = Spans.at([symbol], [interval.value], [int(window.close_ms[-1])])
     vector = embedder.images(raster.render(window.bars[None]))
-    said = f"Charts most like {symbol} {interval} as of {iso(as_of_ms)}:"
-    title = f"THE QUERY: {symbol} {interval} {iso(as_of_ms)[:16]}Z\nits newest closed candles"
-    return _Query(vector, spans, said, title, window)
+    return _Query(options.like or "", vector, spans, window=window)
 
 
-def _finds(rows: Embeddings, found: Neighbors) -> list[dict[str, Any]]:
-    finds = []
-    for row, similarity in zip(found.rows[0].tolist(), found.similarity[0].tolist(), strict=True):
+def _charts(rows: Embeddings, neighbors: Neighbors) -> list[SimilarChart]:
+    charts = []
+    for row, similarity in zip(
+        neighbors.rows[0].tolist(), neighbors.similarity[0].tolist(), strict=True
+    ):
         if row < 0:
             continue
-        shows = READINGS[int(rows.reading[row])]
+        reading = READINGS[int(rows.reading[row])]
         moves = np.expm1(rows.outcomes.move[row])
-        finds.append(
-            {
-                "similarity": round(similarity, 4),
-                "symbol": str(rows.symbol[row]),
-                "interval": str(rows.interval[row]),
-                "as_of": iso(int(rows.close_ms[row])),
-                "setup": shows.setup.value,
-                "direction": shows.direction.value,
-                "phase": PHASES[int(rows.phase[row])].value,
-                "moves": {
-                    horizon.value: round(float(move), 6) if np.isfinite(move) else None
+        charts.append(
+            SimilarChart(
+                similarity=round(similarity, 4),
+                symbol=str(rows.symbol[row]),
+                interval=Interval(str(rows.interval[row])),
+                as_of=iso(int(rows.close_ms[row])),
+                setup=reading.setup,
+                direction=reading.direction,
+                phase=PHASES[int(rows.phase[row])],
+                moves={
+                    horizon: round(float(move), 6) if np.isfinite(move) else None
                     for horizon, move in zip(HORIZONS, moves, strict=True)
                 },
-            }
+            )
         )
-    return finds
-
-
-def _lines(finds: Sequence[dict[str, Any]]) -> Iterator[str]:
-    for found in finds:
-        yield (
-            f"  {found['similarity']:.3f}  {found['symbol']:<12}{found['interval']:<4} "
-            f"{found['as_of']}  {_shown(found):<30}{found['phase']:<14}{_moves(found['moves'])}"
-        )
-
-
-def _shown(found: dict[str, Any]) -> str:
-    """Setup and direction as people write them."""
-    side = "" if found["direction"] == "neutral" else f" ({found['direction']})"
-    return f"{found['setup']}{side}"
-
-
-def _moves(moves: dict[str, float | None]) -> str:
-    return "  ".join(
-        f"{horizon} {'unknown' if move is None else f'{move:+.2%}'}"
-        for horizon, move in moves.items()
-    )
+    return charts
 
 
 def _draw(
     workspace: Workspace,
-    wanted: Wanted,
+    options: SearchOptions,
     query: _Query,
     rows: Embeddings,
-    found: Neighbors,
-    finds: Sequence[dict[str, Any]],
+    neighbors: Neighbors,
+    similar: Sequence[SimilarChart],
 ) -> int:
-    """Write the sheet; how many finds are on it."""
-    near = rows.take(found.rows[0][found.rows[0] >= 0])
-    originals = Originals.find(near, _tables(workspace, wanted, near))
+    """Write the sheet; how many of the similar charts are on it."""
+    near = rows.take(neighbors.rows[0][neighbors.rows[0] >= 0])
+    originals = Originals.find(near, _tables(workspace, options, near))
     charts: list[NDArray[np.float64]] = []
     captions: list[str] = []
     marks: list[list[sheet.Level]] = []
     if query.window is not None:
         charts.append(query.window.bars)
-        captions.append(query.title)
+        as_of = iso(int(query.window.close_ms[-1]))[:16]
+        captions.append(
+            f"THE QUERY: {query.window.symbol} {query.window.interval} {as_of}Z\n"
+            "its newest closed candles"
+        )
         marks.append([])
     for row in originals.found.tolist():
         chart = originals.with_after(row, Horizon.H6)
         charts.append(chart)
-        captions.append(_caption(finds[row]))
+        captions.append(_caption(similar[row]))
         last = float(chart[WINDOW - 1, CLOSE])
         marks.append([(last, float(WINDOW), float(len(chart)))])
     if not charts:
@@ -252,25 +280,28 @@ def _draw(
             hint="Name a folder that holds them: --klines DIR.",
         )
     storage.write_bytes(
-        wanted.sheet or Path("sheet.png"),
+        options.sheet or Path("sheet.png"),
         sheet.contact_sheet(charts, captions, marks, columns=COLUMNS, known=WINDOW),
     )
     return len(originals.found)
 
 
-def _caption(found: dict[str, Any]) -> str:
-    head = (
-        f"{found['symbol']} {found['interval']} {found['as_of'][:16]}Z  {found['similarity']:.3f}"
+def _caption(chart: SimilarChart) -> str:
+    side = "" if chart.direction is Direction.NEUTRAL else f" ({chart.direction})"
+    moves = "  ".join(
+        f"{horizon} {'unknown' if move is None else f'{move:+.2%}'}"
+        for horizon, move in chart.moves.items()
     )
     return (
-        f"{head}\n{_shown(found)}, {found['phase']}\nafter the dotted line {_moves(found['moves'])}"
+        f"{chart.symbol} {chart.interval} {chart.as_of[:16]}Z  {chart.similarity:.3f}\n"
+        f"{chart.setup}{side}, {chart.phase}\nafter the dotted line {moves}"
     )
 
 
-def _tables(workspace: Workspace, wanted: Wanted, near: Embeddings) -> Iterator[Klines]:
-    """Candles of the finds' symbols, in the intervals that they were drawn in."""
-    folder = wanted.klines or workspace.paths.root / "vision_ai" / "klines"
-    if wanted.klines is None and not any(folder.glob("*.parquet")):
+def _tables(workspace: Workspace, options: SearchOptions, near: Embeddings) -> Iterator[Klines]:
+    """Candles of the charts' symbols, in the intervals that they were drawn in."""
+    folder = options.klines or workspace.paths.root / "vision_ai" / "klines"
+    if options.klines is None and not any(folder.glob("*.parquet")):
         return
     symbols = set(near.symbol.tolist())
     for path in files.candle_files(folder):

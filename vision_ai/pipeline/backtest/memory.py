@@ -223,7 +223,7 @@ class MemoryDesk:
 
     def _said(self, world: World, now_ms: int) -> Iterable[Prediction]:
         shown = world.workspace.config.predict.shown
-        for asked in batch.ask(world.reader, self.windows, eligibility=REPLAYED):
+        for asked in batch.read_symbols(world.reader, self.windows, eligibility=REPLAYED):
             venue = self.markets[asked.symbol].venue
             made_by = batch.provenance(world.reader, venue, now_ms)
             yield asked.prediction(world.reader, made_by, shown=shown)

@@ -36,7 +36,7 @@ def borrow(workspace: Workspace, root: Path, now_ms: int) -> Workspace:
             registry.activate(paths, model.version, now_ms=now_ms)
     if workspace.paths.index.is_dir():
         _copy(workspace.paths.index, paths.index)
-    return Workspace(at_current(workspace.config), paths)
+    return workspace.at(paths, at_current(workspace.config))
 
 
 def at_current(config: Config) -> Config:

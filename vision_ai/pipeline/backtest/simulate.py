@@ -30,8 +30,7 @@ from vision_ai.pipeline import decide, feedback, predict
 from vision_ai.pipeline.backtest import cycle, sandbox
 from vision_ai.pipeline.backtest.cycle import DAY_H, H_MS, Timetable
 from vision_ai.pipeline.learning import update
-from vision_ai.pipeline.reader import Reader
-from vision_ai.pipeline.workspace import Report, Workspace, progress
+from vision_ai.pipeline.workspace import Result, Workspace, progress
 from vision_ai.records import Decision, IsoTime, Probability, Record
 from vision_ai.records.fields import renamed
 from vision_ai.trader_decision import journal
@@ -75,7 +74,7 @@ class Plan(Record):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SimulateOptions:
     """What the caller of `rehearse` may choose.
 
     Attributes:
@@ -101,7 +100,30 @@ class Wanted:
     seed: int = 0
 
 
-def rehearse(workspace: Workspace, wanted: Wanted) -> Report:
+class WrittenFiles(Record):
+    """Files of one kind that a simulation wrote."""
+
+    files: int
+    sha256: str = Field(description="over names and contents")
+
+
+class SimulateResult(Result):
+    """What came of simulated days."""
+
+    out: str
+    source: str
+    first: IsoTime
+    hours: int
+    seed: int
+    outcomes: int
+    decisions: dict[str, int]
+    not_counted: list[str] = Field(description="damaged lines")
+    hours_missing: dict[str, int] = Field(description="what could not be read, in how many hours")
+    logs: dict[str, WrittenFiles]
+    seconds: float
+
+
+def simulate(workspace: Workspace, options: SimulateOptions) -> SimulateResult:
     """Work every hour of some days as a desk would, and say what came of it.
 
     Raises:
@@ -111,46 +133,47 @@ def rehearse(workspace: Workspace, wanted: Wanted) -> Report:
         TransientError: too many replies went wrong.
     """
     started = time.monotonic()
-    listing, plan = planned(wanted)
-    root = wanted.out or workspace.paths.root / "rehearsal"
+    listing, plan = planned(options)
+    root = options.out or workspace.paths.root / "rehearsal"
     hours = run(workspace, listing, plan, root)
-    reports = list(progress(hours, total=plan.hours, what="Rehearsing hours"))
-    return _told(plan, root, reports, time.monotonic() - started)
+    reports = list(progress(hours, total=plan.hours, what="Simulating hours"))
+    return _result(plan, root, reports, time.monotonic() - started)
 
 
-def planned(wanted: Wanted) -> tuple[Listing, Plan]:
+def planned(options: SimulateOptions) -> tuple[Listing, Plan]:
     """The candles and the plan of a wish.
 
     Raises:
         InputError: no candles, no such mode, or days that the candles do not hold.
     """
-    if wanted.mode not in update.UPDATE_MODES:
+    if options.mode not in update.UPDATE_MODES:
         raise InputError(
-            f"No such mode: {wanted.mode[:40]!r}.", hint=f"Known: {', '.join(update.UPDATE_MODES)}."
+            f"No such mode: {options.mode[:40]!r}.",
+            hint=f"Known: {', '.join(update.UPDATE_MODES)}.",
         )
-    listing = Listing.from_folder(wanted.klines)
+    listing = Listing.from_folder(options.klines)
     last_ms = listing.last_close_ms()
-    first_ms = (last_ms - wanted.days * DAY_H * H_MS) // H_MS * H_MS
-    if wanted.start is not None:
-        first_ms = parse_time(wanted.start)
+    first_ms = (last_ms - options.days * DAY_H * H_MS) // H_MS * H_MS
+    if options.start is not None:
+        first_ms = parse_time(options.start)
     if first_ms < (begun_ms := listing.first_open_ms()):
         raise InputError(
-            f"{wanted.days} days begin before the candles do, at {iso(begun_ms)}.",
+            f"{options.days} days begin before the candles do, at {iso(begun_ms)}.",
             hint="Start later, or ask for fewer days.",
         )
     plan = Plan(
         source=listing.source,
         first=iso(first_ms),
-        hours=wanted.days * DAY_H,
-        learn_every_h=wanted.learn_every_h,
-        mode=wanted.mode,
-        charts=wanted.charts,
-        fault_rate=wanted.fault_rate,
-        seed=wanted.seed,
+        hours=options.days * DAY_H,
+        learn_every_h=options.learn_every_h,
+        mode=options.mode,
+        charts=options.charts,
+        fault_rate=options.fault_rate,
+        seed=options.seed,
     )
     if plan.timetable.at(plan.hours - 1) > last_ms:
         raise InputError(
-            f"{wanted.days} days from {plan.first} end after the candles do, at {iso(last_ms)}.",
+            f"{options.days} days from {plan.first} end after the candles do, at {iso(last_ms)}.",
             hint="Start earlier, or ask for fewer days.",
         )
     return listing, plan
@@ -184,18 +207,19 @@ def run(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> Itera
         clock = Clock(timetable.first_ms, frozen=True)
         with Replay(listing, clock) as server:
             server.faults = faults.switched(plan.fault_rate, seed=plan.seed, slow_s=SLOW_S)
-            worker = _Desk(_at(local, server.url, plan), plan)
-            for number in range(plan.hours):
-                now_ms = timetable.at(number)
-                if number >= kept.done:
-                    worker.missing = {}
-                    clock.set(now_ms)
-                    cycle.work(worker, timetable, now_ms)
-                    gaps = {iso(now_ms): worker.missing} if worker.missing else {}
-                    changes = {"done": number + 1, "unread": kept.unread | gaps}
-                    kept = plan.model_copy(update=changes)
-                    storage.write_document(_note(root), kept)
-                yield Hour(now_ms, kept.unread.get(iso(now_ms), {}))
+            with _at(local, server.url, plan) as sandboxed:
+                worker = _Desk(sandboxed, plan)
+                for number in range(plan.hours):
+                    now_ms = timetable.at(number)
+                    if number >= kept.done:
+                        worker.missing = {}
+                        clock.set(now_ms)
+                        cycle.work(worker, timetable, now_ms)
+                        gaps = {iso(now_ms): worker.missing} if worker.missing else {}
+                        changes = {"done": number + 1, "unread": kept.unread | gaps}
+                        kept = plan.model_copy(update=changes)
+                        storage.write_document(_note(root), kept)
+                    yield Hour(now_ms, kept.unread.get(iso(now_ms), {}))
 
 
 def _settings(config: Config) -> str:
@@ -261,7 +285,7 @@ def _at(local: Workspace, url: str, plan: Plan) -> Workspace:
         changes |= {"attempts": PATIENCE, "backoff_s": 0.01, "timeout_s": 2.0}
     market = local.config.market.model_copy(update=changes)
     settings: Config = local.config.model_copy(update={"market": market})
-    return Workspace(settings, local.paths)
+    return local.at(local.paths, settings)
 
 
 @dataclass
@@ -271,23 +295,19 @@ class _Desk:
     workspace: Workspace
     plan: Plan
     missing: dict[str, str] = field(default_factory=dict)
-    reader: Reader | None = None
 
     def scan(self, now_ms: int) -> Sequence[str]:
         """`vision-ai scan --all`."""
         del now_ms  # the exchange's clock says it
-        self.reader = self.reader or Reader.open(self.workspace)
         try:
-            report = _patiently(
-                lambda: predict.scan(
-                    self.workspace, None, charts=self.plan.charts, reader=self.reader
-                )
+            result = _patiently(
+                lambda: predict.scan(self.workspace, None, draw_charts=self.plan.charts)
             )
         except InputError as error:  # nothing at all can be read in this hour
             self.missing["all"] = str(error)
             return []
-        self.missing |= report.missing
-        return sorted(report.content["predictions"])
+        self.missing |= result.missing
+        return sorted(result.predictions)
 
     def look_back(self, now_ms: int) -> None:
         """`vision-ai feedback run`."""
@@ -298,12 +318,11 @@ class _Desk:
         """`vision-ai feedback update`; what is written down already is not asked again."""
         if not self.workspace.paths.proposal(now_ms).exists():
             _patiently(lambda: update.update(self.workspace, mode=self.plan.mode))
-            self.reader = None  # another version may have come into use
 
     def decide(self, symbol: str, now_ms: int) -> None:
         """`vision-ai decide`, written down."""
-        report = _patiently(lambda: decide.decide(self.workspace, symbol))
-        journal.append(self.workspace.paths, Decision.of(report.content, now_ms))
+        result = _patiently(lambda: decide.decide(self.workspace, symbol))
+        journal.append(self.workspace.paths, Decision.of(result.payload(), now_ms))
 
 
 def _patiently(step: Callable[[], Done]) -> Done:
@@ -348,41 +367,27 @@ def digest(paths: Paths, files: Sequence[Path]) -> str:
     return h.hexdigest()
 
 
-def _told(plan: Plan, root: Path, hours: Sequence[Hour], seconds: float) -> Report:
+def _result(plan: Plan, root: Path, hours: Sequence[Hour], seconds: float) -> SimulateResult:
     paths = Paths(root)
     lines, bad = feedback_loop_cv.read_logs(paths)
-    decisions, worse = journal.read(paths)
-    damaged = [str(line) for line in [*bad, *worse]]
-    written: dict[str, dict[str, Any]] = {
-        kind: {"files": len(files), "sha256": digest(paths, files)}
-        for kind, files in logs(paths).items()
-    }
-    missing = Counter(
+    decisions, bad_decisions = journal.read(paths)
+    reasons = Counter(
         f"{name}: {why}" for hour in hours for name, why in sorted(hour.missing.items())
     )
-    content: dict[str, Any] = {
-        "out": str(root),
-        "source": plan.source,
-        "first": plan.first,
-        "hours": plan.hours,
-        "seed": plan.seed,
-        "outcomes": len(lines),
-        "decisions": dict(sorted(Counter(d.decision for d in decisions).items())),
-        "not_counted": damaged,
-        "hours_missing": dict(missing.most_common(20)),
-        "logs": written,
-        "seconds": round(seconds, 1),
-    }
-    said = [
-        f"{plan.hours} hours from {plan.first}, in {seconds:.0f} s, under {root}.",
-        f"{len(lines)} outcomes; decisions: "
-        + ", ".join(f"{count} {name}" for name, count in content["decisions"].items()),
-        *(
-            f"  {kind:<12}{found['files']:>7} files  SHA-256 {found['sha256'][:16]}"
-            for kind, found in written.items()
-        ),
-        *(f"  not read: {why} ({count} hours)" for why, count in missing.most_common(5)),
-        *(f"  not counted: {what}" for what in damaged),
-    ]
-    unread = {f"{iso(h.now_ms)} {name}": why for h in hours for name, why in h.missing.items()}
-    return Report(content, said, unread)
+    return SimulateResult(
+        out=str(root),
+        source=plan.source,
+        first=plan.first,
+        hours=plan.hours,
+        seed=plan.seed,
+        outcomes=len(lines),
+        decisions=dict(sorted(Counter(d.decision for d in decisions).items())),
+        not_counted=[str(line) for line in [*bad, *bad_decisions]],
+        hours_missing=dict(reasons.most_common(20)),
+        logs={
+            kind: WrittenFiles(files=len(files), sha256=digest(paths, files))
+            for kind, files in logs(paths).items()
+        },
+        seconds=round(seconds, 1),
+        missing={f"{iso(h.now_ms)} {name}": why for h in hours for name, why in h.missing.items()},
+    )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field, JsonValue
+
 from vision_ai.domain import Interval, iso, parse_symbol, parse_time
 from vision_ai.errors import InputError, KlinesError, LeakError
 from vision_ai.evaluation import performance, trades, trading
@@ -20,7 +22,7 @@ from vision_ai.pipeline.backtest import cycle, sandbox
 from vision_ai.pipeline.backtest.cycle import DAY_H, H_MS, Timetable
 from vision_ai.pipeline.backtest.memory import Market, MemoryDesk, Remembering, World
 from vision_ai.pipeline.reader import Reader
-from vision_ai.pipeline.workspace import Report, Workspace, progress
+from vision_ai.pipeline.workspace import Result, Workspace, progress
 
 FEE = 0.00055
 """Bybit's taker fee of perpetuals without a discount."""
@@ -33,7 +35,7 @@ FEES, SLIPPAGES = (0.0, 0.0002, 0.00055, 0.001), (0.0, 0.0002, 0.0005, 0.001)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BacktestOptions:
     """What the caller of `backtest` may choose.
 
     Attributes:
@@ -63,7 +65,21 @@ class Wanted:
     report: Path | None = None
 
 
-def backtest(workspace: Workspace, wanted: Wanted) -> Report:
+Figures = dict[str, JsonValue]
+
+
+class BacktestResult(Result):
+    """What following the decisions would have earned, by arm."""
+
+    arms: dict[str, Figures] = Field(description="decisions, trades and returns of each arm")
+    differences: dict[str, JsonValue] = Field(description="each arm less one that lacks a thing")
+    sweep: dict[str, JsonValue] = Field(description="the same over fees and slippages")
+    method: Figures
+    seconds: float
+    report: str | None = Field(default=None, exclude=True, description="Markdown page, if written")
+
+
+def backtest(workspace: Workspace, options: BacktestOptions) -> BacktestResult:
     """Walk forward through a folder of candles and account for the trades.
 
     Raises:
@@ -72,19 +88,21 @@ def backtest(workspace: Workspace, wanted: Wanted) -> Report:
         StateError: model, index and calibration do not belong together.
     """
     started = time.monotonic()
-    for name, cost in (("fee", wanted.fee), ("slippage", wanted.slippage)):
+    for name, cost in (("fee", options.fee), ("slippage", options.slippage)):
         if not 0 <= cost < 0.1:
             raise InputError(f"A {name} of {cost:g} is out of range: expected 0 to 0.1.")
-    markets = read_markets(wanted.klines, wanted.symbols)
-    timetable = _timetable(workspace, Reader.open(workspace), markets, wanted)
-    learning = (False, True) if wanted.learning is None else (wanted.learning,)
+    markets = read_markets(options.klines, options.symbols)
+    timetable = _timetable(workspace, workspace.reader, markets, options)
+    learning = (False, True) if options.learning is None else (options.learning,)
     worlds = play(workspace, markets, timetable, learning)
-    content = _content(worlds, markets, timetable, wanted)
-    content["seconds"] = round(time.monotonic() - started, 1)
-    lines = trading.summary(content)
-    if wanted.report is not None:
-        lines.append(f"Report: {trading.write(wanted.report, content)}")
-    return Report(content, lines)
+    result = BacktestResult(
+        **_content(worlds, markets, timetable, options),
+        seconds=round(time.monotonic() - started, 1),
+    )
+    if options.report is None:
+        return result
+    page = trading.write(options.report, result.payload())
+    return result.model_copy(update={"report": str(page)})
 
 
 def read_markets(klines: Path, symbols: Sequence[str] | None) -> dict[str, Market]:
@@ -128,7 +146,7 @@ def play(
     memory: dict[bytes, Any] = {}
 
     def open_reader(own: Workspace) -> Reader:
-        return Remembering(**vars(Reader.open(own)), memory=memory)
+        return Remembering(**vars(own.load_reader(own.config, own.paths)), memory=memory)
 
     with tempfile.TemporaryDirectory(prefix="backtest-") as folder:
         worlds = []
@@ -144,7 +162,7 @@ def play(
 
 
 def _timetable(
-    workspace: Workspace, reader: Reader, markets: dict[str, Market], wanted: Wanted
+    workspace: Workspace, reader: Reader, markets: dict[str, Market], options: BacktestOptions
 ) -> Timetable:
     """From the first hour whose charts the model cannot have seen to the last hour of candles."""
     extents = evaluate.seen(reader)
@@ -154,30 +172,33 @@ def _timetable(
     every = [market.quarters for market in markets.values()]
     enough_ms = min(int(k.open_ms[0]) for k in every) + candles.history_ms(workspace)
     last_ms = max(int(k.close_ms[-1]) for k in every)
-    asked_ms = max(fair_ms, enough_ms) if wanted.start is None else parse_time(wanted.start)
+    asked_ms = max(fair_ms, enough_ms) if options.start is None else parse_time(options.start)
     if asked_ms < fair_ms or fair_ms >= last_ms:
         raise LeakError(
             f"The model has learned from candles until {iso(seen_ms)}: a fair walk starts at "
             f"{iso(fair_ms)} at the earliest, and these candles end at {iso(last_ms)}.",
             hint="Give later candles, or a later --start.",
         )
-    first_ms = -(-asked_ms // H_MS) * H_MS if wanted.start is None else asked_ms
+    first_ms = -(-asked_ms // H_MS) * H_MS if options.start is None else asked_ms
     hours = (last_ms - first_ms) // H_MS
     if hours < 1:
         raise KlinesError(
             f"The candles end at {iso(last_ms)}: too early for charts at {iso(first_ms)}.",
             hint="Give a longer history, or an earlier --start.",
         )
-    if wanted.days is not None:
-        hours = min(hours, wanted.days * DAY_H)
-    return Timetable(first_ms, hours, wanted.learn_every_h)
+    if options.days is not None:
+        hours = min(hours, options.days * DAY_H)
+    return Timetable(first_ms, hours, options.learn_every_h)
 
 
 def _content(
-    worlds: Sequence[World], markets: dict[str, Market], timetable: Timetable, wanted: Wanted
+    worlds: Sequence[World],
+    markets: dict[str, Market],
+    timetable: Timetable,
+    options: BacktestOptions,
 ) -> dict[str, Any]:
     span = TradedPeriod(timetable.first_ms, timetable.at(timetable.hours), len(markets))
-    rules = (True, False) if wanted.with_cv is None else (wanted.with_cv,)
+    rules = (True, False) if options.with_cv is None else (options.with_cv,)
     finest = [market.finest for market in markets.values()]
     arms: dict[str, Any] = {}
     ledgers: dict[str, DailyLedger] = {}
@@ -186,19 +207,19 @@ def _content(
         for with_cv in rules:
             name = trading.arm(with_cv=with_cv, learning=world.learns)
             made = trades.book(finest, world.calls[with_cv])
-            ledgers[name] = DailyLedger.of(made, span, fee=wanted.fee, slippage=wanted.slippage)
+            ledgers[name] = DailyLedger.of(made, span, fee=options.fee, slippage=options.slippage)
             arms[name] = {
                 "decisions": dict(Counter(d.decision for d in world.decisions[with_cv])),
                 "calls": len(world.calls[with_cv]),
                 "ends": dict(sorted(Counter(trade.ended for trade in made).items())),
-                **performance.estimates(ledgers[name], seed=wanted.seed),
+                **performance.estimates(ledgers[name], seed=options.seed),
             }
             sweeps[name] = performance.sweep(made, span, FEES, SLIPPAGES)
     return {
         "arms": arms,
-        "differences": _differences(ledgers, wanted.seed),
+        "differences": _differences(ledgers, options.seed),
         "sweep": sweeps,
-        "method": _method(worlds, markets, timetable, wanted),
+        "method": _method(worlds, markets, timetable, options),
     }
 
 
@@ -213,20 +234,23 @@ def _differences(ledgers: dict[str, DailyLedger], seed: int) -> dict[str, Any]:
 
 
 def _method(
-    worlds: Sequence[World], markets: dict[str, Market], timetable: Timetable, wanted: Wanted
+    worlds: Sequence[World],
+    markets: dict[str, Market],
+    timetable: Timetable,
+    options: BacktestOptions,
 ) -> dict[str, Any]:
     settings = worlds[0].workspace.config
     digests = "".join(market.finest.digest for market in markets.values())
     return {
-        "klines": wanted.klines.name,
+        "klines": options.klines.name,
         "data": hashlib.sha256(digests.encode()).hexdigest(),
         "symbols": list(markets),
         "first": iso(timetable.first_ms),
         "until": iso(timetable.at(timetable.hours)),
         "hours": timetable.hours,
         "predictions": len(worlds[0].predictions),
-        "fee": wanted.fee,
-        "slippage": wanted.slippage,
+        "fee": options.fee,
+        "slippage": options.slippage,
         "target": settings.feedback.target,
         "stop": settings.feedback.stop,
         "atr_multiple": settings.feedback.atr_multiple,
@@ -235,7 +259,7 @@ def _method(
         "promotions": [list(change) for world in worlds for change in world.versions],
         "block_days": performance.BLOCK_DAYS,
         "draws": performance.DRAWS,
-        "seed": wanted.seed,
+        "seed": options.seed,
         "model": worlds[0].reader.model.version,
         "index": worlds[0].reader.index.version,
     }

@@ -1,7 +1,6 @@
 """Charts to words: count, ask, collect, and say what came of it."""
 
 import contextlib
-import dataclasses
 import itertools
 import os
 import time
@@ -9,7 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ConfigDict, Field
+
 from vision_ai.errors import InputError
+from vision_ai.feedback.review import Rate
 from vision_ai.feedback_loop_cv import wilson
 from vision_ai.labels.gpt import agreement, batch, prompt
 from vision_ai.labels.gpt.batch import Batches, Plan
@@ -20,7 +22,8 @@ from vision_ai.labels.gpt.replies import Attempt, Kind, Language
 from vision_ai.labels.gpt.work import Order, Run
 from vision_ai.pipeline.labelling import select
 from vision_ai.pipeline.labelling.select import Found, Wanted
-from vision_ai.pipeline.workspace import Report, Workspace, progress
+from vision_ai.pipeline.workspace import Result, Workspace, progress
+from vision_ai.records import BadLine, Record
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,67 @@ class Terms:
     wait: bool = True
 
 
+class LedgerTotals(Record):
+    """The whole ledger in numbers; cost in US dollars."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    requests: int
+    charts: int
+    kinds: dict[str, int] = Field(description="requests by how they ended")
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    unknown: int = Field(description="requests whose cost is not known")
+    cost_per_1000_charts: float | None = Field(validation_alias="per_thousand")
+
+
+class AgreementRow(Rate):
+    """How often GPT's own reading is the rule book's, for one label."""
+
+    facet: str
+    value: str
+
+
+class LedgerResult(Result):
+    """What has been described so far, and how GPT's readings agree with the rule book's."""
+
+    ledger: LedgerTotals
+    agreement: list[AgreementRow]
+    damaged_lines: list[BadLine]
+
+
+class DescribeEstimateResult(Result):
+    """What describing charts would take; nothing was sent."""
+
+    charts: int
+    model: str
+    language: Language
+    prompt: str
+    input_tokens: int
+    output_tokens: int
+    cost: float = Field(description="US dollars, as expected")
+    cost_at_worst: float
+
+
+class DescribeResult(LedgerResult):
+    """What describing charts one by one came to."""
+
+    asked_for: int
+    described: int
+    requests: int
+    cost: float = Field(description="US dollars of this run")
+    stopped: str | None = Field(description="why it ended early; null: it did not")
+
+
+class DescribeBatchResult(LedgerResult):
+    """What was handed to the Batch API and what came back."""
+
+    submitted: int
+    collected: int
+    waiting: dict[str, int] = Field(description="charts of each batch that is under way")
+
+
 def language(text: str | None) -> Language | None:
     """Read the name of a language.
 
@@ -58,7 +122,9 @@ def language(text: str | None) -> Language | None:
         ) from error
 
 
-def estimate(workspace: Workspace, wanted: Wanted, terms: Terms, *, in_batch: bool) -> Report:
+def estimate(
+    workspace: Workspace, wanted: Wanted, terms: Terms, *, in_batch: bool
+) -> DescribeEstimateResult:
     """Count charts, tokens and money; nothing is sent and no key is needed.
 
     Raises:
@@ -69,22 +135,17 @@ def estimate(workspace: Workspace, wanted: Wanted, terms: Terms, *, in_batch: bo
     parts = [order.estimate(task, batch=in_batch) for task in found.tasks]
     inputs, outputs, cost = (sum(part[i] for part in parts) for i in range(3))
     worst = sum(order.worst(task, batch=in_batch) for task in found.tasks)
-    content = {
-        "charts": len(found.tasks),
-        "model": order.config.model,
-        "language": order.language.value,
-        "prompt": prompt.PROMPT_VERSION,
-        "input_tokens": inputs,
-        "output_tokens": outputs,
-        "cost": round(cost, 6),
-        "cost_at_worst": round(worst, 6),
-    }
-    line = (
-        f"{len(found.tasks)} charts without a description in {order.language}: about {inputs} "
-        f"tokens in, {outputs} out, {cost:.4f} US dollars with {order.config.model}"
-        f" (at worst {worst:.4f}). Nothing was sent."
+    return DescribeEstimateResult(
+        charts=len(found.tasks),
+        model=order.config.model,
+        language=order.language,
+        prompt=prompt.PROMPT_VERSION,
+        input_tokens=inputs,
+        output_tokens=outputs,
+        cost=round(cost, 6),
+        cost_at_worst=round(worst, 6),
+        missing=found.missing,
     )
-    return Report(content, [line], found.missing)
 
 
 def describe(
@@ -93,7 +154,7 @@ def describe(
     terms: Terms,
     *,
     environ: Mapping[str, str] = os.environ,
-) -> Report:
+) -> DescribeResult:
     """Describe every chart that has no description yet; a second run asks for nothing twice.
 
     Raises:
@@ -107,20 +168,15 @@ def describe(
         run = Run(order, ledger, client, max_cost=terms.max_cost)
         done = run.over(progress(tasks, total=len(tasks), what="Describing charts"))
     described = sum(attempt.kind is Kind.DESCRIBED for attempt in done.attempts)
-    content = {
-        "asked_for": len(tasks),
-        "described": described,
-        "requests": done.requests,
-        "cost": round(done.cost, 9),
-        "stopped": done.stopped or None,
-    }
-    lines = [
-        f"{described} of {len(tasks)} charts described with {done.requests} requests for "
-        f"{done.cost:.4f} US dollars."
-    ]
-    if done.stopped:
-        lines.append(f"Ended early: {done.stopped}.")
-    return _then_standing(ledger, Report(content, lines, {**found.missing, **done.left}))
+    return DescribeResult(
+        asked_for=len(tasks),
+        described=described,
+        requests=done.requests,
+        cost=round(done.cost, 9),
+        stopped=done.stopped or None,
+        **_ledger_fields(ledger),
+        missing={**found.missing, **done.left},
+    )
 
 
 def describe_in_batches(
@@ -129,7 +185,7 @@ def describe_in_batches(
     terms: Terms,
     *,
     environ: Mapping[str, str] = os.environ,
-) -> Report:
+) -> DescribeBatchResult:
     """Submit what is missing to the Batch API and collect what is done, old batches first.
 
     Raises:
@@ -151,22 +207,18 @@ def describe_in_batches(
         waiting, kept = _collected(work, plans, poll_s=order.config.poll_s, wait=terms.wait)
     left = {_name(a): f"{a.kind}: {a.note}" for a in kept if a.kind is not Kind.DESCRIBED}
     over = {task.name: "the limit of cost is reached" for task in found.tasks[len(tasks) :]}
-    asked = sum(len(plan.subjects) for plan in waiting)
-    content = {
-        "submitted": len(tasks),
-        "collected": len(kept),
-        "waiting": {str(plan.batch_id): len(plan.subjects) for plan in waiting},
-    }
-    lines = [
-        f"{len(tasks)} charts submitted, {len(kept)} answers collected, {asked} under way."
-        f"{' Run the same command again to collect them.' if waiting else ''}"
-    ]
-    return _then_standing(ledger, Report(content, lines, {**found.missing, **left, **over}))
+    return DescribeBatchResult(
+        submitted=len(tasks),
+        collected=len(kept),
+        waiting={str(plan.batch_id): len(plan.subjects) for plan in waiting},
+        **_ledger_fields(ledger),
+        missing={**found.missing, **left, **over},
+    )
 
 
-def report(workspace: Workspace) -> Report:
+def report(workspace: Workspace) -> LedgerResult:
     """What the ledger holds: requests, tokens, money, and how GPT's readings agree with ours."""
-    return _standing(Ledger(workspace.paths.descriptions))
+    return LedgerResult(**_ledger_fields(Ledger(workspace.paths.descriptions)))
 
 
 @contextlib.contextmanager
@@ -177,14 +229,6 @@ def _asking(
     order, ledger = _order(workspace, terms), Ledger(workspace.paths.descriptions)
     with ledger.locked(), Client(order.config, environ=environ) as client:
         yield order, ledger, client
-
-
-def _then_standing(ledger: Ledger, done: Report) -> Report:
-    """What a run did, followed by what the ledger holds now."""
-    standing = _standing(ledger)
-    return Report(
-        {**done.content, **standing.content}, [*done.lines, "", *standing.lines], done.missing
-    )
 
 
 def _order(workspace: Workspace, terms: Terms) -> Order:
@@ -217,39 +261,19 @@ def _collected(
         time.sleep(poll_s)
 
 
-def _standing(ledger: Ledger) -> Report:
+def _ledger_fields(ledger: Ledger) -> dict[str, Any]:
+    """The fields of `LedgerResult` for what the ledger holds now."""
     attempts, bad = ledger.read()
-    totals, shares = agreement.totals(attempts), agreement.shares(attempts)
-    rates = [(share, wilson(share.agree, share.n)) for share in shares]
-    rows: list[dict[str, Any]] = [
-        {"facet": share.facet, "value": share.value, **rate.model_dump(mode="json")}
-        for share, rate in rates
-    ]
-    content = {
-        "ledger": {**dataclasses.asdict(totals), "cost_per_1000_charts": totals.per_thousand},
-        "agreement": rows,
-        "damaged_lines": [line.model_dump() for line in bad],
+    return {
+        "ledger": LedgerTotals.model_validate(agreement.totals(attempts)),
+        "agreement": [
+            AgreementRow(
+                facet=share.facet, value=share.value, **wilson(share.agree, share.n).model_dump()
+            )
+            for share in agreement.shares(attempts)
+        ],
+        "damaged_lines": bad,
     }
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(totals.kinds.items()))
-    per = "" if totals.per_thousand is None else f", {totals.per_thousand:.2f} a 1000 charts"
-    lines = [
-        f"Ledger: {totals.requests} requests about {totals.charts} charts ({kinds or 'none'}); "
-        f"{totals.input_tokens} tokens in, {totals.output_tokens} out; "
-        f"{totals.cost:.4f} US dollars{per}.",
-        *(f"Damaged: {line.path} line {line.number}: {line.reason}" for line in bad),
-    ]
-    if rows:
-        lines += [
-            "",
-            "GPT's own reading against the rule book's (it was told the facts, so this flatters):",
-            f"{'':<10}{'label':<26}{'charts':>7}{'agree':>8}   95 % interval",
-            *(
-                f"{s.facet:<10}{s.value:<26}{s.n:>7}{r.rate or 0:>8.0%}   "
-                f"{r.low or 0:.0%} to {r.high or 0:.0%}"
-                for s, r in rates
-            ),
-        ]
-    return Report(content, lines)
 
 
 def _name(attempt: Attempt) -> str:

@@ -3,7 +3,6 @@
 import getpass
 import logging
 import os
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from vision_ai import storage
 from vision_ai.domain import (
@@ -26,17 +26,18 @@ from vision_ai.domain import (
     parse_time,
 )
 from vision_ai.errors import InputError, MissingModelError, VisionError
+from vision_ai.feedback.review import Rate
 from vision_ai.feedback_loop_cv import wilson
 from vision_ai.labels import review, rules
 from vision_ai.labels.gpt.ledger import Ledger
 from vision_ai.labels.gpt.replies import Attempt, Subject
-from vision_ai.labels.review import Action, Case, Desk, Opinion
+from vision_ai.labels.review import Action, Case, Correction, Desk, Opinion
 from vision_ai.pipeline import annotations
 from vision_ai.pipeline.labelling import select
 from vision_ai.pipeline.lookup import Finder
-from vision_ai.pipeline.reader import Reader, spans_of
-from vision_ai.pipeline.workspace import Report, Workspace
-from vision_ai.records import IntervalReading, Prediction
+from vision_ai.pipeline.reader import spans_of
+from vision_ai.pipeline.workspace import Result, Workspace
+from vision_ai.records import BadLine, IntervalReading, Prediction, Record
 
 logger = logging.getLogger(__name__)
 
@@ -47,25 +48,104 @@ SHORTEST = 6
 """Digits of a chart's hash that name it."""
 
 
-def upcoming(workspace: Workspace, limit: int) -> Report:
+class OpinionRecord(Record):
+    """What GPT or the model says of a chart."""
+
+    reading: str
+    phase: Phase
+    confidence: float
+
+    @classmethod
+    def of(cls, opinion: Opinion | None) -> "OpinionRecord | None":
+        """The opinion with its confidence rounded; None stays None."""
+        if opinion is None:
+            return None
+        return cls(
+            reading=opinion.reading.name,
+            phase=opinion.phase,
+            confidence=round(opinion.confidence, 4),
+        )
+
+
+class CaseRecord(Subject):
+    """A chart that a person should look at, with what each reader says of it."""
+
+    gpt: OpinionRecord | None
+    model: OpinionRecord | None
+    words: str
+    disagreements: int
+    uncertainty: float
+
+
+class ReviewQueueResult(Result):
+    """The charts that most need a person."""
+
+    waiting: int
+    cases: list[CaseRecord]
+    damaged_lines: list[BadLine]
+
+
+class ReviewDecisionResult(Result):
+    """What a person said of a chart, and what became of it."""
+
+    correction: Correction
+    index: str | None = Field(
+        default=None, exclude=True, description="what was done to the index; null: nothing"
+    )
+
+
+class ReviewStatsResult(Result):
+    """How much was reviewed, by whom, and how often the rule book was right."""
+
+    waiting: int
+    disagreements: int
+    words: int
+    actions: dict[str, int]
+    reviewers: dict[str, int]
+    rule_book_right: Rate
+    by_setup: dict[str, Rate]
+    damaged_lines: list[BadLine]
+
+
+class LabelsExportResult(Result):
+    """Corrections that were written to a file."""
+
+    exported: int
+    path: str
+
+
+class LabelsImportResult(Result):
+    """Corrections of a file, new ones and known ones."""
+
+    added: int
+    known: int
+    index: str | None = Field(
+        default=None, exclude=True, description="what was done to the index; null: nothing"
+    )
+
+
+def upcoming(workspace: Workspace, limit: int) -> ReviewQueueResult:
     """The charts that most need a person, the most urgent first.
 
     Disagreement of GPT or the model with the rule book comes first, then the model's doubt.
     """
     corrections, bad = Desk(workspace.paths.corrections).read()
     waiting = review.queue(cases(workspace), corrections)
-    shown = waiting[:limit]
-    content = {
-        "waiting": len(waiting),
-        "cases": [_payload(case) for case in shown],
-        "damaged_lines": [line.model_dump() for line in bad],
-    }
-    lines = [f"{len(waiting)} charts wait for a person."]
-    if not waiting:
-        lines.append("Charts come to the desk from vision-ai predict, scan and describe.")
-    for case in shown:
-        lines += ["", *_told(case, workspace.paths.root)]
-    return Report(content, lines)
+    return ReviewQueueResult(
+        waiting=len(waiting),
+        cases=[
+            CaseRecord(
+                **case.subject.model_dump(),
+                gpt=OpinionRecord.of(case.gpt),
+                model=OpinionRecord.of(case.model),
+                words=case.words,
+                disagreements=case.disagreements,
+                uncertainty=round(case.uncertainty, 4),
+            )
+            for case in waiting[:limit]
+        ],
+        damaged_lines=bad,
+    )
 
 
 def decide(
@@ -76,7 +156,7 @@ def decide(
     *,
     who: str | None = None,
     words: str | None = None,
-) -> Report:
+) -> ReviewDecisionResult:
     """Write down a person's word about a chart and let it count at once.
 
     Args:
@@ -93,16 +173,15 @@ def decide(
     """
     subject = _find(workspace, chart)
     label = _changed(Label(subject.reading, subject.phase), changes)
-    word = review.correction(subject, action, label, who=who or reviewer(), at=_now(), words=words)
+    word = review.correction(
+        subject, action, label, who=who or reviewer(), at=_now(workspace), words=words
+    )
     Desk(workspace.paths.corrections).write([word])
-    lines = [f"{word.who}: {action} {subject.symbol} {subject.interval} {subject.as_of}"]
-    if action is not Action.SKIP:
-        lines[0] += f" as {word.reading.name}, {word.phase}."
-        lines.append(annotations.refresh(workspace))
-    return Report({"correction": word.model_dump(mode="json")}, lines)
+    done = None if action is Action.SKIP else annotations.refresh(workspace)
+    return ReviewDecisionResult(correction=word, index=done)
 
 
-def stats(workspace: Workspace) -> Report:
+def stats(workspace: Workspace) -> ReviewStatsResult:
     """How much was reviewed, by whom, and how often the rule book was right."""
     corrections, bad = Desk(workspace.paths.corrections).read()
     every = cases(workspace)
@@ -111,34 +190,19 @@ def stats(workspace: Workspace) -> Report:
     right = wilson(len(kept), len(standing))
     by_setup = Counter(c.was.split(":")[0] for c in standing.values())
     kept_by_setup = Counter(c.was.split(":")[0] for c in kept)
-    content: dict[str, Any] = {
-        "waiting": len(review.queue(every, corrections)),
-        "disagreements": sum(case.disagreements > 0 for case in every),
-        "words": len(corrections),
-        "actions": dict(Counter(c.action.value for c in corrections)),
-        "reviewers": dict(Counter(c.who for c in corrections)),
-        "rule_book_right": right.model_dump(mode="json"),
-        "by_setup": {
-            setup: wilson(kept_by_setup[setup], n).model_dump(mode="json")
-            for setup, n in sorted(by_setup.items())
-        },
-        "damaged_lines": [line.model_dump() for line in bad],
-    }
-    counted = ", ".join(f"{n} {action}" for action, n in sorted(content["actions"].items()))
-    lines = [
-        f"{content['waiting']} charts wait, {content['disagreements']} with a disagreement; "
-        f"words so far: {len(corrections)} ({counted or 'none'}).",
-        *(f"  {who:<24}{n}" for who, n in sorted(content["reviewers"].items())),
-    ]
-    if right.rate is not None:
-        lines.append(
-            f"The rule book's label was kept in {right.rate:.0%} of {right.n} reviewed charts "
-            f"({right.low:.0%} to {right.high:.0%})."
-        )
-    return Report(content, lines)
+    return ReviewStatsResult(
+        waiting=len(review.queue(every, corrections)),
+        disagreements=sum(case.disagreements > 0 for case in every),
+        words=len(corrections),
+        actions=dict(Counter(c.action.value for c in corrections)),
+        reviewers=dict(Counter(c.who for c in corrections)),
+        rule_book_right=right,
+        by_setup={setup: wilson(kept_by_setup[setup], n) for setup, n in sorted(by_setup.items())},
+        damaged_lines=bad,
+    )
 
 
-def export(workspace: Workspace, out: Path) -> Report:
+def export(workspace: Workspace, out: Path) -> LabelsExportResult:
     """Write every correction to a file, CSV or JSONL by its suffix.
 
     Raises:
@@ -148,11 +212,10 @@ def export(workspace: Workspace, out: Path) -> Report:
     corrections, bad = Desk(workspace.paths.corrections).read()
     storage.write_text(out, review.dump(corrections, as_csv=_is_csv(out)))
     missing = {f"{line.path} line {line.number}": line.reason for line in bad}
-    content = {"exported": len(corrections), "path": str(out)}
-    return Report(content, [f"{len(corrections)} corrections in {out}."], missing)
+    return LabelsExportResult(exported=len(corrections), path=str(out), missing=missing)
 
 
-def import_(workspace: Workspace, source: Path, *, who: str | None = None) -> Report:
+def import_(workspace: Workspace, source: Path, *, who: str | None = None) -> LabelsImportResult:
     """Add the corrections of a file; those that are there already are not added again.
 
     Raises:
@@ -163,12 +226,16 @@ def import_(workspace: Workspace, source: Path, *, who: str | None = None) -> Re
         text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{source} cannot be read: {error}.") from error
-    found, bad = review.parse(text, as_csv=_is_csv(source), who=who or reviewer(), at=_now())
+    found, bad = review.parse(
+        text, as_csv=_is_csv(source), who=who or reviewer(), at=_now(workspace)
+    )
     added = Desk(workspace.paths.corrections).write(found)
-    lines = [f"{added} of {len(found)} corrections are new."]
-    if added:
-        lines.append(annotations.refresh(workspace))
-    return Report({"added": added, "known": len(found) - added}, lines, bad)
+    return LabelsImportResult(
+        added=added,
+        known=len(found) - added,
+        index=annotations.refresh(workspace) if added else None,
+        missing=bad,
+    )
 
 
 def reviewer() -> str:
@@ -234,7 +301,7 @@ def _asked(workspace: Workspace, finder: Finder, known: list[Case]) -> list[Case
     if not able:
         return known
     try:
-        reader = Reader.open(workspace)
+        reader = workspace.reader
     except MissingModelError:
         return known
     subjects = [case.subject for case, _ in able]
@@ -293,50 +360,11 @@ def _named(kind: Any, text: str | None, otherwise: Any) -> Any:
         ) from error
 
 
-def _payload(case: Case) -> dict[str, Any]:
-    def said(opinion: Opinion | None) -> dict[str, Any] | None:
-        if opinion is None:
-            return None
-        return {
-            "reading": opinion.reading.name,
-            "phase": opinion.phase.value,
-            "confidence": round(opinion.confidence, 4),
-        }
-
-    return {
-        **case.subject.model_dump(mode="json"),
-        "gpt": said(case.gpt),
-        "model": said(case.model),
-        "words": case.words,
-        "disagreements": case.disagreements,
-        "uncertainty": round(case.uncertainty, 4),
-    }
-
-
-def _told(case: Case, root: Path) -> list[str]:
-    subject = case.subject
-    unclear = "" if subject.clear else " (close call)"
-    lines = [
-        f"{subject.digest[:12]}  {subject.symbol} {subject.interval} {subject.as_of}",
-        f"  rule book  {subject.reading.name}, {subject.phase}{unclear}",
-    ]
-    for name, opinion in (("GPT", case.gpt), ("model", case.model)):
-        if opinion is not None:
-            lines.append(
-                f"  {name:<9}  {opinion.reading.name}, {opinion.phase} ({opinion.confidence:.0%})"
-            )
-    if case.words:
-        lines.append(f"  words      {case.words}")
-    if subject.chart:
-        lines.append(f"  chart      {root / subject.chart}")
-    return lines
-
-
 def _is_csv(path: Path) -> bool:
     if path.suffix not in {".csv", ".jsonl"}:
         raise InputError(f"{path} is neither .csv nor .jsonl.", hint="Name it labels.csv.")
     return path.suffix == ".csv"
 
 
-def _now() -> str:
-    return iso(time.time_ns() // 1_000_000)
+def _now(workspace: Workspace) -> str:
+    return iso(workspace.clock())

@@ -22,7 +22,7 @@ from vision_ai.labels import rules
 from vision_ai.labels.gpt.replies import Subject, look
 from vision_ai.labels.gpt.work import Task
 from vision_ai.market import files
-from vision_ai.pipeline.workspace import Workspace, intervals, progress
+from vision_ai.pipeline.workspace import Workspace, parse_intervals, progress
 from vision_ai.predict_cv_setup import UNNAMED
 
 SEED = 0
@@ -68,7 +68,7 @@ class Wanted:
             frozenset(parse_symbol(symbol) for symbol in symbols or ()),
             parse_time(since) if since else 0,
             parse_time(until) if until else 1 << 53,
-            intervals(interval),
+            parse_intervals(interval),
             **rest,  # type: ignore[arg-type]
         )
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
 
 from vision_ai import storage
 from vision_ai.charts import sheet
-from vision_ai.domain import CLOSE, PHASES, READINGS, Klines, Label
+from vision_ai.domain import CLOSE, PHASES, READINGS, Interval, Klines, Label
 from vision_ai.errors import InputError
 from vision_ai.labels import facts, rules, stats
-from vision_ai.labels.stats import Statistics
 from vision_ai.market import files
-from vision_ai.pipeline.workspace import Report, progress
-from vision_ai.pipeline.workspace import intervals as chosen
+from vision_ai.pipeline.workspace import Result, parse_intervals, progress
+from vision_ai.records import Record
 
 EXAMPLES = 24
 PER_MARKET = 3
@@ -25,6 +25,36 @@ LOOKED_AT = 1500
 """Random windows of each market and interval that are searched for examples."""
 
 
+class LabelShare(Record):
+    """How often one label occurs in one interval, how clear it is and how long it lasts."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    interval: Interval
+    facet: str
+    name: str
+    share: float
+    clear: float
+    median_bars: float
+    runs: int
+
+
+class LabelStatisticsResult(Result):
+    """How often each label occurs in a folder of candles."""
+
+    rules: str
+    windows: dict[Interval, int]
+    shares: list[LabelShare]
+
+
+class SheetResult(Result):
+    """A contact sheet that was drawn."""
+
+    label: str
+    sheet: str
+    examples: list[str] = Field(description="symbol, interval and time of each chart")
+
+
 @dataclass(frozen=True, eq=False)
 class _Example:
     title: str
@@ -32,17 +62,24 @@ class _Example:
     label: Label
 
 
-def statistics(klines: Path, *, intervals: Sequence[str] | None, limit: int | None) -> Statistics:
+def statistics(
+    klines: Path, *, intervals: Sequence[str] | None, limit: int | None
+) -> LabelStatisticsResult:
     """How often each label occurs in a folder of candles, how long it lasts, how clear it is.
 
     Raises:
         KlinesError: no candles in the folder.
         IntervalError: an interval has no chart.
     """
-    wanted = chosen(intervals)
+    chart_intervals = parse_intervals(intervals)
     paths = files.candle_files(klines)[:limit]
     read = (files.read_file(path) for path in paths)
-    return stats.statistics(progress(read, total=len(paths), what="Labelling"), wanted)
+    table = stats.statistics(progress(read, total=len(paths), what="Labelling"), chart_intervals)
+    return LabelStatisticsResult(
+        rules=table.rules,
+        windows=table.windows,
+        shares=[LabelShare.model_validate(share) for share in table.shares],
+    )
 
 
 def contact_sheet(
@@ -53,7 +90,7 @@ def contact_sheet(
     intervals: Sequence[str] | None,
     limit: int | None,
     seed: int,
-) -> Report:
+) -> SheetResult:
     """Draw up to 24 random real charts of one label with their facts, as a PNG.
 
     Raises:
@@ -68,7 +105,7 @@ def contact_sheet(
     found: list[_Example] = []
     for at in progress(order, total=len(order), what="Looking for examples"):
         candles = files.read_file(paths[at])
-        for interval in chosen(intervals):
+        for interval in parse_intervals(intervals):
             if interval.ms % candles.interval.ms == 0:
                 found += _examples(candles.resample(interval), matches, rng)
         if len(found) >= EXAMPLES:
@@ -85,9 +122,7 @@ def contact_sheet(
     )
     storage.write_bytes(out, picture)
     titles = [example.title for example in found]
-    return Report(
-        {"label": name, "sheet": str(out), "examples": titles}, [f"{out}: {len(found)} examples"]
-    )
+    return SheetResult(label=name, sheet=str(out), examples=titles)
 
 
 class _Matcher:

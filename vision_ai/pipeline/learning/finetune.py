@@ -110,7 +110,7 @@ class Tuner:
 
     def __call__(self, parted: Stages) -> Tuned | str:
         """Train, mix and judge; or say what is missing."""
-        opened = Reader.open(self.workspace)
+        opened = self.workspace.reader
         found = curriculum.prepare(
             self.workspace, self.config, parted, opened.index.rows, self.klines
         )

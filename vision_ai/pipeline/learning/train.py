@@ -15,15 +15,23 @@ from vision_ai.measures.purge import PurgeAndEmbargo, Spans, split_by_time
 from vision_ai.model import registry, vectors
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline import reader
-from vision_ai.pipeline.workspace import Report, Workspace
+from vision_ai.pipeline.workspace import Result, Workspace
 from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, Prototypes
 
 FITTED = 0.5
 """Share of the held-out time that the calibration is fitted on; the rest measures it."""
 
 
+class TrainResult(Result):
+    """The version that was trained and is now in use."""
+
+    version: str
+    path: str
+    figures: dict[str, float]
+
+
 @dataclass(frozen=True)
-class Wanted:
+class TrainOptions:
     """What the caller of `train` may choose; the rest is the recipe of the shipped model."""
 
     preset: str
@@ -34,8 +42,8 @@ class Wanted:
     rate: float | None = None
 
 
-def train(workspace: Workspace, klines: Path, wanted: Wanted) -> Report:
-    """Train on a folder of candles, export, embed and calibrate; a killed run goes on.
+def train(workspace: Workspace, klines: Path, options: TrainOptions) -> TrainResult:
+    """Train on a folder of candles, export, embed and calibrate; a killed run resumes.
 
     Raises:
         InputError: the training stack is not installed.
@@ -47,25 +55,22 @@ def train(workspace: Workspace, klines: Path, wanted: Wanted) -> Report:
     except ModuleNotFoundError as error:
         raise errors.missing("Training", "train", error) from error
     settings = train_cv_model.TrainConfig()
-    chosen: dict[str, object] = {"preset": wanted.preset, "seed": wanted.seed}
-    if wanted.steps is not None:
-        chosen["steps"] = wanted.steps
-    if wanted.rate is not None:
-        chosen["rate"] = wanted.rate
+    chosen: dict[str, object] = {"preset": options.preset, "seed": options.seed}
+    if options.steps is not None:
+        chosen["steps"] = options.steps
+    if options.rate is not None:
+        chosen["rate"] = options.rate
     recipe = type(settings.recipe).model_validate({**dict(settings.recipe), **chosen})
     model = train_cv_model.train(
         settings.model_copy(update={"recipe": recipe}),
         klines,
         workspace.paths,
-        device=wanted.device,
-        weights=wanted.weights,
+        device=options.device,
+        weights=options.weights,
     )
     figures = {**model.manifest.figures, **put_in_use(workspace, model)}
-    lines = [
-        f"Model {model.version} in {model.path} is now the current one.",
-        *(f"{name:<40}{value:.4f}" for name, value in sorted(figures.items())),
-    ]
-    return Report({"version": model.version, "path": str(model.path), "figures": figures}, lines)
+    workspace.reload_reader()
+    return TrainResult(version=model.version, path=str(model.path), figures=figures)
 
 
 def put_in_use(workspace: Workspace, model: ModelFolder) -> dict[str, float]:

@@ -6,9 +6,8 @@ from pathlib import Path
 from vision_ai import errors, feedback_loop_cv
 from vision_ai.errors import InputError
 from vision_ai.feedback_loop_cv import UpdateProposal
-from vision_ai.market.bybit import Bybit
 from vision_ai.pipeline.learning import reweight
-from vision_ai.pipeline.workspace import Report, Workspace
+from vision_ai.pipeline.workspace import Result, Workspace
 
 UPDATE_MODES = feedback_loop_cv.UPDATE_MODES
 
@@ -28,9 +27,16 @@ class Training:
     steps: int | None = None
 
 
+class UpdateResult(Result):
+    """What the outcomes would change in the model, or what they have changed."""
+
+    proposal: UpdateProposal
+    path: str
+
+
 def update(
     workspace: Workspace, *, mode: str = "log-only", training: Training = Training()
-) -> Report:
+) -> UpdateResult:
     """What the outcomes so far would change in the model; the other modes change what is better.
 
     Raises:
@@ -41,20 +47,19 @@ def update(
     """
     if mode not in UPDATE_MODES:
         raise InputError(f"No such mode: {mode[:40]!r}.", hint=f"Known: {', '.join(UPDATE_MODES)}.")
-    with Bybit(workspace.config.market) as exchange:
-        now_ms = exchange.server_time()
+    now_ms = workspace.exchange.server_time()
     paths = workspace.paths
     if mode == "finetune":
-        found = _finetune(workspace, now_ms, training)
+        proposal = _finetune(workspace, now_ms, training)
     elif mode == "reweight":
         champion = reweight.champion(workspace, now_ms)
-        found = feedback_loop_cv.update_cv_model_weights(
+        proposal = feedback_loop_cv.update_cv_model_weights(
             paths, now_ms, "reweight", champion=champion
         )
     else:
-        found = feedback_loop_cv.update_cv_model_weights(paths, now_ms)
-    content = {"proposal": found.model_dump(mode="json"), "path": str(paths.proposal(now_ms))}
-    return Report(content, [*_would(found), f"Proposal {paths.proposal(now_ms)}"])
+        proposal = feedback_loop_cv.update_cv_model_weights(paths, now_ms)
+    workspace.reload_reader()  # another version may be in use now
+    return UpdateResult(proposal=proposal, path=str(paths.proposal(now_ms)))
 
 
 def _finetune(workspace: Workspace, now_ms: int, training: Training) -> UpdateProposal:
@@ -65,18 +70,3 @@ def _finetune(workspace: Workspace, now_ms: int, training: Training) -> UpdatePr
     return finetune.update(
         workspace, now_ms, klines=training.klines, device=training.device, steps=training.steps
     )
-
-
-def _would(found: UpdateProposal) -> list[str]:
-    if found.mode == "log-only":
-        count = len(found.exemplars)
-        return [f"Would change {count} exemplar weights, from {found.lines} outcomes."]
-    lines = [found.outcome]
-    for part in found.attempt.parts if found.attempt else ():
-        verdict = "better" if part.better else "not better"
-        lines.append(
-            f"  {part.name:<12}{verdict:<12}days won {part.wins}, lost {part.losses}; "
-            f"p {part.p_value:.4g} against {part.level:.4g}"
-        )
-        lines += [f"    {name:<40}{value:.4f}" for name, value in part.figures.items()]
-    return lines

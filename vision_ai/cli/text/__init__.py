@@ -1,0 +1,1 @@
+"""Text for the terminal, made of the records that use cases return."""

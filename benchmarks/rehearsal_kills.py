@@ -25,7 +25,7 @@ from pathlib import Path
 
 from vision_ai.market.listing import Listing
 from vision_ai.pipeline.backtest import simulate
-from vision_ai.pipeline.backtest.simulate import Plan, Wanted
+from vision_ai.pipeline.backtest.simulate import Plan, SimulateOptions
 from vision_ai.pipeline.workspace import Workspace
 
 
@@ -133,7 +133,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     started = time.perf_counter()
-    wanted = Wanted(klines=asked.klines, start=asked.start, days=asked.days, charts=asked.charts)
+    wanted = SimulateOptions(
+        klines=asked.klines, start=asked.start, days=asked.days, charts=asked.charts
+    )
     listing, plan = simulate.planned(wanted)
     found = hammer(
         Workspace.open(), listing, plan, kills=asked.kills, reach=asked.reach, seed=asked.seed

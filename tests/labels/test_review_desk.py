@@ -279,7 +279,7 @@ def test_without_a_model_a_word_is_kept_for_later(tmp_path, markets, monkeypatch
     digest = describe(workspace, chart(markets[5], 300))
     assert run(["review", "correct", digest[:12], "--phase", "range"]) == 0
     assert "No model is installed yet" in capsys.readouterr().out
-    assert review.stats(workspace).content["words"] == 1
+    assert review.stats(workspace).words == 1
 
 
 def test_the_loopback_writer_reads_some_charts_wrong() -> None:

@@ -11,6 +11,7 @@ from vision_ai.cli.console import (
     JsonOption,
     emit,
     print_json,
+    print_lines,
     refuse_if_incomplete,
 )
 from vision_ai.errors import InputError
@@ -139,12 +140,17 @@ def scan(
 
 
 def schema(
-    name: Annotated[str, typer.Argument(help="prediction or feedback")] = "prediction",
+    name: Annotated[
+        str | None, typer.Argument(help="A file or a result; all names are listed without one.")
+    ] = None,
 ) -> None:
-    """Print the JSON Schema of a file that this program writes, with a complete example.
+    """Print the JSON Schema of a file that this program writes, or of what `--json` prints.
 
-    Example: `vision-ai schema prediction`
+    Examples: `vision-ai schema`, `vision-ai schema prediction`, `vision-ai schema scan-result`
     """
     from vision_ai.pipeline import schemas
 
-    print_json(schemas.schema(name))
+    if name is None:
+        print_lines(schemas.names())
+    else:
+        print_json(schemas.schema(name))

@@ -41,7 +41,12 @@ def emit(result: Printable, lines: Iterable[str], *, as_json: bool) -> None:
     if as_json:
         print_json(result.payload())
     else:
-        _print("\n".join(lines))
+        print_lines(lines)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines to stdout."""
+    _print("\n".join(lines))
 
 
 def print_json(content: Mapping[str, Any]) -> None:

@@ -217,6 +217,11 @@ class Paths:
         return self.root / "vision_ai" / "predictions"
 
     @property
+    def cv_predictions(self) -> Path:
+        """Predictions that another program left for the decision; read, never written."""
+        return self.root / "cv_predictions"
+
+    @property
     def embeddings(self) -> Path:
         """Vectors of charts and texts, as training leaves them."""
         return self.root / "vision_ai" / "embeddings"

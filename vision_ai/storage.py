@@ -131,7 +131,17 @@ def read_document(path: Path, kind: type[Document], *, repair: str) -> Document:
     Raises:
         CorruptFileError: damaged, or its fields are not those of `kind`.
     """
-    content = read_json(path, repair=repair)
+    return check_document(path, read_json(path, repair=repair), kind, repair=repair)
+
+
+def check_document(
+    path: Path, content: Mapping[str, Any], kind: type[Document], *, repair: str
+) -> Document:
+    """Check the content of a JSON document that was read from `path`.
+
+    Raises:
+        CorruptFileError: its fields are not those of `kind`.
+    """
     try:
         return kind.model_validate(content)
     except ValidationError as error:

@@ -32,6 +32,7 @@ from vision_ai.records.fields import (
 from vision_ai.records.predictions import (
     AnnotationRecord,
     Band,
+    ExternalPrediction,
     IntervalReading,
     NeighborRecord,
     Prediction,
@@ -47,6 +48,7 @@ __all__ = [
     "ConfidenceShift",
     "Decision",
     "ExemplarFactor",
+    "ExternalPrediction",
     "Feedback",
     "Finite",
     "GateAttempt",

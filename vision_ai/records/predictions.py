@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from vision_ai.domain import HORIZONS, PHASES, READINGS, Direction, Horizon, Interval, Phase, Setup
 from vision_ai.records.fields import (
@@ -110,7 +110,49 @@ class IntervalReading(Record):
     )
 
 
-class Prediction(Record):
+class KeyedRecord(Record):
+    """A record whose fields can be asked for by name, as those of a dict.
+
+    >>> class Sample(KeyedRecord):
+    ...     setup: str
+    >>> sample = Sample(setup="trap")
+    >>> sample["setup"], sample.get("setup"), sample.get("weather", 0), "weather" in sample
+    ('trap', 'trap', 0, False)
+    """
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a field; `default` where there is no such field."""
+        return getattr(self, key) if key in type(self).model_fields else default
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in type(self).model_fields:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in type(self).model_fields
+
+
+class ExternalPrediction(KeyedRecord):
+    """What the decision needs of a prediction: `data/cv_predictions/{SYMBOL}_{YYYYMMDD_HHMM}.json`.
+
+    Another program may write such a file with no more than `setup`, `phase` and `confidence` in
+    it. Symbol and time are those of the file's name; further keys are ignored.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    symbol: SymbolText
+    as_of: IsoTime
+    setup: Setup
+    phase: Phase
+    confidence: Probability
+    direction: Direction | None = None
+    abstained: bool = False
+    venue: str = "unknown"
+
+
+class Prediction(KeyedRecord):
     """One symbol at one time: `data/vision_ai/predictions/{SYMBOL}_{YYYYMMDD_HHMM}.json`.
 
     The top level repeats the interval that leads: the more confident one that did not abstain

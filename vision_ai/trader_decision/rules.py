@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from vision_ai.config import DecisionConfig, DecisionRule
 from vision_ai.domain import Setup
-from vision_ai.records import Prediction
+from vision_ai.records import ExternalPrediction, Prediction
 
 WEIGHTS: dict[str, float] = {
     "trend_strength": 0.25,
@@ -91,7 +91,9 @@ def confidence(score: float) -> float:
     return round(sure, 4)
 
 
-def fired(prediction: Prediction, config: DecisionConfig) -> Iterator[tuple[str, DecisionRule]]:
+def fired(
+    prediction: Prediction | ExternalPrediction, config: DecisionConfig
+) -> Iterator[tuple[str, DecisionRule]]:
     """The rules that a prediction meets, by name: the two fixed ones, then the configured."""
     named = {f"cv_rule_{n}": rule for n, rule in enumerate(config.rules, start=1)}
     for name, rule in (CV_RULES | named).items():
@@ -99,7 +101,7 @@ def fired(prediction: Prediction, config: DecisionConfig) -> Iterator[tuple[str,
             yield name, rule
 
 
-def _meets(prediction: Prediction, rule: DecisionRule) -> bool:
+def _meets(prediction: Prediction | ExternalPrediction, rule: DecisionRule) -> bool:
     return (
         rule.setup in (None, prediction.setup)
         and rule.direction in (None, prediction.direction)

@@ -77,8 +77,8 @@ def _apply(cv: CvReading, config: DecisionConfig, breakdown: dict[str, float]) -
         breakdown[name] = round(rule.delta, _DIGITS)
         reasons.append(rule.reason)
     if not reasons:
-        said = f"{prediction.setup} {prediction.direction} at {prediction.confidence:.2f}"
-        reasons.append(f"CV Model: {said} meets no rule")
+        shown = " ".join(filter(None, (prediction.setup, prediction.direction)))
+        reasons.append(f"CV Model: {shown} at {prediction.confidence:.2f} meets no rule")
     if prediction.venue == "simulated":
         reasons.append("CV Model: the prediction was made of simulated candles")
     return reasons

@@ -233,7 +233,9 @@ class MemoryDesk:
     ) -> TradeCall | None:
         """A decision to join, in the leading setup's direction; None without one."""
         prediction = reading.prediction
-        if decision.decision != "join" or prediction is None or not prediction.direction.sign:
+        if decision.decision != "join" or not isinstance(prediction, Prediction):
+            return None
+        if not prediction.direction.sign:
             return None
         settings = world.workspace.config.feedback
         target, stop = settings.target, settings.stop

@@ -25,7 +25,7 @@ from vision_ai.labels.captions import WRITTEN, Wording
 from vision_ai.model import vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import ModelFolder
-from vision_ai.model.training import learner
+from vision_ai.model.training import trainer
 from vision_ai.train_cv_model import Run, TrainConfig
 
 
@@ -100,7 +100,7 @@ def main() -> None:
     paths, tables = Paths(wanted.out), train_cv_model.read_tables(wanted.klines)
     for name, wording in (("offline", Wording()), ("offline and loopback", Mixed())):
         run = Run(config, paths, tables, None, wording)
-        model = train_cv_model.carry_out(run, learner.pick_device())
+        model = train_cv_model.carry_out(run, trainer.pick_device())
         row = {"trained_on": name, "steps": wanted.steps, "seed": wanted.seed}
         row |= {"model": model.version, "asked_by": asked(model, paths)}
         print(json.dumps(row), flush=True)

@@ -16,7 +16,7 @@ from vision_ai.config import Paths
 from vision_ai.domain import PHASES, READINGS, Embeddings, Klines
 from vision_ai.index import Index, PurgeAndEmbargo, Spans
 from vision_ai.labels import rules
-from vision_ai.model import registry, vectors
+from vision_ai.model import lineage, registry, vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import Data, Manifest, ModelFolder
 from vision_ai.pipeline import index, reader
@@ -70,7 +70,7 @@ def install(paths: Paths, markets: list[Klines]) -> ModelFolder:
     )  # fmt: skip
     fitted = predict_cv_setup.fit(evidence, rows, rows, level=0.8)
     storage.write_document(model.path / reader.CALIBRATION, fitted)
-    registry.activate(paths, VERSION)
+    lineage.activate(paths, VERSION)
     return model
 
 

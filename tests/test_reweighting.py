@@ -19,7 +19,7 @@ from vision_ai.feedback_loop_cv import Challenge, append, propose
 from vision_ai.market.listing import Listing
 from vision_ai.market.replay import Clock, Replay
 from vision_ai.market.simulate import simulate
-from vision_ai.model import history, lineage, registry
+from vision_ai.model import lineage, registry
 from vision_ai.pipeline import models, reader
 from vision_ai.pipeline.learning import reweight
 from vision_ai.pipeline.workspace import Workspace
@@ -32,8 +32,8 @@ from vision_ai.config import Paths
 from vision_ai.model import registry
 print("begun", flush=True)
 for _ in range(20):
-    registry.activate(Paths(Path(sys.argv[1])), sys.argv[2])
-    registry.activate(Paths(Path(sys.argv[1])), sys.argv[3])
+    lineage.activate(Paths(Path(sys.argv[1])), sys.argv[2])
+    lineage.activate(Paths(Path(sys.argv[1])), sys.argv[3])
 """
 
 
@@ -136,7 +136,7 @@ def test_rollback_goes_back_step_by_step_and_then_says_so(workspace: Workspace, 
     assert registry.resolve(workspace.paths).version == names[1]
     assert lineage.rollback(workspace.paths).version == first
     assert run(["models", "diff", first, names[1]]) == 0
-    kinds = [line.kind for line in history.read(workspace.paths)]
+    kinds = [line.kind for line in lineage.read_history(workspace.paths)]
     assert kinds[-5:] == ["promote", "rollback", "rollback", "promote", "rollback"]
 
 
@@ -144,8 +144,8 @@ def test_a_promotion_that_never_came_is_known_until_it_comes(workspace: Workspac
     champion = reweight.champion(workspace, AS_OF)
     name = champion.publish(passed(workspace))
     assert champion.was_cut_short(name)
-    void = history.History(at=iso(AS_OF), kind="promote", was=champion.version, to=name)
-    history.note(workspace.paths, void)
+    void = lineage.History(at=iso(AS_OF), kind="promote", was=champion.version, to=name)
+    lineage.note(workspace.paths, void)
     assert champion.was_cut_short(name)
     champion.promote(name)
     assert not champion.was_cut_short(name)
@@ -175,7 +175,7 @@ def test_a_killed_promotion_leaves_one_whole_version_in_use(workspace: Workspace
     def check() -> None:
         current = registry.resolve(workspace.paths).version
         assert current in (first, second)
-        descent = history.line_of_descent(history.read(workspace.paths), current)
+        descent = lineage.line_of_descent(lineage.read_history(workspace.paths), current)
         assert descent[-1] == current
         seen.append(current)
 

@@ -111,3 +111,8 @@ __all__ = [
     "wilson",
     "write",
 ]
+
+if __name__ == "__main__":
+    from vision_ai.cli import main
+
+    main("feedback")

@@ -142,3 +142,8 @@ __all__ = [
     "prototypes",
     "read",
 ]
+
+if __name__ == "__main__":
+    from vision_ai.cli import main
+
+    main("predict")

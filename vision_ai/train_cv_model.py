@@ -7,6 +7,11 @@ that are drawn anew at each step. The run ends with both towers in ONNX, exempla
 where its last checkpoint stands; a run that is finished is not run again.
 """
 
+if __name__ == "__main__":  # before the imports below: `--help` answers without torch
+    from vision_ai.cli import main
+
+    main("train")
+
 import hashlib
 import logging
 import tempfile
@@ -42,17 +47,16 @@ from vision_ai.model.training import (
     batches,
     checkpoint,
     export,
-    label_cache,
-    learner,
     report,
     split,
+    trainer,
 )
 from vision_ai.model.training.batches import Batches, Corpus
 from vision_ai.model.training.fit import Course, Validate, fit
-from vision_ai.model.training.learner import Device, Learner, Recipe, Words
 from vision_ai.model.training.presets import ChartReader
 from vision_ai.model.training.sampler import Practice
 from vision_ai.model.training.split import Split, SplitConfig
+from vision_ai.model.training.trainer import Device, Learner, Recipe, Words
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +105,7 @@ def train(
         StateError: the same run is under way already, or a part of its version is in the way.
         StorageError: the disk is full or read-only.
     """
-    where = learner.pick_device(device)
+    where = trainer.pick_device(device)
     run = Run(config, paths, read_tables(klines), weights, training_data.written(paths))
     return carry_out(run, where, quiet=quiet)
 
@@ -190,7 +194,7 @@ class _Trained:
 def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
     config, recipe = run.config, run.config.recipe
     parts = _labelled(run)
-    reader = learner.start(recipe, run.weights)
+    reader = trainer.start(recipe, run.weights)
     words = training_data.words_of(reader)
     student = student_of(reader, words, recipe, where)
     logger.info(
@@ -205,14 +209,14 @@ def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
     course = fit(student, source, run.folder, watching(student, charts), quiet=quiet)
     average = student.average.cpu()
     if average.preset.kept:
-        first = learner.start(recipe, run.weights)
-        learner.blend(average, first, 1 - average.preset.kept)
+        first = trainer.start(recipe, run.weights)
+        trainer.blend(average, first, 1 - average.preset.kept)
     return _Trained(average, parts, course)
 
 
 def student_of(reader: ChartReader, words: Words, recipe: Recipe, where: Device) -> Learner:
     """A model about to be trained on what `artist` draws and measures."""
-    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and learner.bf16_pays(where))
+    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and trainer.bf16_pays(where))
     return Learner(reader, words, recipe, where, facts=training_data.FACTS, bf16=bf16)
 
 
@@ -228,8 +232,8 @@ def watching(student: Learner, charts: report.Charts) -> Validate:
     """What early stopping watches: how well prompts alone read `charts`."""
 
     def validate(average: ChartReader) -> dict[str, float]:
-        read = learner.see(average, charts.pictures, bf16=student.bf16)
-        found = report.by_prompts(read, learner.prototypes(average, student.words), charts)
+        read = trainer.see(average, charts.pictures, bf16=student.bf16)
+        found = report.by_prompts(read, trainer.prototypes(average, student.words), charts)
         return {"score": (found["setup_macro_f1"] + found["phase_macro_f1"]) / 2, **found}
 
     return validate
@@ -247,7 +251,7 @@ def _finish(run: Run, trained: _Trained) -> None:
     charts = training_data.charts_of(unseen)
     sentences, meant = words.sentences(NAMES)
     parity = write_towers(reader, words, staging, charts.pictures[:32])
-    prototypes = learner.prototypes(reader, words)
+    prototypes = trainer.prototypes(reader, words)
     manifest = _manifest(run, trained, named(prototypes))
     embedder = Embedder(ModelFolder(staging, manifest))
     figures = report.figures(embedder.images, prototypes, charts, training_data.charts_of(known))
@@ -316,7 +320,7 @@ def _manifest(run: Run, trained: _Trained, prototypes: dict[str, list[float]]) -
 
 def _labelled(run: Run) -> Split:
     parts = split.divide(run.tables, run.config.split)
-    cache = label_cache.LabelCache(
+    cache = batches.LabelCache(
         run.paths.root / "vision_ai" / "labels", rules.label, rules.RULES_VERSION
     )
     train, held_out = cache.label(parts.train), cache.label(parts.held_out)

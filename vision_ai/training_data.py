@@ -32,9 +32,9 @@ from vision_ai.measures import targets
 from vision_ai.model.registry import Manifest
 from vision_ai.model.training import presets, report
 from vision_ai.model.training.batches import Artist, Corpus
-from vision_ai.model.training.learner import Words
 from vision_ai.model.training.presets import ChartReader
 from vision_ai.model.training.sampler import balanced
+from vision_ai.model.training.trainer import Words
 
 
 def heeded(corpus: Corpus, words: Sequence[Correction], times: int) -> Corpus:

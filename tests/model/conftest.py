@@ -12,7 +12,7 @@ def published(tmp_path_factory):
     from vision_ai.config import Paths
     from vision_ai.model import registry, vectors
     from vision_ai.model.registry import Data, Manifest
-    from vision_ai.model.training import export, learner
+    from vision_ai.model.training import export, trainer
 
     paths = Paths(tmp_path_factory.mktemp("data"))
     reader = tiny.reader(seed=3)
@@ -22,7 +22,7 @@ def published(tmp_path_factory):
     export.export(reader, staging)
     (staging / "tokenizer.json").write_text(words.tokenizer.to_str(), encoding="utf-8")
     vectors.save(staging / "exemplars.parquet", making.embeddings(d=32))
-    prototypes = learner.prototypes(reader, words)
+    prototypes = trainer.prototypes(reader, words)
     manifest = Manifest(
         version="tiny-1", preset="chart-clip-tiny", style="s", rules="r", dimension=32,
         context=reader.context, created_at="2026-01-01T00:00:00Z", recipe={},

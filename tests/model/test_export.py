@@ -8,7 +8,7 @@ from vision_ai.charts import raster
 from vision_ai.errors import StateError
 from vision_ai.model import registry, vocabulary
 from vision_ai.model.embed import Embedder
-from vision_ai.model.training import export, learner, presets
+from vision_ai.model.training import export, presets, trainer
 
 pytestmark = pytest.mark.train
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.train
 def test_onnx_and_torch_agree_on_charts(published, pictures):
     paths, reader, _ = published
     onnx = Embedder(registry.resolve(paths, "tiny-1")).images(pictures)
-    cosine = (onnx * learner.see(reader, pictures)).sum(axis=1)
+    cosine = (onnx * trainer.see(reader, pictures)).sum(axis=1)
     assert cosine.min() > 0.9999
 
 
@@ -63,7 +63,7 @@ def test_kept_weights_make_the_same_vectors(published, pictures):
     paths, reader, _ = published
     again = tiny.reader(seed=8)
     presets.load_weights(again, registry.resolve(paths, "tiny-1").weights, repair="")
-    cosine = (learner.see(again, pictures) * learner.see(reader, pictures)).sum(axis=1)
+    cosine = (trainer.see(again, pictures) * trainer.see(reader, pictures)).sum(axis=1)
     assert cosine.min() > 0.9999
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from vision_ai.config import Paths
 from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError, StateError
-from vision_ai.model import registry
+from vision_ai.model import lineage, registry
 
 pytestmark = pytest.mark.train
 
@@ -22,7 +22,7 @@ def test_a_version_is_found_by_name(paths):
 
 
 def test_current_is_what_was_activated(paths):
-    registry.activate(paths, "tiny-1")
+    lineage.activate(paths, "tiny-1")
     assert registry.resolve(paths).version == "tiny-1"
 
 
@@ -121,11 +121,11 @@ def test_damaged_versions_are_left_out_of_the_list(paths):
 
 
 def test_a_damaged_version_does_not_become_current(paths):
-    registry.activate(paths, "tiny-1")
+    lineage.activate(paths, "tiny-1")
     shutil.copytree(paths.models / "tiny-1", paths.models / "tiny-2")
     (paths.models / "tiny-2" / "image.onnx").write_bytes(b"")
     with pytest.raises(CorruptFileError):
-        registry.activate(paths, "tiny-2")
+        lineage.activate(paths, "tiny-2")
     assert registry.resolve(paths).version == "tiny-1"
 
 
@@ -137,7 +137,7 @@ def test_a_damaged_choice_is_named(paths):
 
 def test_current_is_no_version(paths):
     with pytest.raises(ConfigError):
-        registry.activate(paths, "current")
+        lineage.activate(paths, "current")
 
 
 def test_publishing_twice_is_refused_and_changes_nothing(paths):

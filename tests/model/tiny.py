@@ -6,8 +6,8 @@ from tests.model import making
 from vision_ai.domain import PHASES, READINGS
 from vision_ai.model.training import presets
 from vision_ai.model.training.batches import Batches
-from vision_ai.model.training.learner import Learner, Recipe, Words
 from vision_ai.model.training.sampler import Practice
+from vision_ai.model.training.trainer import Learner, Recipe, Words
 
 torch.set_num_threads(1)  # a tiny net gains nothing from more, and sums stay in one order
 

@@ -8,13 +8,18 @@ import sys
 from vision_ai.cli import interrupts
 
 
-def main() -> None:
-    """Run the command line and leave with a documented exit code."""
+def main(*command: str) -> None:
+    """Run the command line and exit with a documented code.
+
+    Args:
+        command: words before the arguments; the files that run as a command of their own
+            (`python -m vision_ai.train_cv_model`) give theirs here.
+    """
     interrupts.install()
     try:
         from vision_ai.cli.app import run
 
-        code = run(sys.argv[1:])
+        code = run([*command, *sys.argv[1:]])
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         code = 130

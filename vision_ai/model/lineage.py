@@ -1,17 +1,111 @@
-"""Versions made from versions: derived, promoted, taken back and compared."""
+"""Which version was active when, and which was made from which: promote, roll back, derive.
+
+Every switch is a line of `history.jsonl` beside the versions, which is only ever appended to. The
+line is written before the switch, so there is no switch without a line; a line whose switch never
+came (the process was killed in between) is void, as the next line or the file `current` shows.
+"""
 
 import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
-from vision_ai import storage
+from vision_ai import checksummed_log, storage
 from vision_ai.config import Paths
-from vision_ai.errors import MissingModelError, StateError
-from vision_ai.model import history, registry
+from vision_ai.domain import iso
+from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError, StateError
+from vision_ai.model import registry
 from vision_ai.model.registry import Manifest, ModelFolder
+from vision_ai.records import BadLine, IsoTime, LogLine
+
+Kind = Literal["promote", "rollback"]
+
+
+class History(LogLine):
+    """One switch: from which version to which."""
+
+    v: Literal[1] = 1
+    at: IsoTime
+    kind: Kind
+    was: str
+    to: str
+
+
+def note(paths: Paths, line: History) -> None:
+    """Append a line, under a lock, synced; not if the last one says the same of the same time.
+
+    Then its switch never came, and this is the same one, done again.
+
+    Raises:
+        StorageError: nothing was written.
+    """
+    lines = read_history(paths)
+    if lines and lines[-1].model_copy(update={"line": 0, "check": ""}) == line:
+        return
+    checksummed_log.append_once(_path(paths), [line], _place)
+
+
+def read_history(paths: Paths) -> list[History]:
+    """Every intact line, oldest first; damaged ones do not count."""
+    return checksummed_log.read(_path(paths), History, _place)[0]
+
+
+def damaged_history(paths: Paths) -> list[BadLine]:
+    """The lines that do not count, and why."""
+    return checksummed_log.read(_path(paths), History, _place)[1]
+
+
+def line_of_descent(lines: Sequence[History], current: str) -> list[str]:
+    """Versions in use, each with the one that it replaced before it; the last one is `current`.
+
+    A rollback takes the last one away; void lines leave nothing.
+
+    >>> def line(was, to, kind="promote"):
+    ...     return History(at="2025-06-15T12:00:00Z", kind=kind, was=was, to=to)
+    >>> line_of_descent([line("a", "b"), line("b", "c"), line("c", "b", "rollback")], "b")
+    ['a', 'b']
+    >>> line_of_descent([line("a", "b"), line("b", "c")], "b")  # killed before the switch to c
+    ['a', 'b']
+    """
+    stack: list[str] = []
+    for line in lines:
+        _settle(stack, line.was)
+        if line.kind == "promote":
+            stack.append(line.to)
+        else:
+            _settle(stack, line.to)
+    _settle(stack, current)
+    return stack
+
+
+def activate(
+    paths: Paths, version: str, *, kind: Kind = "promote", now_ms: int | None = None
+) -> None:
+    """Make a version the current one: noted in the history first, then switched in one step.
+
+    Killed in between, the earlier version stays current and the note is known to be void. The
+    note says `now_ms`, or the time on this machine where it is left out.
+
+    Raises:
+        ConfigError: `current` names no version.
+        MissingModelError: no such version.
+        CorruptFileError: the version is damaged; the current one stays.
+    """
+    if version == registry.CURRENT:
+        raise ConfigError(
+            "A version is needed, 'current' is not one.", hint="List them with vision-ai models."
+        )
+    registry.resolve(paths, version)
+    was = _active_or_empty(paths)
+    if was != version:
+        at = iso(time.time_ns() // 1_000_000 if now_ms is None else now_ms)
+        note(paths, History(at=at, kind=kind, was=was, to=version))
+    storage.write_text(paths.models / registry.CURRENT, version + "\n")
+
 
 _DERIVED = re.compile(r"-[rf]\d+-[0-9a-f]{6}\Z")
 
@@ -70,7 +164,7 @@ def rollback(paths: Paths) -> ModelFolder:
         CorruptFileError: it is damaged; the current one stays.
     """
     current = registry.resolve(paths).version
-    before = history.line_of_descent(history.read(paths), current)[:-1]
+    before = line_of_descent(read_history(paths), current)[:-1]
     if not before:
         raise StateError(
             f"Model {current} replaced no other: there is nothing to go back to.",
@@ -81,7 +175,7 @@ def rollback(paths: Paths) -> ModelFolder:
             f"Model {current} was the first one here.",
             hint="Pick one with vision-ai models promote.",
         )
-    registry.activate(paths, before[-1], kind="rollback")
+    activate(paths, before[-1], kind="rollback")
     return registry.resolve(paths)
 
 
@@ -93,7 +187,33 @@ def was_cut_short(paths: Paths, version: str) -> bool:
     """
     if not (paths.models / version / "manifest.json").is_file():
         return False
-    lines = history.read(paths)
+    lines = read_history(paths)
     if all(line.to != version for line in lines):
         return True
     return lines[-1].to == version != registry.resolve(paths).version
+
+
+def _active_or_empty(paths: Paths) -> str:
+    """The current version's name, whole or not; empty if there is none."""
+    try:
+        return registry.active_name(paths)
+    except (MissingModelError, CorruptFileError):
+        return ""
+
+
+def _settle(stack: list[str], current: str) -> None:
+    """Make `current` the last of the stack: the entry above it is void or taken back."""
+    if stack and stack[-1] == current:
+        return
+    if len(stack) > 1 and stack[-2] == current:
+        stack.pop()
+    else:
+        stack.append(current)
+
+
+def _path(paths: Paths) -> Path:
+    return paths.models / "history.jsonl"
+
+
+def _place(line: History) -> int:
+    return line.line

@@ -8,7 +8,6 @@ Knows no torch.
 
 import hashlib
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from vision_ai import storage
 from vision_ai.config import Paths
-from vision_ai.domain import iso
-from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError, StateError
-from vision_ai.model import history
-from vision_ai.model.history import History, Kind
+from vision_ai.errors import CorruptFileError, MissingModelError, StateError
 from vision_ai.records import Finite, Record
 
 logger = logging.getLogger(__name__)
@@ -151,7 +147,7 @@ def resolve(paths: Paths, version: str = CURRENT) -> ModelFolder:
         MissingModelError: no such version.
         CorruptFileError: a file is missing, or differs from what was trained.
     """
-    name = _current(paths) if version == CURRENT else version
+    name = active_name(paths) if version == CURRENT else version
     folder = _folders(paths).get(name)
     if folder is None:
         known = ", ".join(sorted(_folders(paths))) or "none"
@@ -200,31 +196,6 @@ def open_folder(folder: Path) -> ModelFolder:
     return ModelFolder(folder, manifest)
 
 
-def activate(
-    paths: Paths, version: str, *, kind: Kind = "promote", now_ms: int | None = None
-) -> None:
-    """Make a version the current one: noted in the history first, then switched in one step.
-
-    Killed in between, the earlier version stays current and the note is known to be void. The
-    note says `now_ms`, or the time on this machine where it is left out.
-
-    Raises:
-        ConfigError: `current` names no version.
-        MissingModelError: no such version.
-        CorruptFileError: the version is damaged; the current one stays.
-    """
-    if version == CURRENT:
-        raise ConfigError(
-            "A version is needed, 'current' is not one.", hint="List them with vision-ai models."
-        )
-    resolve(paths, version)
-    was = _standing(paths)
-    if was != version:
-        at = iso(time.time_ns() // 1_000_000 if now_ms is None else now_ms)
-        history.note(paths, History(at=at, kind=kind, was=was, to=version))
-    storage.write_text(paths.models / CURRENT, version + "\n")
-
-
 def publish(paths: Paths, staging: Path, manifest: Manifest) -> ModelFolder:
     """Turn a folder of freshly written files into a version, in one step.
 
@@ -257,15 +228,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _standing(paths: Paths) -> str:
-    """The current version's name, whole or not; empty if there is none."""
-    try:
-        return _current(paths)
-    except (MissingModelError, CorruptFileError):
-        return ""
+def active_name(paths: Paths) -> str:
+    """Name of the version in use, whole or not; the shipped one where nothing was activated.
 
-
-def _current(paths: Paths) -> str:
+    Raises:
+        CorruptFileError: the file that names it is damaged.
+        MissingModelError: no model is installed.
+    """
     pointer = paths.models / CURRENT
     if pointer.is_file():
         try:

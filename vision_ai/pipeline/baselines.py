@@ -211,19 +211,19 @@ def _untrained(
     try:
         from threadpoolctl import threadpool_limits
 
-        from vision_ai.model.training import learner
+        from vision_ai.model.training import trainer
     except ModuleNotFoundError as error:
         raise InputError(
             f"{error.name} is not installed.", hint=install("train,evaluate")
         ) from error
     model = asked.reader.model
-    tower = learner.start(learner.Recipe(preset=model.manifest.preset, seed=0))
+    tower = trainer.start(trainer.Recipe(preset=model.manifest.preset, seed=0))
 
     def vectors(bars: NDArray[np.float64]) -> NDArray[np.float32]:
         starts = range(0, len(bars), CHUNK)
         with threadpool_limits(1):  # the probe turns the last bit of a vector into a figure
             return np.concatenate(
-                [learner.see(tower, raster.render(bars[at : at + CHUNK])) for at in starts]
+                [trainer.see(tower, raster.render(bars[at : at + CHUNK])) for at in starts]
             )
 
     digest = hashlib.sha256(f"{model.version}|{model.manifest.style}|".encode() + known.tobytes())

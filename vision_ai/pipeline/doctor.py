@@ -10,7 +10,7 @@ from pydantic import Field
 from vision_ai import __version__, feedback_loop_cv
 from vision_ai.errors import ExchangeUnavailableError, StateError, VisionError, install
 from vision_ai.feedback import journal as feedback_journal
-from vision_ai.model import history
+from vision_ai.model import lineage
 from vision_ai.pipeline.workspace import Result, Workspace
 from vision_ai.records import BadLine, Record
 from vision_ai.trader_decision import journal
@@ -139,7 +139,7 @@ def _decisions(workspace: Workspace) -> str:
 def _gate(workspace: Workspace) -> str:
     asked, bad = feedback_journal.read_attempts(workspace.paths)
     _refuse(
-        [*bad, *history.damaged(workspace.paths)],
+        [*bad, *lineage.damaged_history(workspace.paths)],
         "Restore it from a backup: it says what the gate has spent and which model was in use.",
     )
     return f"{len(asked)} attempts, all whole" if asked else "never asked"

@@ -108,7 +108,7 @@ def promote(workspace: Workspace, version: str) -> ActiveModelResult:
         MissingModelError: no such version.
         CorruptFileError: it is damaged; the current one stays.
     """
-    registry.activate(workspace.paths, version)
+    lineage.activate(workspace.paths, version)
     return _in_use(workspace, registry.resolve(workspace.paths))
 
 
@@ -129,7 +129,7 @@ def take_over(workspace: Workspace, version: str, now_ms: int) -> None:
         now = annotations.corrected(workspace, model, reader.exemplars(model))
         root = workspace.paths.index
         index.build(root, now.rows, now_ms=now_ms, said=now.said, in_use=False)
-    registry.activate(workspace.paths, version, now_ms=now_ms)
+    lineage.activate(workspace.paths, version, now_ms=now_ms)
 
 
 def rollback(workspace: Workspace) -> ActiveModelResult:

@@ -21,11 +21,11 @@ from vision_ai.labels import rules
 from vision_ai.measures import fitting, purge, targets
 from vision_ai.measures.purge import Spans
 from vision_ai.model.registry import Manifest
-from vision_ai.model.training import price_trends, split, trend_net
+from vision_ai.model.training import price_trends, split
 from vision_ai.model.training.batches import Corpus
+from vision_ai.model.training.price_trends import UNKNOWN, Budget
 from vision_ai.model.training.sampler import balanced
 from vision_ai.model.training.split import SplitConfig
-from vision_ai.model.training.trend_net import UNKNOWN, Budget
 
 logger = logging.getLogger(__name__)
 
@@ -113,13 +113,13 @@ def trends(school: School, asked: NDArray[np.float64]) -> Trends:
         StorageError: a net could not be written.
     """
     reader, risers = _net_of_labels(school), _net_of_moves(school)
-    reading, phase = trend_net.read(reader, asked)
+    reading, phase = price_trends.read(reader, asked)
     chance = fitting.softmax(reading)
-    rises = [fitting.softmax(said)[:, 1] for said in trend_net.read(risers, asked)]
+    rises = [fitting.softmax(said)[:, 1] for said in price_trends.read(risers, asked)]
     return Trends(
         BaselineAnswers(reading.argmax(axis=1), phase.argmax(axis=1), chance.max(axis=1)),
         np.stack(rises, axis=1),
-        {"charts_seen": school.budget.charts, "parameters": trend_net.parameters(reader)},
+        {"charts_seen": school.budget.charts, "parameters": price_trends.parameters(reader)},
     )
 
 
@@ -140,11 +140,11 @@ def _net_of_labels(school: School) -> Any:
         pictures = price_trends.draw(windows.bars(rows))
         return pictures, np.stack([reading[rows], phase[rows]], axis=1)
 
-    net = trend_net.taught(draw, classes, school.budget)
+    net = price_trends.taught(draw, classes, school.budget)
     natural = np.bincount(reading, minlength=len(READINGS)) + 0.5
     drawn = np.bincount(reading, weight / weight.mean(), minlength=len(READINGS))
     drawn = np.maximum(drawn, 0.5)
-    trend_net.bend(net, 0, 1.0, np.log(natural / drawn))  # drawn more often: said less readily
+    price_trends.bend(net, 0, 1.0, np.log(natural / drawn))  # drawn more often: said less readily
     return _kept(school, "labels", net)
 
 
@@ -161,11 +161,11 @@ def _net_of_moves(school: School) -> Any:
         rows = rng.choice(earlier, count)
         return price_trends.draw(windows.bars(rows)), rose[rows]
 
-    net = trend_net.taught(draw, classes, school.budget)
-    for head, said in enumerate(trend_net.read(net, windows.bars(later))):
+    net = price_trends.taught(draw, classes, school.budget)
+    for head, said in enumerate(price_trends.read(net, windows.bars(later))):
         known = rose[later, head] != UNKNOWN
         slopes, bias = fitting.fit_logistic(said[known][:, :, None], rose[later, head][known])
-        trend_net.bend(net, head, float(slopes[0]), bias)
+        price_trends.bend(net, head, float(slopes[0]), bias)
     return _kept(school, "moves", net)
 
 
@@ -174,14 +174,14 @@ def _spans(windows: Corpus) -> Spans:
 
 
 def _opened(school: School, what: str, classes: Sequence[int]) -> tuple[Any, bool]:
-    path, net = school.file(what), trend_net.made(classes, school.budget)
-    return net, path is not None and trend_net.restored(net, path)
+    path, net = school.file(what), price_trends.made(classes, school.budget)
+    return net, path is not None and price_trends.restored(net, path)
 
 
 def _kept(school: School, what: str, net: Any) -> Any:
     path = school.file(what)
     if path is not None:
-        trend_net.save(net, path)
+        price_trends.save(net, path)
     logger.info("price-trend net trained what=%s charts=%d", what, school.budget.charts)
     return net
 

@@ -22,8 +22,8 @@ from torch import Tensor
 from vision_ai.model.training import checkpoint
 from vision_ai.model.training.batches import Batch, Batches
 from vision_ai.model.training.checkpoint import Checkpoint
-from vision_ai.model.training.learner import Learner
 from vision_ai.model.training.presets import ChartReader
+from vision_ai.model.training.trainer import Learner
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,17 @@ candles drawn so far, so that this reader sees what every other one sees. And th
 our candles of 15m and 1h look alike to it, as they do to the model.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from vision_ai import storage
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, WINDOW, Bytes, Floats, Ints
+from vision_ai.errors import InputError, install
 
 ROWS = 96
 COLUMNS = 3 * WINDOW
@@ -60,3 +67,191 @@ def _between(mean: Floats) -> Floats:
     left = np.minimum(at.astype(np.int64), WINDOW - 2)
     line: Floats = mean[:, left] + (at - left) * (mean[:, left + 1] - mean[:, left])
     return line
+
+
+UNKNOWN = -1
+"""Code of an answer that is not known and teaches nothing."""
+
+_CHUNK = 64
+
+Draw = Callable[[np.random.Generator, int], tuple[Bytes, Ints]]
+"""A random source and a count to pictures uint8 (n, 96, 288) and their answers int64 (n, heads)."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How large the net is and how long it learns.
+
+    Attributes:
+        channels: of the first block; the fourth has eight times as many.
+        batch: pictures a step.
+        steps: how many.
+        rate: highest learning rate.
+        seed: of weights and pictures.
+    """
+
+    channels: int = 16
+    batch: int = 128
+    steps: int = 320
+    rate: float = 1e-3
+    seed: int = 0
+
+    @property
+    def charts(self) -> int:
+        """Pictures that the net sees while it learns, repeats counted."""
+        return self.batch * self.steps
+
+
+def taught(draw: Draw, classes: Sequence[int], budget: Budget) -> Any:
+    """A trained net.
+
+    Args:
+        draw: where pictures come from.
+        classes: how many answers each head chooses from.
+        budget: how long to learn.
+
+    Raises:
+        InputError: torch is not installed.
+    """
+    net = made(classes, budget)
+    _learn(net, draw, budget)
+    return net.eval()
+
+
+def made(classes: Sequence[int], budget: Budget) -> Any:
+    """An untrained net.
+
+    Raises:
+        InputError: torch is not installed.
+    """
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed.", hint=install("train")) from error
+    torch.manual_seed(budget.seed)
+    return _net(classes, budget.channels).eval()
+
+
+def save(net: Any, path: Path) -> None:
+    """Write the net's numbers as safetensors.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    from safetensors.torch import save as packed
+
+    tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    storage.write_bytes(path, packed(tensors))
+
+
+def restored(net: Any, path: Path) -> bool:
+    """Fill an untrained net from a file; False where the file is missing or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        net.load_state_dict(load(path.read_bytes()))
+    except (SafetensorError, RuntimeError, OSError):
+        return False
+    return True
+
+
+def bend(net: Any, head: int, slope: float, bias: Floats) -> None:
+    """Make a head's logits `slope * logits + bias` from now on, bias (classes,)."""
+    import torch
+
+    layer = net.heads[head]
+    with torch.no_grad():
+        layer.weight *= slope
+        layer.bias.copy_(slope * layer.bias + torch.from_numpy(np.asarray(bias)).float())
+
+
+def read(net: Any, bars: NDArray[np.float64]) -> list[Floats]:
+    """What a net says of candles (n, 96, 5): logits (n, classes) of each head."""
+    import torch
+
+    found: list[list[Floats]] = []
+    with torch.no_grad():
+        for at in range(0, len(bars), _CHUNK):
+            pictures = draw(bars[at : at + _CHUNK])
+            found.append([head.double().numpy() for head in net(_pixels(pictures))])
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+def parameters(net: Any) -> int:
+    """How many numbers the net has learned."""
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def _net(classes: Sequence[int], channels: int) -> Any:
+    from torch import nn
+
+    blocks: list[nn.Module] = []
+    before = 1
+    for number in range(4):
+        after = channels * 2**number
+        wide = (3, 1) if number == 0 else (1, 1)
+        blocks += [
+            nn.Conv2d(before, after, (5, 3), stride=wide, dilation=wide, padding=(2 * wide[0], 1)),
+            nn.BatchNorm2d(after),
+            nn.LeakyReLU(0.01),
+            nn.MaxPool2d((2, 1)),
+        ]
+        before = after
+    rows = ROWS // 3 // 2**4
+    features = before * rows * COLUMNS
+
+    class _Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.trunk = nn.Sequential(*blocks, nn.Flatten(), nn.Dropout(0.5))
+            self.heads = nn.ModuleList(nn.Linear(features, count) for count in classes)
+
+        def forward(self, pixels: Any) -> list[Any]:
+            seen = self.trunk(pixels)
+            return [head(seen).float() for head in self.heads]
+
+    net = _Heads()
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+    return net
+
+
+def _learn(net: Any, draw: Draw, budget: Budget) -> None:
+    import torch
+    from torch.nn import functional
+
+    from vision_ai.model.training import trainer
+
+    rng = np.random.default_rng(budget.seed)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # small layers lose more to waiting for each other than they gain
+    bf16 = trainer.bf16_pays(torch.device("cpu"))
+    net.train().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(net.parameters(), lr=budget.rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, budget.rate, total_steps=budget.steps, cycle_momentum=False
+    )
+    for _ in range(budget.steps):
+        pictures, answers = draw(rng, budget.batch)
+        truth = torch.from_numpy(answers)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            said = net(_pixels(pictures))
+        loss = sum(
+            functional.cross_entropy(head, truth[:, number], ignore_index=UNKNOWN)
+            for number, head in enumerate(said)
+            if (truth[:, number] != UNKNOWN).any()
+        )
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[union-attr]
+        optimizer.step()
+        schedule.step()
+    torch.set_num_threads(threads)
+
+
+def _pixels(pictures: Bytes) -> Any:
+    import torch
+
+    pixels = torch.from_numpy(pictures)[:, None].float() / 255
+    return pixels.to(memory_format=torch.channels_last)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vision_ai import storage
 from vision_ai.config import Config, Paths
-from vision_ai.model import registry
+from vision_ai.model import lineage, registry
 from vision_ai.pipeline.workspace import Workspace
 
 _PARTIAL = ".borrowed-"
@@ -33,7 +33,7 @@ def borrow(workspace: Workspace, root: Path, now_ms: int) -> Workspace:
     if model.path != registry.SHIPPED:
         _copy(model.path, paths.models / model.version)
         if not (paths.models / registry.CURRENT).exists():
-            registry.activate(paths, model.version, now_ms=now_ms)
+            lineage.activate(paths, model.version, now_ms=now_ms)
     if workspace.paths.index.is_dir():
         _copy(workspace.paths.index, paths.index)
     return workspace.at(paths, at_current(workspace.config))

@@ -22,7 +22,7 @@ from vision_ai.labels.captions import Wording
 from vision_ai.measures import purge
 from vision_ai.measures.purge import Spans
 from vision_ai.model.training.batches import Corpus
-from vision_ai.model.training.learner import Recipe
+from vision_ai.model.training.trainer import Recipe
 from vision_ai.pipeline.learning import resolved
 from vision_ai.pipeline.lookup import Finder
 from vision_ai.pipeline.workspace import Workspace

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from vision_ai import (
     feedback_loop_cv,
@@ -35,11 +34,11 @@ from vision_ai.measures.scores import quadratic_score
 from vision_ai.model import lineage, registry, vectors, vocabulary
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import Manifest, ModelFolder
-from vision_ai.model.training import checkpoint, learner, presets
+from vision_ai.model.training import checkpoint, presets, trainer
 from vision_ai.model.training.batches import Batches, Corpus
 from vision_ai.model.training.fit import fit
-from vision_ai.model.training.learner import Recipe, Words
 from vision_ai.model.training.presets import ChartReader
+from vision_ai.model.training.trainer import Recipe, Words
 from vision_ai.pipeline import reader
 from vision_ai.pipeline.learning import curriculum, reweight, train
 from vision_ai.pipeline.learning.curriculum import Curriculum, TuneConfig
@@ -126,7 +125,7 @@ class Tuner:
         logger.info("mixes tried %s chosen=%.2f", scores, mix)
         if not mix:
             return Tuned(0.0, np.empty(0), np.empty(0), np.empty(0, np.int64), {}, lambda _: "")
-        learner.blend(trained, start, mix)
+        trainer.blend(trained, start, mix)
         challenger = self._packed(found, parted, trained, words, opened.calibration)
         tried = {f"mix_{share:.2f}": round(score, 6) for share, score in scores.items()}
         return self._judged(found, parted, opened, challenger, mix, tried)
@@ -146,8 +145,8 @@ class Tuner:
         for other in self.folder.iterdir():
             if other.is_dir() and other != work:
                 checkpoint.clear(other)
-        torch.manual_seed(recipe.seed)
-        where = learner.pick_device(self.device)
+        trainer.set_seed(recipe.seed)
+        where = trainer.pick_device(self.device)
         student = train_cv_model.student_of(self._champion()[0], words, recipe, where)
         practice = train_cv_model.practice_of(found.lessons, recipe)
         artist = training_data.artist(found.wording)
@@ -176,16 +175,16 @@ class Tuner:
         voices, drawn = training_data.charts_of(known), training_data.charts_of(asked)
         manifest = self.model.manifest
         rows, charts = (
-            training_data.embeddings_of(part, partial(learner.see, start), manifest)
+            training_data.embeddings_of(part, partial(trainer.see, start), manifest)
             for part in (known, asked)
         )
         scores = {}
         mixes = (0.0, *config.mixes)
         for mix in progress(mixes, total=len(mixes), what="Trying mixes"):
             mixed = copy.deepcopy(trained)
-            learner.blend(mixed, start, mix)
-            voters = Index(replace(rows, vectors=learner.see(mixed, voices.pictures)))
-            queries = replace(charts, vectors=learner.see(mixed, drawn.pictures))
+            trainer.blend(mixed, start, mix)
+            voters = Index(replace(rows, vectors=trainer.see(mixed, voices.pictures)))
+            queries = replace(charts, vectors=trainer.see(mixed, drawn.pictures))
             prompts = _prompts(mixed, words)
             evidence = train.gather(voters, queries, prompts, settings.index)
             fitted = predict_cv_setup.fit(
@@ -247,7 +246,7 @@ class Tuner:
                 "held_out_windows": len(found.choosing),
             }
         )
-        prototypes = learner.prototypes(mixed, words)
+        prototypes = trainer.prototypes(mixed, words)
         return was.model_copy(
             update={
                 "version": lineage.child(
@@ -351,7 +350,7 @@ def _scores(answers: Answers, charts: Embeddings) -> Floats:
 
 
 def _prompts(mixed: ChartReader, words: Words) -> Prototypes:
-    return reader.prompts_from(train_cv_model.named(learner.prototypes(mixed, words)))
+    return reader.prompts_from(train_cv_model.named(trainer.prototypes(mixed, words)))
 
 
 def _digest(corpus: Corpus) -> str:

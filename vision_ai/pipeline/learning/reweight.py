@@ -12,7 +12,7 @@ from vision_ai.errors import ConfigError
 from vision_ai.feedback_loop_cv import Challenge, Champion, ExemplarKey, GateAttempt
 from vision_ai.index import Index
 from vision_ai.measures.purge import PurgeAndEmbargo, Spans
-from vision_ai.model import history, lineage, registry, vectors
+from vision_ai.model import lineage, registry, vectors
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline import models, reader
 from vision_ai.pipeline.workspace import Workspace
@@ -37,7 +37,7 @@ def champion(workspace: Workspace, now_ms: int) -> Champion:
             hint="Remove model.version from vision_ai.toml.",
         )
     model = registry.resolve(workspace.paths)
-    switches = history.read(workspace.paths)
+    switches = lineage.read_history(workspace.paths)
     maker = _Maker(workspace, model, now_ms)
     return Champion(
         version=model.version,

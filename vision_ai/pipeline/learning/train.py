@@ -12,7 +12,7 @@ from vision_ai.errors import InputError
 from vision_ai.index import Index
 from vision_ai.measures import scores
 from vision_ai.measures.purge import PurgeAndEmbargo, Spans, split_by_time
-from vision_ai.model import registry, vectors
+from vision_ai.model import lineage, vectors
 from vision_ai.model.registry import ModelFolder
 from vision_ai.pipeline import reader
 from vision_ai.pipeline.workspace import Result, Workspace
@@ -81,7 +81,7 @@ def put_in_use(workspace: Workspace, model: ModelFolder) -> dict[str, float]:
         InputError: too few held-out charts; the model that was in use stays so.
     """
     figures = calibrate(workspace, model)
-    registry.activate(workspace.paths, model.version)
+    lineage.activate(workspace.paths, model.version)
     return figures
 
 

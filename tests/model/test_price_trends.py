@@ -71,28 +71,28 @@ def question(count, seed):
 @pytest.mark.train
 def test_the_net_learns_what_a_picture_shows_and_is_read_back(tmp_path):
     pytest.importorskip("torch", reason="needs the train extra")
-    from vision_ai.model.training import trend_net
+    from vision_ai.model.training import price_trends
 
     bars, truth = question(80, seed=3)
 
     def draw(rng, count):
         rows = rng.integers(0, len(bars), count)
-        answers = np.stack([truth[rows], np.full(count, trend_net.UNKNOWN)], axis=1)
+        answers = np.stack([truth[rows], np.full(count, price_trends.UNKNOWN)], axis=1)
         return price_trends.draw(bars[rows]), answers
 
-    budget = trend_net.Budget(channels=2, batch=16, steps=60, rate=5e-3)
-    net = trend_net.taught(draw, (2, 3), budget)
+    budget = price_trends.Budget(channels=2, batch=16, steps=60, rate=5e-3)
+    net = price_trends.taught(draw, (2, 3), budget)
     asked, expected = question(40, seed=4)
-    said = trend_net.read(net, asked)
+    said = price_trends.read(net, asked)
     assert [part.shape for part in said] == [(40, 2), (40, 3)]
     assert (said[0].argmax(axis=1) == expected).mean() > 0.9
-    trend_net.save(net, tmp_path / "net.safetensors")
-    again = trend_net.made((2, 3), budget)
-    assert trend_net.restored(again, tmp_path / "net.safetensors")
-    np.testing.assert_allclose(trend_net.read(again, asked)[0], said[0])
-    trend_net.bend(again, 0, 2.0, np.array([0.5, 0.0]))
+    price_trends.save(net, tmp_path / "net.safetensors")
+    again = price_trends.made((2, 3), budget)
+    assert price_trends.restored(again, tmp_path / "net.safetensors")
+    np.testing.assert_allclose(price_trends.read(again, asked)[0], said[0])
+    price_trends.bend(again, 0, 2.0, np.array([0.5, 0.0]))
     expected_logits = 2 * said[0] + np.array([0.5, 0.0])
-    np.testing.assert_allclose(trend_net.read(again, asked)[0], expected_logits, atol=1e-4)
+    np.testing.assert_allclose(price_trends.read(again, asked)[0], expected_logits, atol=1e-4)
     (tmp_path / "net.safetensors").write_bytes(b"damaged")
-    assert not trend_net.restored(again, tmp_path / "net.safetensors")
-    assert not trend_net.restored(again, tmp_path / "missing.safetensors")
+    assert not price_trends.restored(again, tmp_path / "net.safetensors")
+    assert not price_trends.restored(again, tmp_path / "missing.safetensors")

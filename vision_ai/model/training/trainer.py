@@ -112,6 +112,11 @@ def pick_device(wanted: str | None = None) -> torch.device:
     return torch.device(name)
 
 
+def set_seed(seed: int) -> None:
+    """Make torch's random numbers start anew from `seed`."""
+    torch.manual_seed(seed)
+
+
 def start(recipe: Recipe, weights: Path | None = None) -> ChartReader:
     """The model that a recipe starts from: its seed decides whatever `weights` do not.
 
@@ -120,7 +125,7 @@ def start(recipe: Recipe, weights: Path | None = None) -> ChartReader:
         CorruptFileError: the weights are damaged, or another model's.
         MissingModelError: the weights can neither be found nor downloaded.
     """
-    torch.manual_seed(recipe.seed)
+    set_seed(recipe.seed)
     return presets.create(presets.resolve(recipe.preset), weights)
 
 

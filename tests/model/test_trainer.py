@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.model import making, tiny
 from vision_ai.errors import ConfigError
-from vision_ai.model.training import learner as learning
 from vision_ai.model.training import report
+from vision_ai.model.training import trainer as learning
 
 pytestmark = pytest.mark.train
 

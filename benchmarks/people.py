@@ -90,7 +90,7 @@ class Fold:
         every = np.arange(len(self.charts))
         rest = every if how == "exemplars" else np.setdiff1d(every, said.at)
         asked = self.charts.take(rest)
-        found = retrieved.near(
+        found = retrieved.nearest_annotated(
             said,
             asked.vectors,
             Spans.of(asked),

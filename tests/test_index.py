@@ -10,15 +10,15 @@ from vision_ai.errors import EmptyIndexError, StaleIndexError
 from vision_ai.index import ExactIndex, Index, PointInTimeFilter, PurgeAndEmbargo, Spans
 
 DAY = 24 * HOUR
-PURGES = st.sampled_from(
+ELIGIBILITIES = st.sampled_from(
     [PointInTimeFilter(), PurgeAndEmbargo(0), PurgeAndEmbargo(5 * HOUR), PurgeAndEmbargo(3 * DAY)]
 )
 
 
 def plain_search(
-    rows: Embeddings, vector: np.ndarray, query: dict, law: str, embargo: int, k: int
+    rows: Embeddings, vector: np.ndarray, query: dict, rule: str, embargo: int, k: int
 ) -> list[int]:
-    """The law as its text says it, in loops, sharing nothing with the package."""
+    """Both rules as their texts have them, in loops, sharing nothing with the package."""
     ms = {"15m": 900_000, "1h": 3_600_000}
     spans = []
     for row in range(len(rows)):
@@ -28,7 +28,7 @@ def plain_search(
     for row, (first, complete) in enumerate(spans):
         if rows.interval[row] != query["interval"]:
             continue
-        if law == "live":
+        if rule == "point in time":
             if complete > query["as_of"]:
                 continue
             if rows.symbol[row] == query["symbol"] and complete > query["first"]:
@@ -53,7 +53,7 @@ def plain_search(
     return kept
 
 
-def found(neighbors: Neighbors, query: int) -> list[int]:
+def rows_of(neighbors: Neighbors, query: int) -> list[int]:
     return [int(row) for row in neighbors.rows[query] if row >= 0]
 
 
@@ -61,14 +61,14 @@ def found(neighbors: Neighbors, query: int) -> list[int]:
 @given(
     rows=crowded(),
     asked=crowded(max_size=8),
-    eligibility=PURGES,
+    eligibility=ELIGIBILITIES,
     k=st.integers(1, 12),
     shared=st.sampled_from([0, 30, 512]),
 )
 def test_faiss_search_equals_brute_force_with_ties_and_purge(rows, asked, eligibility, k, shared):
     queries = Spans.of(asked)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(index, "_SHARED", shared)  # both ways to keep barred rows out
+        patch.setattr(index, "_MAX_SHARED_ROWS", shared)  # both ways to drop ineligible rows
         fast = Index(rows).search(asked.vectors, queries, eligibility=eligibility, k=k)
     slow = ExactIndex(rows).search(asked.vectors, queries, eligibility=eligibility, k=k)
     np.testing.assert_array_equal(fast.rows, slow.rows)
@@ -80,13 +80,15 @@ def test_faiss_search_equals_brute_force_with_ties_and_purge(rows, asked, eligib
     rows=crowded(),
     asked=crowded(max_size=5),
     later_h=st.integers(0, 300),
-    law=st.sampled_from(["live", "evaluation"]),
+    rule=st.sampled_from(["point in time", "purge and embargo"]),
     embargo_h=st.sampled_from([0, 7, 48]),
 )
-def test_purge_keeps_its_text(rows, asked, later_h, law, embargo_h):
+def test_eligible_rows_are_those_of_the_rules_text(rows, asked, later_h, rule, embargo_h):
     as_of = (asked.close_ms + later_h * HOUR).tolist()
     queries = Spans.at(asked.symbol.tolist(), asked.interval.tolist(), as_of)
-    eligibility = PointInTimeFilter() if law == "live" else PurgeAndEmbargo(embargo_h * HOUR)
+    eligibility = (
+        PointInTimeFilter() if rule == "point in time" else PurgeAndEmbargo(embargo_h * HOUR)
+    )
     neighbors = Index(rows).search(asked.vectors, queries, eligibility=eligibility, k=6)
     for i in range(len(asked)):
         query = {
@@ -95,13 +97,13 @@ def test_purge_keeps_its_text(rows, asked, later_h, law, embargo_h):
             "as_of": as_of[i],
             "first": as_of[i] - 96 * Interval(asked.interval[i]).ms,
         }
-        expected = plain_search(rows, asked.vectors[i], query, law, embargo_h * HOUR, 6)
-        assert found(neighbors, i) == expected
+        expected = plain_search(rows, asked.vectors[i], query, rule, embargo_h * HOUR, 6)
+        assert rows_of(neighbors, i) == expected
 
 
 @settings(max_examples=25, deadline=None)
 @given(rows=crowded(), asked=crowded(max_size=4), k=st.integers(1, 8))
-def test_later_rows_change_no_live_answer(rows, asked, k):
+def test_later_rows_change_no_prediction(rows, asked, k):
     now = int(np.median(rows.close_ms))
     queries = Spans.at(asked.symbol.tolist(), asked.interval.tolist(), [now] * len(asked))
     past = rows.outcomes.complete_ms.max(axis=1) <= now
@@ -112,8 +114,8 @@ def test_later_rows_change_no_live_answer(rows, asked, k):
         asked.vectors, queries, eligibility=PointInTimeFilter(), k=k
     )
     known = np.flatnonzero(past)
-    assert [found(whole, i) for i in range(len(asked))] == [
-        known[found(early, i)].tolist() for i in range(len(asked))
+    assert [rows_of(whole, i) for i in range(len(asked))] == [
+        known[rows_of(early, i)].tolist() for i in range(len(asked))
     ]
 
 
@@ -124,36 +126,36 @@ def test_planted_leak_is_never_found():
     queries = Spans.at(twin.symbol.tolist(), twin.interval.tolist(), [as_of])
     for eligibility in (PointInTimeFilter(), PurgeAndEmbargo(0), PurgeAndEmbargo(DAY)):
         neighbors = Index(rows).search(twin.vectors, queries, eligibility=eligibility, k=400)
-        assert 7 not in found(neighbors, 0)
+        assert 7 not in rows_of(neighbors, 0)
     later = Spans.at(["OTHERUSDT"], twin.interval.tolist(), [as_of + 300 * DAY])
-    assert found(
+    assert rows_of(
         Index(rows).search(twin.vectors, later, eligibility=PointInTimeFilter(), k=1), 0
     ) == [7]
 
 
-def test_evaluation_forbids_other_symbols_of_the_same_time():
+def test_measuring_forbids_other_symbols_of_the_same_time():
     rows = embeddings(50, seed=2, symbols=1, hours=1)
     query = Spans.at(["OTHERUSDT"], ["1h"], [int(rows.close_ms.max())])
     vector = rows.vectors[:1]
-    assert found(Index(rows).search(vector, query, eligibility=PurgeAndEmbargo(0), k=3), 0) == []
+    assert rows_of(Index(rows).search(vector, query, eligibility=PurgeAndEmbargo(0), k=3), 0) == []
 
 
 def test_overlapping_rows_of_one_market_count_once():
     rows = embeddings(300, seed=3, symbols=1, hours=1)
     query = Spans.at(["OTHERUSDT"], ["15m"], [START + 900 * DAY])
     neighbors = Index(rows).search(rows.vectors[:1], query, eligibility=PointInTimeFilter(), k=10)
-    assert len(found(neighbors, 0)) == 1
+    assert len(rows_of(neighbors, 0)) == 1
 
 
 def test_other_intervals_speak_only_when_asked():
     rows = embeddings(200, seed=4)
     query = Spans.at(["OTHERUSDT"], ["1h"], [START + 900 * DAY])
     own = Index(rows).search(rows.vectors[:1], query, eligibility=PointInTimeFilter(), k=50)
-    assert set(rows.interval[found(own, 0)]) == {"1h"}
+    assert set(rows.interval[rows_of(own, 0)]) == {"1h"}
     every = Index(rows).search(
         rows.vectors[:1], query, eligibility=PointInTimeFilter(), k=50, any_interval=True
     )
-    assert set(rows.interval[found(every, 0)]) == {"15m", "1h"}
+    assert set(rows.interval[rows_of(every, 0)]) == {"15m", "1h"}
     plain = ExactIndex(rows).search(
         rows.vectors[:1], query, eligibility=PointInTimeFilter(), k=50, any_interval=True
     )

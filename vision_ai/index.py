@@ -1,12 +1,12 @@
-"""Search for look-alikes: the index is asked for the charts nearest to a query.
+"""The index of known charts, and the search for those most similar to a query.
 
 `ExactIndex` is the plain search that anybody can check: it compares everything with everything.
-`Index` gives the same answers through FAISS, fast enough for a whole market. In both, what may
-not speak about a query is removed *before* ranking (`measures.purge`), and overlapping charts of
-one market count once: only the most similar of them is kept.
+`Index` gives the same answers through FAISS, fast enough for a whole market. In both, charts that
+are not eligible as evidence for a query are removed *before* ranking (`measures.purge`), and
+overlapping charts of one market count once: only the most similar of them is kept.
 
 Similarities are rounded to `STEP` and equal ones are ordered by row, so that the same charts give
-the same neighbours on every machine.
+the same neighbors on every machine.
 """
 
 import hashlib
@@ -28,19 +28,24 @@ from vision_ai.measures.purge import (
     Spans,
     overlaps,
 )
-from vision_ai.retrieval import annotations, store, table
-from vision_ai.retrieval.annotations import Word, WordList
-from vision_ai.retrieval.store import REPAIR, Manifest
+from vision_ai.retrieval import store, table
+from vision_ai.retrieval.annotations import (
+    IndexAnnotation,
+    IndexAnnotations,
+    find_annotated,
+    nearest_annotated,
+)
+from vision_ai.retrieval.store import REPAIR, IndexManifest
 
 Vectors = NDArray[np.float32]
 
 STEP = 1e-6
 """Similarities closer than this are ties: far above rounding noise, far below any meaning."""
 
-_DOUBT = 1e-5
-"""How far FAISS's single-precision scores may stand from the exact ones."""
+_FAISS_ERROR = 1e-5
+"""How far FAISS's single-precision scores may lie from the exact ones."""
 
-_SHARED = 512
+_MAX_SHARED_ROWS = 512
 """Rows fetched per query up to which one matrix product for all queries is the faster way."""
 
 _CHUNK = 256
@@ -64,7 +69,7 @@ class ExactIndex:
     ) -> Neighbors:
         """The same as `Index.search`, one query at a time."""
         spans = Spans.of(self.rows)
-        found = _nothing(len(queries), k)
+        neighbors = _empty_neighbors(len(queries), k)
         for i in range(len(queries)):
             query = queries.take(slice(i, i + 1))
             allowed = eligibility.eligible(spans, query)[0]
@@ -77,9 +82,9 @@ class ExactIndex:
             for row in ranked[allowed[ranked]]:
                 if len(kept) < k and not any(_overlap(spans, row, other) for other in kept):
                     kept.append(int(row))
-            found.rows[i, : len(kept)] = kept
-            found.similarity[i, : len(kept)] = similarity[kept]
-        return found
+            neighbors.rows[i, : len(kept)] = kept
+            neighbors.similarity[i, : len(kept)] = similarity[kept]
+        return neighbors
 
 
 class Index:
@@ -87,20 +92,22 @@ class Index:
 
     Attributes:
         rows: what is known of each chart; `Neighbors.rows` point into it.
-        said: which of them people labelled.
-        labelled: those charts; None where there are none.
-        version: hash of the rows and words: the same ones give the same version.
+        annotations: people's labels of some of them.
+        annotated: those charts; None where there are none.
+        version: hash of rows and annotations: the same ones give the same version.
     """
 
-    def __init__(self, rows: Embeddings, said: Sequence[Word] = ()) -> None:
+    def __init__(self, rows: Embeddings, annotations: Sequence[IndexAnnotation] = ()) -> None:
         if len(rows) == 0:
             raise EmptyIndexError("An index of no charts cannot answer.", hint=REPAIR)
         self.rows = rows
-        self.said = tuple(said)
-        self.labelled = annotations.find(said, rows, repair=REPAIR) if said else None
-        self.version = fingerprint(rows, said)
+        self.annotations = tuple(annotations)
+        self.annotated = (
+            find_annotated(annotations, rows, repair=REPAIR) if len(annotations) else None
+        )
+        self.version = fingerprint(rows, annotations)
         self._spans = Spans.of(rows)
-        self._shelves: dict[str, _Shelf] = {}
+        self._of_interval: dict[str, _IntervalIndex] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -114,51 +121,56 @@ class Index:
         k: int,
         any_interval: bool = False,
     ) -> Neighbors:
-        """The k most similar rows that may speak about each query, best first.
+        """The k most similar rows that are eligible for each query, best first.
 
         Args:
             vectors: float32 (q, d), unit length, made by the model that made the rows.
             queries: whose charts they are and when they were seen.
             eligibility: `PointInTimeFilter()` for predictions, `PurgeAndEmbargo(embargo_ms)` for
                 measuring.
-            k: how many; fewer are found where the law or the index leaves fewer.
-            any_interval: let 15m charts speak about 1h charts and the other way round.
+            k: how many; fewer are found where fewer are eligible.
+            any_interval: let 15m charts be neighbors of 1h charts and the other way round.
 
         Raises:
             StaleIndexError: the vectors are not of the index's dimension.
         """
         vectors = self._check(vectors, queries)
-        found = _nothing(len(queries), k)
+        neighbors = _empty_neighbors(len(queries), k)
+        # queries of one interval see the rows of that interval; with `any_interval` all see all
         for name in [""] if any_interval else np.unique(queries.interval):
-            asked = np.flatnonzero((queries.interval == name) | any_interval)
-            shelf = self._shelf(str(name))
-            for start in range(0, len(asked), _CHUNK) if len(shelf) else ():
-                chunk = asked[start : start + _CHUNK]
-                admitted = shelf.admitted(eligibility, queries.take(chunk))
-                rows, similarity = shelf.rank(vectors[chunk], admitted, k)
-                found.rows[chunk], found.similarity[chunk] = rows, similarity
-        return found
+            of_interval = np.flatnonzero((queries.interval == name) | any_interval)
+            interval_index = self._interval_index(str(name))
+            for start in range(0, len(of_interval), _CHUNK) if len(interval_index) else ():
+                chunk = of_interval[start : start + _CHUNK]
+                eligible = interval_index.eligible(eligibility, queries.take(chunk))
+                rows, similarity = interval_index.rank(vectors[chunk], eligible, k)
+                neighbors.rows[chunk], neighbors.similarity[chunk] = rows, similarity
+        return neighbors
 
-    def heard(
+    def search_annotated(
         self, vectors: Vectors, queries: Spans, *, eligibility: Eligibility, k: int
     ) -> tuple[Neighbors, Bools] | None:
-        """The k nearest charts that people labelled, see `words.near`; None where there are none.
+        """The k nearest charts that people labelled; None where nobody labelled any.
+
+        See `retrieval.annotations.nearest_annotated`.
 
         Raises:
             StaleIndexError: the vectors are not of the index's dimension.
         """
-        if self.labelled is None:
+        if self.annotated is None:
             return None
         vectors = self._check(vectors, queries)
-        return annotations.near(
-            self.labelled, vectors, queries, eligibility=eligibility, k=k, step=STEP
+        return nearest_annotated(
+            self.annotated, vectors, queries, eligibility=eligibility, k=k, step=STEP
         )
 
-    def _shelf(self, interval: str) -> "_Shelf":
-        if interval not in self._shelves:
+    def _interval_index(self, interval: str) -> "_IntervalIndex":
+        if interval not in self._of_interval:
             on_it = (self.rows.interval == interval) | (interval == "")
-            self._shelves[interval] = _Shelf.of(self.rows, self._spans, np.flatnonzero(on_it))
-        return self._shelves[interval]
+            self._of_interval[interval] = _IntervalIndex.of(
+                self.rows, self._spans, np.flatnonzero(on_it)
+            )
+        return self._of_interval[interval]
 
     def _check(self, vectors: Vectors, queries: Spans) -> Vectors:
         expected = (len(queries), self.rows.vectors.shape[1])
@@ -172,7 +184,7 @@ class Index:
 
 
 @dataclass(frozen=True, eq=False)
-class _Shelf:
+class _IntervalIndex:
     """The rows of one interval, as FAISS holds them."""
 
     numbers: Ints  # rows of the whole index
@@ -186,31 +198,34 @@ class _Shelf:
         mine = spans.take(numbers)
         names = np.char.add(np.char.add(mine.symbol, " "), mine.interval)
         market = np.unique(names, return_inverse=True)[1] if len(mine) else np.empty(0, np.int64)
-        flat = _flat(rows.vectors[numbers])
+        flat = _make_flat(rows.vectors[numbers])
         return cls(numbers, rows.vectors, mine, market.astype(np.int64), flat)
 
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def admitted(self, eligibility: Eligibility, queries: Spans) -> Bools:
-        """Bool (q, n): which rows may speak."""
+    def eligible(self, eligibility: Eligibility, queries: Spans) -> Bools:
+        """Bool (q, n): which rows may be neighbors of which queries."""
         if eligibility.all_eligible(self.spans, queries):
             return np.ones((len(queries), len(self)), np.bool_)
         return eligibility.eligible(self.spans, queries)
 
-    def rank(self, vectors: Vectors, admitted: Bools, k: int) -> tuple[Ints, Vectors]:
+    def rank(self, vectors: Vectors, eligible: Bools, k: int) -> tuple[Ints, Vectors]:
         """Rows (q, k) of the whole index, and their similarity, best first."""
         rows = np.full((len(vectors), k), -1, np.int64)
         similarity = np.full((len(vectors), k), -np.inf, np.float32)
-        open_queries = np.flatnonzero(admitted.any(axis=1))
+        open_queries = np.flatnonzero(eligible.any(axis=1))
+        # fetch some candidates more than k, as overlapping ones are dropped; four times as many
+        # for the queries that this leaves with too few
         fetched = 2 * k + 16
         while len(open_queries):
             fetched = min(fetched, len(self))
             ranked, scores, sure = self._fetch(
-                vectors[open_queries], admitted[open_queries], fetched
+                vectors[open_queries], eligible[open_queries], fetched
             )
             kept = self._distinct(ranked, sure, k)
-            exhausted = sure.all(axis=1) & (fetched >= admitted[open_queries].sum(axis=1))
+            # a query is done with k neighbors, or when every eligible row was looked at
+            exhausted = sure.all(axis=1) & (fetched >= eligible[open_queries].sum(axis=1))
             done = (kept[:, -1] >= 0) | exhausted
             at = np.maximum(kept[done], 0)
             here = open_queries[done]
@@ -222,11 +237,13 @@ class _Shelf:
             fetched *= 4
         return np.where(rows >= 0, self.numbers[rows], -1), similarity
 
-    def _fetch(self, vectors: Vectors, admitted: Bools, m: int) -> tuple[Ints, Vectors, Bools]:
+    def _fetch(self, vectors: Vectors, eligible: Bools, m: int) -> tuple[Ints, Vectors, Bools]:
         """Candidates (q, m) in exact order, and which surely precede every row not fetched."""
-        rows, scores = self._nearest(vectors, admitted, m)
-        left = m < admitted.sum(axis=1)
-        worst = np.where(left, scores[:, -1] + _DOUBT, -np.inf)
+        rows, scores = self._nearest(vectors, eligible, m)
+        # a row that was not fetched scores at most as the worst that was, within FAISS's error
+        left = m < eligible.sum(axis=1)
+        worst = np.where(left, scores[:, -1] + _FAISS_ERROR, -np.inf)
+        # score the candidates again in double precision; ties go by row
         exact = np.einsum(
             "qmd,qd->qm",
             self.vectors[self.numbers[rows]],
@@ -240,38 +257,41 @@ class _Shelf:
         exact = np.take_along_axis(exact, order, 1)
         return rows, exact.astype(np.float32), (exact > worst[:, None]) | (rows < 0)
 
-    def _nearest(self, vectors: Vectors, admitted: Bools, m: int) -> tuple[Ints, Vectors]:
-        """The m admitted rows with the highest FAISS scores, padded with -1, and those scores.
+    def _nearest(self, vectors: Vectors, eligible: Bools, m: int) -> tuple[Ints, Vectors]:
+        """The m eligible rows with the highest FAISS scores, padded with -1, and those scores.
 
-        Where few rows are barred, all queries share one matrix product that fetches as many rows
-        more, and the barred are struck out: among the best m + b rows at most b are barred. Else
-        FAISS skips the barred rows itself, for each group of queries that may see the same.
+        Where few rows are ineligible, all queries share one matrix product that fetches as many
+        rows more, and those are dropped: of the best m + b rows at most b are ineligible. Else
+        FAISS skips them itself, for each group of queries with the same eligible rows.
         """
-        barred = int((~admitted).sum(axis=1).max())
-        if m + barred <= _SHARED:
-            scores, rows = _ask(self.flat, vectors, min(m + barred, len(self)), None)
-            struck = ~np.take_along_axis(admitted, rows, 1)
-            first = np.argsort(struck, axis=1, kind="stable")[:, :m]
-            rows, scores = np.where(struck, -1, rows), np.where(struck, -np.inf, scores)
+        ineligible = int((~eligible).sum(axis=1).max())
+        if m + ineligible <= _MAX_SHARED_ROWS:
+            scores, rows = _search_flat(self.flat, vectors, min(m + ineligible, len(self)), None)
+            # a stable sort moves the ineligible behind the others and keeps their order
+            dropped = ~np.take_along_axis(eligible, rows, 1)
+            first = np.argsort(dropped, axis=1, kind="stable")[:, :m]
+            rows, scores = np.where(dropped, -1, rows), np.where(dropped, -np.inf, scores)
             return np.take_along_axis(rows, first, 1), np.take_along_axis(scores, first, 1)
         rows = np.full((len(vectors), m), -1, np.int64)
         scores = np.full((len(vectors), m), -np.inf, np.float32)
-        for bitmap, group in _alike(admitted):
-            scores[group], rows[group] = _ask(self.flat, vectors[group], m, bitmap)
+        for bitmap, group in _group_by_eligible(eligible):
+            scores[group], rows[group] = _search_flat(self.flat, vectors[group], m, bitmap)
         return rows, scores
 
     def _distinct(self, ranked: Ints, sure: Bools, k: int) -> Ints:
-        """Places (q, k) in `ranked` that remain when overlapping rows of a market count once."""
+        """Columns (q, k) of `ranked` that remain when overlapping rows of a market count once."""
         q = np.arange(len(ranked))
         kept = np.full((len(ranked), k), -1, np.int64)
         kept_rows = np.full((len(ranked), k), -1, np.int64)
         count = np.zeros(len(ranked), np.int64)
         first, known = self.spans.first_ms, self.spans.known_ms
-        for place in range(ranked.shape[1]):
-            row = ranked[:, place]
-            wanted = (row >= 0) & sure[:, place] & (count < k)
-            if not wanted.any():
+        # from the best column to the worst, for all queries at once
+        for column in range(ranked.shape[1]):
+            row = ranked[:, column]
+            candidate = (row >= 0) & sure[:, column] & (count < k)
+            if not candidate.any():
                 break
+            # drop a row whose time overlaps that of a better one of the same market
             clash = (
                 (kept_rows >= 0)
                 & (self.market[kept_rows] == self.market[row][:, None])
@@ -279,15 +299,15 @@ class _Shelf:
                     first[kept_rows], known[kept_rows], first[row][:, None], known[row][:, None]
                 )
             ).any(axis=1)
-            take = q[wanted & ~clash]
-            kept[take, count[take]] = place
+            take = q[candidate & ~clash]
+            kept[take, count[take]] = column
             kept_rows[take, count[take]] = row[take]
             count[take] += 1
         return kept
 
 
-def fingerprint(rows: Embeddings, said: Sequence[Word] = ()) -> str:
-    """Sixteen hex digits over everything that rows and words hold: the version of their index."""
+def fingerprint(rows: Embeddings, annotations: Sequence[IndexAnnotation] = ()) -> str:
+    """Sixteen hex digits over everything in rows and annotations: the version of their index."""
     h = hashlib.sha256("|".join((rows.model, rows.style, rows.rules, rows.data)).encode())
     outcomes = rows.outcomes
     for column in (rows.vectors, rows.last_ms, rows.reading, rows.phase, rows.weight):
@@ -296,8 +316,8 @@ def fingerprint(rows: Embeddings, said: Sequence[Word] = ()) -> str:
         h.update(np.ascontiguousarray(column, np.float64).tobytes())
     h.update(np.ascontiguousarray(outcomes.complete_ms).tobytes())
     h.update("|".join([*rows.symbol.tolist(), *rows.interval.tolist()]).encode())
-    for word in said:
-        h.update(word.model_dump_json().encode())
+    for annotation in annotations:
+        h.update(annotation.model_dump_json().encode())
     return h.hexdigest()[:16]
 
 
@@ -306,8 +326,8 @@ def build(
     rows: Embeddings,
     *,
     now_ms: int,
-    said: Sequence[Word] = (),
-    in_use: bool = True,
+    annotations: Sequence[IndexAnnotation] = (),
+    activate: bool = True,
 ) -> Index:
     """Write an index of the rows under `root` and make it current; the same rows add nothing.
 
@@ -315,15 +335,16 @@ def build(
         root: where indexes are kept.
         rows: the charts.
         now_ms: when it is made.
-        said: which of them people labelled.
-        in_use: off, it stands beside the current one, for a model that is not in use yet.
+        annotations: people's labels of some of them.
+        activate: make it the current one; off, it is kept beside that, for a model that is not
+            active yet.
 
     Raises:
         EmptyIndexError: there are no rows.
         StorageError: the disk is full or the folder may not be written.
     """
-    index = Index(rows, said)
-    manifest = Manifest(
+    index = Index(rows, annotations)
+    manifest = IndexManifest(
         version=index.version,
         model=rows.model,
         style=rows.style,
@@ -335,9 +356,11 @@ def build(
         created_at=iso(now_ms),
     )
     files = {"index.faiss": _serialize(rows.vectors), "rows.parquet": table.pack(rows)}
-    if said:
-        files["words.json"] = WordList(words=list(said)).model_dump_json(indent=2).encode()
-    store.publish(root, manifest, files, in_use=in_use)
+    if annotations:
+        files["words.json"] = (
+            IndexAnnotations(words=list(annotations)).model_dump_json(indent=2).encode()
+        )
+    store.publish(root, manifest, files, activate=activate)
     return index
 
 
@@ -361,7 +384,7 @@ def load(
         CorruptFileError: a file of it is missing, truncated or altered.
         StaleIndexError: another model or style made it.
     """
-    manifest, files = store.read(root, version or store.current(root))
+    manifest, files = store.read(root, version or store.current_version(root))
     _check_maker("model", manifest.model, model)
     _check_maker("style", manifest.style, style)
     made_by = (manifest.model, manifest.style, manifest.rules, manifest.data)
@@ -370,7 +393,7 @@ def load(
         rows = table.unpack(files["rows.parquet"], vectors, made_by, repair=REPAIR)
     except KeyError as error:
         raise CorruptFileError(f"The manifest in {root} lacks {error}.", hint=REPAIR) from error
-    index = Index(rows, _words(root, files.get("words.json")))
+    index = Index(rows, _read_annotations(root, files.get("words.json")))
     if index.version != manifest.version:
         raise CorruptFileError(
             f"Index {manifest.version} in {root} holds the rows of {index.version}.", hint=REPAIR
@@ -385,7 +408,7 @@ def add(root: Path, rows: Embeddings, *, now_ms: int) -> Index:
         StaleIndexError: another model, style or rule book made the rows.
     """
     old = load(root)
-    return build(root, merge(old.rows, rows), now_ms=now_ms, said=old.said)
+    return build(root, merge(old.rows, rows), now_ms=now_ms, annotations=old.annotations)
 
 
 def merge(old: Embeddings, new: Embeddings) -> Embeddings:
@@ -397,11 +420,11 @@ def merge(old: Embeddings, new: Embeddings) -> Embeddings:
     return table.merge(old, new, StaleIndexError)
 
 
-def _words(root: Path, payload: bytes | None) -> Sequence[Word]:
+def _read_annotations(root: Path, payload: bytes | None) -> Sequence[IndexAnnotation]:
     if payload is None:
         return ()
     try:
-        return WordList.model_validate_json(payload).words
+        return IndexAnnotations.model_validate_json(payload).words
     except ValidationError as error:
         raise CorruptFileError(f"words.json in {root} is damaged.", hint=REPAIR) from error
 
@@ -413,7 +436,7 @@ def _check_maker(facet: str, was: str, expected: str | None) -> None:
         )
 
 
-def _nothing(q: int, k: int) -> Neighbors:
+def _empty_neighbors(q: int, k: int) -> Neighbors:
     return Neighbors(np.full((q, k), -1, np.int64), np.full((q, k), -np.inf, np.float32))
 
 
@@ -425,24 +448,24 @@ def _overlap(spans: Spans, a: int, b: int) -> bool:
     )
 
 
-def _alike(admitted: Bools) -> Iterator[tuple[NDArray[np.uint8] | None, Ints]]:
-    """Queries grouped by what they may see: its bitmap (None: everything), and their numbers."""
-    bitmaps = np.packbits(admitted, axis=1, bitorder="little")
+def _group_by_eligible(eligible: Bools) -> Iterator[tuple[NDArray[np.uint8] | None, Ints]]:
+    """Queries with equal eligible rows: a bitmap of those (None: all rows), and their numbers."""
+    bitmaps = np.packbits(eligible, axis=1, bitorder="little")
     groups: dict[bytes, list[int]] = {}
     for i, bitmap in enumerate(bitmaps):
         groups.setdefault(bitmap.tobytes(), []).append(i)
     for members in groups.values():
-        sees_all = admitted[members[0]].all()
-        yield (None if sees_all else bitmaps[members[0]]), np.array(members, np.int64)
+        all_eligible = eligible[members[0]].all()
+        yield (None if all_eligible else bitmaps[members[0]]), np.array(members, np.int64)
 
 
-def _flat(vectors: Vectors) -> Any:
+def _make_flat(vectors: Vectors) -> Any:
     flat = _faiss().IndexFlatIP(vectors.shape[1])
     flat.add(np.ascontiguousarray(vectors, np.float32))
     return flat
 
 
-def _ask(
+def _search_flat(
     flat: Any, vectors: Vectors, m: int, bitmap: NDArray[np.uint8] | None
 ) -> tuple[Vectors, Ints]:
     faiss = _faiss()
@@ -452,7 +475,7 @@ def _ask(
 
 
 def _serialize(vectors: Vectors) -> bytes:
-    return bytes(_faiss().serialize_index(_flat(vectors)).tobytes())
+    return bytes(_faiss().serialize_index(_make_flat(vectors)).tobytes())
 
 
 def _deserialize(payload: bytes) -> Vectors:
@@ -477,10 +500,10 @@ __all__ = [
     "Eligibility",
     "ExactIndex",
     "Index",
+    "IndexAnnotation",
     "PointInTimeFilter",
     "PurgeAndEmbargo",
     "Spans",
-    "Word",
     "add",
     "build",
     "fingerprint",

@@ -42,7 +42,7 @@ def test_kill_at_any_instant_keeps_a_whole_index(tmp_path):
         assert builder.stdout is not None
         builder.stdout.readline()
         if attempt % 4:  # let it write anew, not merely point at what lies there
-            for version in versions - {store.current(tmp_path)}:
+            for version in versions - {store.current_version(tmp_path)}:
                 (tmp_path / version / "rows.parquet").unlink(missing_ok=True)
         time.sleep(chance.uniform(0, 0.05))
         os.kill(builder.pid, signal.SIGKILL)
@@ -94,7 +94,7 @@ def test_folder_that_is_a_file_is_one_clear_sentence(tmp_path):
 def test_earlier_versions_stay_and_can_be_read(tmp_path):
     first = index.build(tmp_path, embeddings(10), now_ms=START)
     second = index.build(tmp_path, embeddings(20), now_ms=START)
-    assert store.versions(tmp_path) == sorted([first.version, second.version])
+    assert store.list_versions(tmp_path) == sorted([first.version, second.version])
     assert len(index.load(tmp_path, version=first.version)) == 10
     assert len(index.load(tmp_path)) == 20
 
@@ -102,7 +102,7 @@ def test_earlier_versions_stay_and_can_be_read(tmp_path):
 def test_each_model_finds_its_own_index_again(tmp_path):
     old, new = embeddings(10), replace(embeddings(20), model="model-2")
     first = index.build(tmp_path, old, now_ms=START)
-    second = index.build(tmp_path, new, now_ms=START + 1, in_use=False)
+    second = index.build(tmp_path, new, now_ms=START + 1, activate=False)
     assert index.load(tmp_path).version == first.version
     assert index.version_for(tmp_path, old.model) == first.version
     assert index.version_for(tmp_path, "model-2") == second.version

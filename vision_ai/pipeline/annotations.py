@@ -15,7 +15,7 @@ from vision_ai import index
 from vision_ai.charts import raster
 from vision_ai.domain import PHASES, READINGS, Embeddings, Outcomes
 from vision_ai.errors import MissingModelError
-from vision_ai.index import Word
+from vision_ai.index import IndexAnnotation
 from vision_ai.labels import review
 from vision_ai.labels.review import Correction, Desk
 from vision_ai.model import registry
@@ -45,9 +45,11 @@ def refresh(workspace: Workspace) -> str:
     reader.check_style(model)
     old = reader.open_index(workspace.paths, model)
     now = corrected(workspace, model, old.rows)
-    if index.fingerprint(now.rows, now.said) == old.version:
+    if index.fingerprint(now.rows, now.annotations) == old.version:
         return f"Index {old.version} says so already."
-    built = index.build(workspace.paths.index, now.rows, now_ms=workspace.clock(), said=now.said)
+    built = index.build(
+        workspace.paths.index, now.rows, now_ms=workspace.clock(), annotations=now.annotations
+    )
     lines = [f"Index {built.version} of {len(built)} charts is in use."]
     if now.left_out:
         lines.append(f"{now.left_out} charts could not be found and are left out.")
@@ -68,7 +70,7 @@ class Corrected:
     """
 
     rows: Embeddings
-    said: tuple[Word, ...]
+    annotations: tuple[IndexAnnotation, ...]
     left_out: int
     heard: bool
 
@@ -89,8 +91,8 @@ def corrected(workspace: Workspace, model: ModelFolder, rows: Embeddings) -> Cor
     return Corrected(rows, tuple(_word(word) for word in there), len(lost), heard)
 
 
-def _word(word: Correction) -> Word:
-    return Word(
+def _word(word: Correction) -> IndexAnnotation:
+    return IndexAnnotation(
         symbol=word.symbol, interval=word.interval, as_of=word.as_of, who=word.who, at=word.at
     )
 

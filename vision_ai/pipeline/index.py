@@ -48,7 +48,9 @@ def build(workspace: Workspace, *, klines: Path | None, stride: int) -> IndexRes
         for path in progress(paths, total=len(paths), what="Embedding charts"):
             parts += _embedded(embedder, files.read_file(path), stride)
     now = annotations.corrected(workspace, model, _merged(parts))
-    built = index.build(workspace.paths.index, now.rows, now_ms=workspace.clock(), said=now.said)
+    built = index.build(
+        workspace.paths.index, now.rows, now_ms=workspace.clock(), annotations=now.annotations
+    )
     return _describe(built, workspace)
 
 

@@ -128,7 +128,7 @@ def take_over(workspace: Workspace, version: str, now_ms: int) -> None:
     except StaleIndexError:
         now = annotations.corrected(workspace, model, reader.exemplars(model))
         root = workspace.paths.index
-        index.build(root, now.rows, now_ms=now_ms, said=now.said, in_use=False)
+        index.build(root, now.rows, now_ms=now_ms, annotations=now.annotations, activate=False)
     lineage.activate(workspace.paths, version, now_ms=now_ms)
 
 

@@ -120,10 +120,10 @@ def read(
 ) -> Answers:
     """What embedded charts show, with what people said of charts like them."""
     evidence = weigh(reader, found, spans, scale, eligibility)
-    said = reader.index.heard(found, spans, eligibility=eligibility, k=WORDS)
-    if said is None or reader.index.labelled is None:
+    said = reader.index.search_annotated(found, spans, eligibility=eligibility, k=WORDS)
+    if said is None or reader.index.annotated is None:
         return predict_cv_setup.read(evidence, reader.calibration)
-    witnesses = NearbyAnnotations.of(reader.index.labelled, *said)
+    witnesses = NearbyAnnotations.of(reader.index.annotated, *said)
     return predict_cv_setup.read(evidence, reader.calibration, witnesses)
 
 
@@ -172,7 +172,7 @@ def open_index(paths: Paths, model: ModelFolder) -> Index:
         return Index(exemplars(model))
     if found.rows.model == model.version:
         return found
-    return Index(_with_weights_of(paths, found.rows, model), found.said)
+    return Index(_with_weights_of(paths, found.rows, model), found.annotations)
 
 
 def _with_weights_of(paths: Paths, rows: Embeddings, model: ModelFolder) -> Embeddings:

@@ -1,6 +1,6 @@
-"""What people said of charts of an index: whose label it is, since when, and which charts it nears.
+"""People's labels of charts in an index: whose, since when, and which queries they are near.
 
-People's labels are few, so they are compared with every query, without an index of their own.
+Annotated charts are few, so they are compared with every query, without an index of their own.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from vision_ai.measures.purge import Eligibility, Spans, overlaps
 from vision_ai.records import IsoTime, Record, SymbolText
 
 
-class Word(Record):
-    """Who labelled a chart of the index, and when; the label itself stands in the index's row."""
+class IndexAnnotation(Record):
+    """Who labelled a chart of the index, and when; the label itself is in the index's row."""
 
     symbol: SymbolText
     interval: Interval
@@ -25,27 +25,29 @@ class Word(Record):
     at: IsoTime
 
     @property
-    def place(self) -> tuple[str, str, int]:
-        """Where the chart stands in an index: symbol, interval, open of its last candle."""
+    def key(self) -> tuple[str, str, int]:
+        """Which row of an index it is: symbol, interval, open of the last candle."""
         return self.symbol, self.interval.value, parse_time(self.as_of) - self.interval.ms
 
 
-class WordList(Record):
+class IndexAnnotations(Record):
     """`words.json` of an index: every chart in it that a person labelled."""
 
     schema_version: Literal[1] = 1
-    words: list[Word]
+    words: list[IndexAnnotation]
 
 
-def find(said: Sequence[Word], rows: Embeddings, *, repair: str) -> Labelled:
+def find_annotated(
+    annotations: Sequence[IndexAnnotation], rows: Embeddings, *, repair: str
+) -> Labelled:
     """The charts that people labelled, among the rows of an index.
 
     Raises:
-        CorruptFileError: a word is about a chart that is not there; `repair` is the hint.
+        CorruptFileError: an annotation is of a chart that is not there; `repair` is the hint.
     """
     columns = (rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist())
-    number = {place: row for row, place in enumerate(zip(*columns, strict=True))}
-    missing = [word for word in said if word.place not in number]
+    row_of = {key: row for row, key in enumerate(zip(*columns, strict=True))}
+    missing = [annotation for annotation in annotations if annotation.key not in row_of]
     if missing:
         first = missing[0]
         raise CorruptFileError(
@@ -53,13 +55,13 @@ def find(said: Sequence[Word], rows: Embeddings, *, repair: str) -> Labelled:
             "labelled.",
             hint=repair,
         )
-    at = np.array([number[word.place] for word in said], np.int64)
-    who = np.array([word.who for word in said], np.str_)
-    said_ms = np.array([parse_time(word.at) for word in said], np.int64)
-    return Labelled(at, rows.take(at), who, said_ms)
+    at = np.array([row_of[annotation.key] for annotation in annotations], np.int64)
+    who = np.array([annotation.who for annotation in annotations], np.str_)
+    annotated_ms = np.array([parse_time(annotation.at) for annotation in annotations], np.int64)
+    return Labelled(at, rows.take(at), who, annotated_ms)
 
 
-def near(
+def nearest_annotated(
     labelled: Labelled,
     vectors: NDArray[np.float32],
     queries: Spans,
@@ -71,13 +73,13 @@ def near(
     """The k labelled charts most similar to each query, and which of them share its candles.
 
     `Neighbors.rows` are numbers of `labelled`. Of labelled charts of one market that share
-    candles with each other only the nearest counts, as for all look-alikes.
+    candles with each other only the nearest counts, as for all neighbors.
 
     Args:
         labelled: the charts that people labelled.
         vectors: float32 (q, d), unit length.
         queries: whose charts they are and when they were seen.
-        eligibility: what may speak.
+        eligibility: which of them count for which query.
         k: how many at most.
         step: similarities are rounded to this, as those of the index.
     """
@@ -87,34 +89,34 @@ def near(
     exact = vectors.astype(np.float64) @ labelled.rows.vectors.astype(np.float64).T
     similarity = np.where(allowed, np.round(exact / step) * step, -np.inf)
     ranked = np.argsort(-similarity, axis=1, kind="stable")
-    found = np.full((len(queries), k), -1, np.int64)
+    neighbors = np.full((len(queries), k), -1, np.int64)
     for query in np.flatnonzero(allowed.any(axis=1)):
         kept: list[int] = []
-        for word in ranked[query, : int(allowed[query].sum())].tolist():
+        for row in ranked[query, : int(allowed[query].sum())].tolist():
             if len(kept) == k:
                 break
-            if not any(_together(spans, word, other) for other in kept):
-                kept.append(word)
-        found[query, : len(kept)] = kept
-    alike = np.where(found >= 0, np.take_along_axis(similarity, found, 1), -np.inf)
-    return Neighbors(found, alike.astype(np.float32)), _shared(spans, found, queries)
+            if not any(_share_candles(spans, row, other) for other in kept):
+                kept.append(row)
+        neighbors[query, : len(kept)] = kept
+    similarities = np.where(neighbors >= 0, np.take_along_axis(similarity, neighbors, 1), -np.inf)
+    return Neighbors(neighbors, similarities.astype(np.float32)), _shared(spans, neighbors, queries)
 
 
-def _together(spans: Spans, a: int, b: int) -> bool:
+def _share_candles(spans: Spans, a: int, b: int) -> bool:
     return bool(
         spans.symbol[a] == spans.symbol[b]
         and overlaps(spans.first_ms[a], spans.as_of_ms[a], spans.first_ms[b], spans.as_of_ms[b])
     )
 
 
-def _shared(spans: Spans, found: Ints, queries: Spans) -> Bools:
+def _shared(spans: Spans, neighbors: Ints, queries: Spans) -> Bools:
     """Bool (q, k): the chart is of the query's own market and shares candles with it."""
     shared: Bools = (
-        (found >= 0)
-        & (spans.symbol[found] == queries.symbol[:, None])
+        (neighbors >= 0)
+        & (spans.symbol[neighbors] == queries.symbol[:, None])
         & overlaps(
-            spans.first_ms[found],
-            spans.as_of_ms[found],
+            spans.first_ms[neighbors],
+            spans.as_of_ms[neighbors],
             queries.first_ms[:, None],
             queries.as_of_ms[:, None],
         )

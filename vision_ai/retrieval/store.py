@@ -1,7 +1,7 @@
 """Versioned folders of files that no kill can tear.
 
 `<root>/<version>/` holds the files and a `manifest.json` with their hashes; `<root>/current`
-names the version in use. A version is written beside the others and renamed into place, then the
+names the active version. A version is written beside the others and renamed into place, then the
 pointer is replaced: at every instant `current` names a whole version.
 """
 
@@ -25,7 +25,7 @@ REPAIR = "Run `vision-ai index build`."
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
-class Manifest(Record):
+class IndexManifest(Record):
     """What made an index and what lies in its folder: `manifest.json`."""
 
     schema_version: Literal[1] = 1
@@ -41,12 +41,12 @@ class Manifest(Record):
 
 
 def publish(
-    root: Path, manifest: Manifest, files: Mapping[str, bytes], *, in_use: bool = True
+    root: Path, manifest: IndexManifest, files: Mapping[str, bytes], *, activate: bool = True
 ) -> None:
-    """Write a version and make it current. Killed at any instant, the earlier one stands.
+    """Write a version and make it current. Killed at any instant, the earlier one stays whole.
 
     A version that is already there, whole, is only pointed at; a damaged one is replaced.
-    With `in_use` off it is written beside the current one and waits.
+    With `activate` off it is written beside the current one and waits.
 
     Raises:
         StorageError: the disk is full or the folder may not be written.
@@ -56,12 +56,12 @@ def publish(
     with storage.writing(root), _locked(root):
         if not _is_whole(root, manifest.version):
             _write_version(root, manifest, files)
-        if in_use:
+        if activate:
             storage.write_text(root / "current", manifest.version + "\n")
 
 
-def current(root: Path) -> str:
-    """The version in use.
+def current_version(root: Path) -> str:
+    """The active version.
 
     Raises:
         EmptyIndexError: none was built yet.
@@ -82,18 +82,20 @@ def current(root: Path) -> str:
     return version
 
 
-def read(root: Path, version: str) -> tuple[Manifest, dict[str, bytes]]:
+def read(root: Path, version: str) -> tuple[IndexManifest, dict[str, bytes]]:
     """The manifest and files of a version, each checked against its hash.
 
     Raises:
         CorruptFileError: a file is missing, truncated or altered.
     """
     folder = root / version
-    manifest = storage.read_document(folder / "manifest.json", Manifest, repair=REPAIR)
-    return manifest, {name: _checked(folder / name, sha) for name, sha in manifest.files.items()}
+    manifest = storage.read_document(folder / "manifest.json", IndexManifest, repair=REPAIR)
+    return manifest, {
+        name: _read_checked(folder / name, sha) for name, sha in manifest.files.items()
+    }
 
 
-def versions(root: Path) -> list[str]:
+def list_versions(root: Path) -> list[str]:
     """Every version that lies in `root`, by name."""
     return sorted(path.parent.name for path in root.glob("[!.]*/manifest.json"))
 
@@ -101,28 +103,32 @@ def versions(root: Path) -> list[str]:
 def version_for(root: Path, model: str) -> str:
     """The version that serves a model: the current one, or its own newest if another made that.
 
-    So a model that is promoted or taken back finds its own index again.
+    So a model that is promoted or rolled back finds its own index again.
 
     Raises:
         EmptyIndexError: none was built yet.
         CorruptFileError: the pointer is damaged.
     """
-    now = current(root)
-    made = {version: found for version in versions(root) if (found := _manifest(root, version))}
+    now = current_version(root)
+    made = {
+        version: found
+        for version in list_versions(root)
+        if (found := _read_manifest(root, version))
+    }
     if now in made and made[now].model == model:
         return now
     own = [manifest for manifest in made.values() if manifest.model == model]
     return max(own, key=lambda m: (m.created_at, m.version)).version if own else now
 
 
-def _manifest(root: Path, version: str) -> Manifest | None:
+def _read_manifest(root: Path, version: str) -> IndexManifest | None:
     try:
-        return storage.read_document(root / version / "manifest.json", Manifest, repair=REPAIR)
+        return storage.read_document(root / version / "manifest.json", IndexManifest, repair=REPAIR)
     except CorruptFileError:
         return None  # named when it is asked for
 
 
-def _checked(path: Path, sha256: str) -> bytes:
+def _read_checked(path: Path, sha256: str) -> bytes:
     try:
         payload = path.read_bytes()
     except FileNotFoundError as error:
@@ -158,7 +164,7 @@ def _locked(root: Path) -> Iterator[None]:
         yield
 
 
-def _write_version(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+def _write_version(root: Path, manifest: IndexManifest, files: Mapping[str, bytes]) -> None:
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
     try:
         for name, payload in files.items():

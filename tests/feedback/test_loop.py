@@ -324,9 +324,9 @@ def test_a_write_that_stops_anywhere_is_finished_by_the_next(tmp_path_factory, c
 
 def test_pending_counts_a_prediction_once_and_skips_what_is_logged() -> None:
     call = prediction()
-    assert len(feedback.pending([call, call], [], NOW)) == 2
-    assert len(feedback.pending([call], [line(horizon=Horizon.H2)], NOW)) == 1
-    assert feedback.pending([call], [], AS_OF) == []
+    assert len(feedback.find_pending([call, call], [], NOW)) == 2
+    assert len(feedback.find_pending([call], [line(horizon=Horizon.H2)], NOW)) == 1
+    assert feedback.find_pending([call], [], AS_OF) == []
 
 
 def test_spans_of_one_market_join_and_those_far_apart_do_not() -> None:
@@ -334,19 +334,19 @@ def test_spans_of_one_market_join_and_those_far_apart_do_not() -> None:
     far = prediction(as_of_ms=AS_OF + 1000 * H_MS)
     other = prediction(symbol="ETHUSDT")
     made_up = prediction(venue="simulated")
-    dues = feedback.pending([*near, far, other, made_up], [], AS_OF + 2000 * H_MS)
-    errands = feedback.plan(dues, CONFIG)
-    assert len(errands) == 3
-    assert sum(len(errand.dues) for errand in errands) == len(dues)
-    for errand in errands:
-        assert all(errand.span.first_ms < due.as_of_ms for due in errand.dues)
-        assert all(errand.span.end_ms >= due.end_ms for due in errand.dues)
+    outcomes = feedback.find_pending([*near, far, other, made_up], [], AS_OF + 2000 * H_MS)
+    batches = feedback.plan(outcomes, CONFIG)
+    assert len(batches) == 3
+    assert sum(len(batch.outcomes) for batch in batches) == len(outcomes)
+    for batch in batches:
+        assert all(batch.span.first_ms < outcome.as_of_ms for outcome in batch.outcomes)
+        assert all(batch.span.end_ms >= outcome.end_ms for outcome in batch.outcomes)
 
 
 def test_made_up_candles_are_kept_apart_from_real_ones() -> None:
     real, made_up = prediction(), prediction(venue="simulated", as_of_ms=AS_OF + M15)
-    errands = feedback.plan(feedback.pending([real, made_up], [], NOW), CONFIG)
-    assert [errand.span.venue for errand in errands] == ["bybit-linear", "simulated"]
+    batches = feedback.plan(feedback.find_pending([real, made_up], [], NOW), CONFIG)
+    assert [batch.span.venue for batch in batches] == ["bybit-linear", "simulated"]
 
 
 def test_planning_ten_thousand_takes_one_fetch_per_symbol() -> None:
@@ -356,12 +356,12 @@ def test_planning_ten_thousand_takes_one_fetch_per_symbol() -> None:
         for hour in range(200)
     ]
     now = AS_OF + 300 * H_MS
-    errands = feedback.plan(feedback.pending(calls, [], now), CONFIG)
-    assert len(errands) == 50
+    batches = feedback.plan(feedback.find_pending(calls, [], now), CONFIG)
+    assert len(batches) == 50
     klines = walk(900, AS_OF - M15, 1)
     closes = klines.bars[np.arange(200) * 4, 3]
-    for hour, due in enumerate(errands[0].dues[::2]):
-        call = prediction(as_of_ms=due.as_of_ms, close=float(closes[hour]))
-        result = feedback.resolve(call, due.horizon, klines, None, CONFIG, now)
+    for hour, outcome in enumerate(batches[0].outcomes[::2]):
+        call = prediction(as_of_ms=outcome.as_of_ms, close=float(closes[hour]))
+        result = feedback.resolve(call, outcome.horizon, klines, None, CONFIG, now)
         assert isinstance(result, records.Feedback)
         assert result.move is not None

@@ -226,4 +226,4 @@ def test_the_feedback_loop_never_reads_the_other_folder(tmp_path) -> None:
 
     leave(tmp_path, "JSTUSDT_20250623_1045.json", bare("trap", 0.9))
     journal = open_journal(Paths(tmp_path), NAMED_MS + max(h.ms for h in HORIZONS))
-    assert (journal.due, journal.damaged) == ([], {})
+    assert (journal.pending, journal.damaged) == ([], {})

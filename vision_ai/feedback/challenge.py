@@ -1,8 +1,8 @@
 """A challenger made of earlier outcomes, judged on later ones: only what logs can prove.
 
-Logs hold what was claimed, what spoke for it and what followed. They can prove that calls whose
-look-alikes have a better record reach their target more often, and that wider or narrower bands
-hold as often as they say. They cannot prove anything about setups: nobody labels those later.
+Logs hold what was predicted, which neighbors voted for it and what followed. They can prove that
+calls whose neighbors have a better record reach their target more often, and that bands of another
+width cover as often as they say. They prove nothing about setups: nobody labels those later.
 """
 
 import hashlib
@@ -43,14 +43,15 @@ DAY_MS = 86_400_000
 EMBARGO_MS = purge.earliest_as_of(0)
 """The window of a 1h chart: no judged chart shows candles of a learned outcome."""
 
-ENOUGH_DAYS = 14
+LEAST_DAYS = 14
 """With fewer days to judge on, nothing is attempted and nothing spent."""
 
 WIDTH_FACTOR_BOUNDS = (0.5, 3.0)
-"""One challenger changes bands by no more than this."""
+"""Least and greatest factor by which one challenger changes the width of bands."""
 
 _PARTS: tuple[PartName, ...] = ("exemplars", "bands 2h", "bands 6h")
-_SMALLEST = 0.01
+_LEAST_CHANGE = 0.01
+"""A width factor closer to 1 than this is no challenger."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Fold:
         learned: their outcomes were complete at `until_ms`.
         judging: charts that came `EMBARGO_MS` after it or later.
         until_ms: end of learning.
-        now_ms: the clock; what it cuts off belongs to the next fold.
+        now_ms: the clock; later outcomes belong to the next fold.
     """
 
     champion: str
@@ -79,11 +80,11 @@ class Fold:
 
 @dataclass(frozen=True)
 class Challenge:
-    """What was learned, how it did, and what of it may be applied.
+    """What was learned, how the gate judged it, and what of it may be applied.
 
     Attributes:
         proposal: of the learning fold alone.
-        attempt: the verdict.
+        attempt: the gate's verdict.
         factors: exemplars whose votes change; empty unless they were found better.
         width_factor: bands that change; without those not found better.
     """
@@ -99,8 +100,8 @@ def fold(
 ) -> Fold | None:
     """Split the champion's own lines in time; None while there are none.
 
-    What was judged on once is learned from ever after and never judges again. The first time,
-    learning ends half way.
+    Lines that were judged on are learned from in later attempts and never judge again. The first
+    time, learning ends half way.
     """
     of_champion = [line for line in lines if line.model_version == champion]
     own = complete_by(of_champion, now_ms)
@@ -122,19 +123,19 @@ def days_needed(number: int, *, alpha: float = ALPHA, parts: int = len(_PARTS)) 
     >>> days_needed(1), days_needed(10), days_needed(10, parts=1)
     (14, 28, 24)
     """
-    return max(ENOUGH_DAYS, 2 * math.ceil(-math.log2(spend_alpha(alpha, number) / parts)))
+    return max(LEAST_DAYS, 2 * math.ceil(-math.log2(spend_alpha(alpha, number) / parts)))
 
 
-def learned_from(
-    predictions: Iterable[Prediction], parted: Fold, horizon: Horizon
+def propose_from(
+    predictions: Iterable[Prediction], split: Fold, horizon: Horizon
 ) -> UpdateProposal:
-    """What the lines to learn from would change; those that judge say nothing."""
-    return propose(predictions, parted.learned, parted.until_ms, horizon=horizon)
+    """What the lines to learn from would change; those that judge are not looked at."""
+    return propose(predictions, split.learned, split.until_ms, horizon=horizon)
 
 
 def challenge(
     predictions: Iterable[Prediction],
-    parted: Fold,
+    split: Fold,
     exemplars: Collection[ExemplarKey],
     *,
     number: int,
@@ -147,38 +148,38 @@ def challenge(
     stays within it.
 
     Args:
-        predictions: what was said.
-        parted: of the champion's lines.
+        predictions: those that the lines are of.
+        split: the champion's lines.
         exemplars: those whose weight can be changed.
         number: of this attempt, over all champions.
         horizon: whose verdicts judge exemplars.
         alpha: error rate over all attempts.
     """
-    known = list(predictions)
-    proposal = learned_from(known, parted, horizon)
-    found = {(e.symbol, e.interval, e.as_of): e.factor for e in proposal.exemplars}
-    factors = {place: factor for place, factor in found.items() if place in exemplars}
+    predictions = list(predictions)
+    proposal = propose_from(predictions, split, horizon)
+    proposed = {(e.symbol, e.interval, e.as_of): e.factor for e in proposal.exemplars}
+    factors = {name: factor for name, factor in proposed.items() if name in exemplars}
     low, high = WIDTH_FACTOR_BOUNDS
     width_factor = {h: min(high, max(low, factor)) for h, factor in proposal.width_factor.items()}
     level = spend_alpha(alpha, number) / len(_PARTS)
-    judged = [line for line in parted.judging if line.horizon is horizon]
-    parts = [judge_exemplars(known, judged, factors, level=level)]
+    judged = [line for line in split.judging if line.horizon is horizon]
+    parts = [judge_exemplars(predictions, judged, factors, level=level)]
     for h in HORIZONS:
-        own = [line for line in parted.judging if line.horizon is h]
+        own = [line for line in split.judging if line.horizon is h]
         parts.append(judge_bands(own, h, width_factor.get(h, 1.0), level=level))
     better = {part.name for part in parts if part.better}
     attempt = GateAttempt(
         number=number,
-        made_at=iso(parted.now_ms),
-        champion=parted.champion,
+        made_at=iso(split.now_ms),
+        champion=split.champion,
         horizon=horizon,
         alpha=alpha,
-        learned_until=iso(parted.until_ms),
-        judged_from=iso(purge.earliest_as_of(parted.until_ms)),
-        judged_until=iso(parted.now_ms),
-        learned=len(parted.learned),
-        judged=len(parted.judging),
-        days=parted.days,
+        learned_until=iso(split.until_ms),
+        judged_from=iso(purge.earliest_as_of(split.until_ms)),
+        judged_until=iso(split.now_ms),
+        learned=len(split.learned),
+        judged=len(split.judging),
+        days=split.days,
         parts=parts,
         promote=bool(better),
     )
@@ -197,21 +198,23 @@ def judge_exemplars(
     *,
     level: float,
 ) -> PartVerdict:
-    """Whether calls with better recorded look-alikes reached their target more often.
+    """Whether calls whose neighbors have a better record reached their target more often.
 
-    Of calls that agree in day, direction and confidence (in fifths), each pair of a hit and a
-    miss asks which had the better record; the champion, who knows no records, throws a coin. One
-    call of a symbol a day counts, and ties are broken by a hash, so that without signal a day is
-    won as often as lost, whatever its share of hits and however the market moved.
+    Calls of the same day, direction and fifth of confidence are compared: of each pair of a hit
+    and a miss, did the hit have the better record? The champion, which knows no records, is right
+    half the time. One call of a symbol a day counts, and ties are broken by a hash, so that
+    without signal a day is won as often as lost, whatever its share of hits.
     """
-    said = {(p.symbol, p.as_of): p for p in predictions}
+    by_call = {(p.symbol, p.as_of): p for p in predictions}
+    # The record of each call: the mean factor of the neighbors that voted for it.
     records = []
-    for line in _one_a_day(judged):
-        prediction = said.get((line.symbol, line.as_of))
+    for line in _first_of_day(judged):
+        prediction = by_call.get((line.symbol, line.as_of))
         shares = voters(prediction) if prediction else {}
         if shares:
-            record = math.fsum(share * factors.get(at, 1.0) for at, share in shares.items())
+            record = math.fsum(share * factors.get(n, 1.0) for n, share in shares.items())
             records.append((line, record))
+    # Pairs that the record put in the right order, and half of all pairs for the champion.
     won, expected, block = [], [], []
     for hits, misses in _cells(records):
         for hit in hits:
@@ -242,17 +245,17 @@ _Ranked = tuple[float, str, int]
 def _cells(
     records: Iterable[tuple[Feedback, float]],
 ) -> Iterable[tuple[list[_Ranked], list[_Ranked]]]:
-    """Hits and misses of calls that agree, as (record, tie-breaker, day)."""
+    """Hits and misses of comparable calls, as (record, tie-breaker, day)."""
     cells: dict[tuple[int, Direction, int], tuple[list[_Ranked], list[_Ranked]]] = {}
     for line, record in records:
-        place = _day(line), line.direction, bin_of(line.confidence) // 2
+        cell = _day(line), line.direction, bin_of(line.confidence) // 2
         tie = hashlib.sha256(f"{line.symbol} {line.as_of}".encode()).hexdigest()
-        side = cells.setdefault(place, ([], []))[0 if line.success else 1]
+        side = cells.setdefault(cell, ([], []))[0 if line.success else 1]
         side.append((round(record, 9), tie, _day(line)))
     return cells.values()
 
 
-def _one_a_day(judged: Sequence[Feedback]) -> list[Feedback]:
+def _first_of_day(judged: Sequence[Feedback]) -> list[Feedback]:
     """The first judged call of each symbol on each day."""
     first: dict[tuple[str, int], Feedback] = {}
     for line in sorted(judged, key=lambda line: (line.as_of, line.symbol)):
@@ -264,20 +267,21 @@ def _one_a_day(judged: Sequence[Feedback]) -> list[Feedback]:
 def judge_bands(
     judged: Sequence[Feedback], horizon: Horizon, width_factor: float, *, level: float
 ) -> PartVerdict:
-    """Whether stretched bands hold closer to how often they say, by quantile (pinball) loss.
+    """Whether bands of another width cover closer to their level, by quantile (pinball) loss.
 
-    The loss is that of the stretch which each outcome would have needed, and least in
-    expectation where bands hold exactly as often as they say: wider ones pay for their width.
+    The loss is of the width factor that each outcome needed. It is least in expectation where
+    bands cover exactly as often as they say: wider ones are charged for their width.
     """
     own = [line for line in judged if line.width_factor is not None and line.level is not None]
     name: PartName = "bands 2h" if horizon is Horizon.H2 else "bands 6h"
-    if abs(width_factor - 1) < _SMALLEST or not own:
-        return _nothing(name, level)
+    if abs(width_factor - 1) < _LEAST_CHANGE or not own:
+        return _not_judged(name, level)
     shares = outcome_shares(own)
     gains: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for line in own:
         gain = _band_gain(line.width_factor or 0.0, width_factor, line.level or 0.0)
         gains[_day(line)].append((shares[key(line)], gain))
+    # The mean gain of each day, overlapping outcomes counted once; a day is one bet.
     days = [
         math.fsum(share * gain for share, gain in gains[day])
         / math.fsum(share for share, _ in gains[day])
@@ -295,14 +299,14 @@ def judge_bands(
         better=trial.promote,
         figures={
             "width_factor": width_factor,
-            "coverage_champion": _held(own, 1.0),
-            "coverage_challenger": _held(own, width_factor),
+            "coverage_champion": _coverage(own, 1.0),
+            "coverage_challenger": _coverage(own, width_factor),
         },
     )
 
 
 def _band_gain(needed: float, width_factor: float, level: float) -> float:
-    """What a stretch saves of the champion's loss, in units of the most that it can lose."""
+    """How much less a width factor loses than 1 does, over the most that it can lose more."""
     saved = _pinball(needed - 1, level) - _pinball(needed - width_factor, level)
     worst = (1 - level if width_factor > 1 else level) * abs(width_factor - 1)
     return saved / worst
@@ -312,11 +316,11 @@ def _pinball(miss: float, level: float) -> float:
     return max(level * miss, (level - 1) * miss)
 
 
-def _held(own: Sequence[Feedback], width_factor: float) -> float:
+def _coverage(own: Sequence[Feedback], width_factor: float) -> float:
     return round(sum((line.width_factor or 0.0) <= width_factor for line in own) / len(own), 6)
 
 
-def _nothing(name: PartName, level: float) -> PartVerdict:
+def _not_judged(name: PartName, level: float) -> PartVerdict:
     return PartVerdict(
         name=name,
         cases=0,

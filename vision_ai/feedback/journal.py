@@ -1,4 +1,4 @@
-"""Predictions and logs on disk: what stands there, what is damaged, what is still owed."""
+"""Predictions, feedback logs and gate attempts on disk: intact, damaged, and still pending."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from vision_ai import checksummed_log, storage
 from vision_ai.config import Paths
 from vision_ai.domain import HORIZONS, parse_time, stamp
 from vision_ai.errors import CorruptFileError
-from vision_ai.feedback.pending import PendingOutcome, key, pending
+from vision_ai.feedback.pending import PendingOutcome, find_pending, key
 from vision_ai.records import BadLine, Feedback, GateAttempt, Prediction
 
 _NAME = re.compile(r"(?P<symbol>[A-Z0-9]{2,30})_(?P<stamp>\d{8}_\d{4})\Z")
@@ -19,23 +19,23 @@ _REPAIR = "Move the file away, or predict again for that symbol and time."
 
 @dataclass
 class Journal:
-    """What was found on disk.
+    """What is on disk.
 
     Attributes:
-        lines: intact lines of all logs, by file name and then by place.
+        lines: intact lines of all logs, by file name and line number.
         bad: lines that are kept in their file and not counted, and why.
-        due: horizons that are complete and have no line.
+        pending: horizons that are complete and have no line.
         damaged: names of prediction files that cannot be read, and why.
     """
 
     lines: list[Feedback] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
-    due: list[PendingOutcome] = field(default_factory=list)
+    pending: list[PendingOutcome] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
 
 
 def append(paths: Paths, lines: Sequence[Feedback]) -> list[Feedback]:
-    """Write lines of one prediction to its log; returns those that did not stand there.
+    """Write lines of one prediction to its log; returns those that were not there yet.
 
     Raises:
         StorageError: nothing was written.
@@ -47,11 +47,11 @@ def append(paths: Paths, lines: Sequence[Feedback]) -> list[Feedback]:
 def read_log(path: Path) -> tuple[list[Feedback], list[BadLine]]:
     """Intact lines of one log, and the lines that are not counted."""
 
-    def stray(line: Feedback) -> str | None:
-        at_home = _stem(line.symbol, line.as_of) == path.stem
-        return None if at_home else f"{line.symbol} {line.as_of}"
+    def other_log(line: Feedback) -> str | None:
+        is_here = _stem(line.symbol, line.as_of) == path.stem
+        return None if is_here else f"{line.symbol} {line.as_of}"
 
-    return checksummed_log.read(path, Feedback, key, stray)
+    return checksummed_log.read(path, Feedback, key, other_log)
 
 
 def read_logs(paths: Paths) -> tuple[list[Feedback], list[BadLine]]:
@@ -59,14 +59,14 @@ def read_logs(paths: Paths) -> tuple[list[Feedback], list[BadLine]]:
     lines: list[Feedback] = []
     bad: list[BadLine] = []
     for path in storage.listed(paths.feedback_logs, "*.jsonl"):
-        good, worse = read_log(path)
-        lines += good
-        bad += worse
+        intact, damaged = read_log(path)
+        lines += intact
+        bad += damaged
     return lines, bad
 
 
 def read_prediction(path: Path) -> Prediction:
-    """Read a prediction that says of itself what its file name says.
+    """Read a prediction whose symbol and time are those of its file name.
 
     Raises:
         CorruptFileError: damaged, of another form, or of another symbol or time.
@@ -106,7 +106,7 @@ def prediction_files(paths: Paths) -> list[Path]:
 
 
 def open_journal(paths: Paths, now_ms: int) -> Journal:
-    """Read the logs, and of the predictions those that are still owed a line.
+    """Read the logs, and those predictions that may still lack a line.
 
     Files of predictions whose horizons are all logged, or all not over yet, are not opened.
     """
@@ -116,13 +116,13 @@ def open_journal(paths: Paths, now_ms: int) -> Journal:
         stem = _stem(line.symbol, line.as_of)
         counts[stem] = counts.get(stem, 0) + 1
     latest = stamp(now_ms - min(horizon.ms for horizon in HORIZONS))
-    owed = (
+    may_lack = (
         path
         for path in prediction_files(paths)
         if counts.get(path.stem, 0) < len(HORIZONS) and path.stem.split("_", 1)[1] <= latest
     )
-    predictions, damaged = _read_all(owed)
-    return Journal(lines, bad, pending(predictions, lines, now_ms), damaged)
+    predictions, damaged = _read_all(may_lack)
+    return Journal(lines, bad, find_pending(predictions, lines, now_ms), damaged)
 
 
 def read_attempts(paths: Paths) -> tuple[list[GateAttempt], list[BadLine]]:

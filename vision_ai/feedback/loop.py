@@ -1,4 +1,4 @@
-"""One round of feedback: read what is owed, fetch candles once per span, write the lines."""
+"""One pass of feedback: list pending outcomes, fetch candles once per span, write the lines."""
 
 import itertools
 import logging
@@ -9,7 +9,7 @@ from vision_ai.config import FeedbackConfig, Paths
 from vision_ai.domain import Interval, Klines, parse_time
 from vision_ai.errors import InputError, TransientError
 from vision_ai.feedback import journal
-from vision_ai.feedback.outcome import expire, resolve_due
+from vision_ai.feedback.outcome import expire, resolve_outcome
 from vision_ai.feedback.pending import CandleSpan, FetchBatch, PendingOutcome, WaitingOutcome, plan
 from vision_ai.records import BadLine, Feedback
 
@@ -21,10 +21,10 @@ Source = Callable[[CandleSpan], Klines]
 
 @dataclass
 class FeedbackPass:
-    """What one round did.
+    """What one pass did.
 
     Attributes:
-        written: lines that this round added, in the order of writing.
+        written: lines that this pass added, in the order of writing.
         waiting: horizons that stay pending, and why.
         bad: lines of the logs that are not counted, and why.
         damaged: names of prediction files that cannot be read, and why.
@@ -42,16 +42,16 @@ def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> Fe
     """Resolve every horizon that is complete at `now_ms` and write a line for each.
 
     Running it again adds nothing; two processes may run it at once; a killed one is finished by
-    the next. An exchange that is down leaves its horizons pending without end, a symbol that it
-    no longer lists is given up after `config.give_up_h`.
+    the next. The outcomes of an exchange that is down stay pending without end; those of a symbol
+    that it no longer lists expire after `config.give_up_h`.
 
     Raises:
-        StorageError: a line could not be written; the earlier ones stand.
+        StorageError: a line could not be written; the earlier ones are kept.
     """
-    book = journal.open_journal(paths, now_ms)
-    done = FeedbackPass(bad=book.bad, damaged=book.damaged)
-    for results in resolve_pending(book.due, source, config, now_ms, done):
-        _keep(paths, results, done)
+    opened = journal.open_journal(paths, now_ms)
+    done = FeedbackPass(bad=opened.bad, damaged=opened.damaged)
+    for results in resolve_pending(opened.pending, source, config, now_ms, done):
+        _write(paths, results, done)
     logger.info(
         "feedback written=%d waiting=%d bad_lines=%d damaged=%d fetches=%d",
         len(done.written),
@@ -64,28 +64,28 @@ def run(paths: Paths, source: Source, config: FeedbackConfig, now_ms: int) -> Fe
 
 
 def resolve_pending(
-    dues: Iterable[PendingOutcome],
+    outcomes: Iterable[PendingOutcome],
     source: Source,
     config: FeedbackConfig,
     now_ms: int,
     done: FeedbackPass,
 ) -> Iterator[list[Feedback | WaitingOutcome]]:
-    """What becomes of horizons that are over, prediction by prediction; nothing is written.
+    """Resolve pending outcomes, prediction by prediction; nothing is written.
 
     Args:
-        dues: what is owed a line.
+        outcomes: those that have no line yet.
         source: fetches candles, once a span.
-        config: what counts as success, and when to give up.
+        config: what counts as success, and when outcomes expire.
         now_ms: the clock.
         done: counts the fetches.
     """
-    runner = _Runner(source, config, now_ms, done)
-    for errand in plan(dues, config):
-        for _, results in itertools.groupby(runner.results(errand), lambda result: result.as_of):
+    resolver = _Resolver(source, config, now_ms, done)
+    for batch in plan(outcomes, config):
+        for _, results in itertools.groupby(resolver.results(batch), lambda result: result.as_of):
             yield list(results)
 
 
-def _keep(paths: Paths, results: list[Feedback | WaitingOutcome], done: FeedbackPass) -> None:
+def _write(paths: Paths, results: list[Feedback | WaitingOutcome], done: FeedbackPass) -> None:
     """Write the lines of one prediction in one go."""
     done.waiting += [result for result in results if isinstance(result, WaitingOutcome)]
     lines = [result for result in results if isinstance(result, Feedback)]
@@ -94,37 +94,40 @@ def _keep(paths: Paths, results: list[Feedback | WaitingOutcome], done: Feedback
 
 
 @dataclass
-class _Runner:
+class _Resolver:
     source: Source
     config: FeedbackConfig
     now_ms: int
     done: FeedbackPass
 
-    def results(self, errand: FetchBatch) -> Iterator[Feedback | WaitingOutcome]:
-        """What becomes of everything that waits for one span."""
+    def results(self, batch: FetchBatch) -> Iterator[Feedback | WaitingOutcome]:
+        """Resolve everything that waits for one span of candles."""
         try:
-            klines = self._fetch(errand.span)
+            klines = self._fetch(batch.span)
         except TransientError as error:
-            yield from (due.wait(error.message) for due in errand.dues)
+            yield from (outcome.wait(error.message) for outcome in batch.outcomes)
             return
         except InputError as error:
-            for due in errand.dues:
-                yield expire(due, error.message, self.config, self.now_ms)
+            for outcome in batch.outcomes:
+                yield expire(outcome, error.message, self.config, self.now_ms)
             return
-        inside: dict[str, Klines | str] = {}
-        for due in errand.dues:
-            result = self._resolve(due, klines, None)
+        # Minutes inside a candle that touched target and stop, by its time; fetched once each.
+        minutes: dict[str, Klines | str] = {}
+        for outcome in batch.outcomes:
+            result = self._resolve(outcome, klines, None)
             if isinstance(result, Feedback) and result.first == "ambiguous" and result.first_at:
-                fine = inside.get(result.first_at)
+                fine = minutes.get(result.first_at)
                 if fine is None:
-                    fine = inside[result.first_at] = self._minutes(errand.span, result.first_at)
+                    fine = minutes[result.first_at] = self._minutes(batch.span, result.first_at)
                 result = (
-                    due.wait(fine) if isinstance(fine, str) else self._resolve(due, klines, fine)
+                    outcome.wait(fine)
+                    if isinstance(fine, str)
+                    else self._resolve(outcome, klines, fine)
                 )
             yield result
 
     def _minutes(self, span: CandleSpan, first_at: str) -> Klines | str:
-        """The minutes inside one candle; none where there are none, a text where to ask later."""
+        """The minutes inside one candle, perhaps none; or why they have to be asked for again."""
         first_ms = parse_time(first_at)
         end_ms = first_ms + span.interval.ms
         minutes = CandleSpan(span.venue, span.symbol, Interval.M1, first_ms, end_ms)
@@ -140,6 +143,6 @@ class _Runner:
         return self.source(span)
 
     def _resolve(
-        self, due: PendingOutcome, klines: Klines, fine: Klines | None
+        self, outcome: PendingOutcome, klines: Klines, fine: Klines | None
     ) -> Feedback | WaitingOutcome:
-        return resolve_due(due, klines, fine, self.config, self.now_ms)
+        return resolve_outcome(outcome, klines, fine, self.config, self.now_ms)

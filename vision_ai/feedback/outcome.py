@@ -19,14 +19,14 @@ _SAME_PRICE = 0.005
 """Closes further apart than this come from another market, or were revised."""
 
 _MAX_WIDTH_FACTOR = 100.0
-"""Stands for "no widening helps", as where a band has no width."""
+"""Given where no widening helps, as where a band has no width."""
 
 _H_MS = 3_600_000
 
 
 @dataclass(frozen=True)
 class _Verdict:
-    """What was touched first and what it was read from."""
+    """Which was touched first, and on which candles."""
 
     first: Verdict | None
     success: bool | None
@@ -36,7 +36,7 @@ class _Verdict:
 
 
 @dataclass(frozen=True)
-class _Figures:
+class _Measured:
     """What was measured; None where nothing could be."""
 
     entry: float | None = None
@@ -57,65 +57,71 @@ def resolve(
     config: FeedbackConfig,
     now_ms: int,
 ) -> Feedback | WaitingOutcome:
-    """Measure one horizon of one prediction, or say why it has to wait.
+    """Measure one horizon of one prediction, or tell why it has to wait.
 
     Args:
-        prediction: what was said.
+        prediction: whose outcome it is.
         horizon: how long after it to look.
         klines: candles of its market, 15m or finer, from the candle before `as_of` on (from
             the history of the true range on, where targets are multiples of it).
-        fine: finer candles that settle which of target and stop a candle touched first;
+        fine: finer candles that decide which of target and stop a candle touched first;
             without them such a candle counts as a loss and the line says so.
-        config: what counts as success, and when to give up.
+        config: what counts as success, and when outcomes expire.
         now_ms: the clock; candles that were not closed then are ignored.
 
     Returns:
         The line for the log (`line` and `check` are set when it is written), or what it waits
         for. After `config.give_up_h` of waiting the line says `success: null` and why.
     """
-    return resolve_due(PendingOutcome(prediction, horizon), klines, fine, config, now_ms)
+    return resolve_outcome(PendingOutcome(prediction, horizon), klines, fine, config, now_ms)
 
 
-def resolve_due(
-    due: PendingOutcome, klines: Klines, fine: Klines | None, config: FeedbackConfig, now_ms: int
+def resolve_outcome(
+    outcome: PendingOutcome,
+    klines: Klines,
+    fine: Klines | None,
+    config: FeedbackConfig,
+    now_ms: int,
 ) -> Feedback | WaitingOutcome:
-    """The same for what `pending` lists."""
-    if now_ms < due.end_ms:
-        return due.wait(f"its {due.horizon} are over at {iso(due.end_ms)}")
-    if due.entry is None or due.entry <= 0:
+    """The same for what `find_pending` lists."""
+    if now_ms < outcome.end_ms:
+        return outcome.wait(f"its {outcome.horizon} are over at {iso(outcome.end_ms)}")
+    if outcome.entry is None or outcome.entry <= 0:
         reason = "read from a bare picture: there is no price to measure from"
-        return _line(due, _Figures(verdict=_Verdict(None, None, reason)), now_ms)
-    lack = _lack(due, klines, config, now_ms)
-    if lack is not None:
-        return expire(due, lack, config, now_ms)
-    return _line(due, _measure(due, klines, fine, config, now_ms), now_ms)
+        return _line(outcome, _Measured(verdict=_Verdict(None, None, reason)), now_ms)
+    problem = _problem(outcome, klines, config, now_ms)
+    if problem is not None:
+        return expire(outcome, problem, config, now_ms)
+    return _line(outcome, _measure(outcome, klines, fine, config, now_ms), now_ms)
 
 
 def expire(
-    due: PendingOutcome, reason: str, config: FeedbackConfig, now_ms: int
+    outcome: PendingOutcome, reason: str, config: FeedbackConfig, now_ms: int
 ) -> Feedback | WaitingOutcome:
-    """Keep waiting, or close the case without a verdict after `config.give_up_h`."""
-    if now_ms < due.end_ms + config.give_up_h * _H_MS:
-        return due.wait(reason)
+    """Wait on, or write a line without a verdict after `config.give_up_h` hours."""
+    if now_ms < outcome.end_ms + config.give_up_h * _H_MS:
+        return outcome.wait(reason)
     verdict = _Verdict(None, None, f"gave up after {config.give_up_h:g} h: {reason}")
-    return _line(due, _Figures(entry=due.entry, verdict=verdict), now_ms)
+    return _line(outcome, _Measured(entry=outcome.entry, verdict=verdict), now_ms)
 
 
-def _lack(due: PendingOutcome, klines: Klines, config: FeedbackConfig, now_ms: int) -> str | None:
-    """Why the candles do not suffice, if they do not."""
+def _problem(
+    outcome: PendingOutcome, klines: Klines, config: FeedbackConfig, now_ms: int
+) -> str | None:
+    """Why the candles are not enough to measure the outcome; None if they are."""
     step = klines.interval.ms
-    if due.as_of_ms % step or due.horizon.ms % step:
-        return f"candles of {klines.interval} do not start at {due.prediction.as_of}"
-    bars = _between(klines, due.as_of_ms, min(due.end_ms, now_ms - step + 1))
-    expected = due.horizon.bars(klines.interval)
+    if outcome.as_of_ms % step or outcome.horizon.ms % step:
+        return f"candles of {klines.interval} do not start at {outcome.prediction.as_of}"
+    bars = _between(klines, outcome.as_of_ms, min(outcome.end_ms, now_ms - step + 1))
+    expected = outcome.horizon.bars(klines.interval)
     if len(bars) < expected:
         return f"{expected - len(bars)} of {expected} candles of {klines.interval} are missing"
     if not bars[:, VOLUME].any():
         return "the market is halted: nothing was traded"
-    before = _between(klines, due.as_of_ms - step, due.as_of_ms)
-    if len(before) and due.entry and abs(before[0, CLOSE] / due.entry - 1) > _SAME_PRICE:
-        return f"the candles close at {before[0, CLOSE]:g}, the prediction saw {due.entry:g}"
-    if config.atr_multiple is not None and _atr(due, klines) is None:
+    before = _between(klines, outcome.as_of_ms - step, outcome.as_of_ms)
+    if len(before) and outcome.entry and abs(before[0, CLOSE] / outcome.entry - 1) > _SAME_PRICE:
+        return f"the candles close at {before[0, CLOSE]:g}, the prediction saw {outcome.entry:g}"
+    if config.atr_multiple is not None and _atr(outcome, klines) is None:
         return "the history for the true range is missing"
     return None
 
@@ -126,44 +132,50 @@ def _between(klines: Klines, first_ms: int, end_ms: int) -> Floats:
     return klines.bars[low:high]
 
 
-def _atr(due: PendingOutcome, klines: Klines) -> float | None:
+def _atr(outcome: PendingOutcome, klines: Klines) -> float | None:
     """Mean true range of the leading chart's last candles, in price; None if some are missing."""
-    lead_ms = due.prediction.lead_interval.ms
-    first_ms = due.lead_end_ms - (ATR_CANDLES + 1) * lead_ms
-    low, high = np.searchsorted(klines.open_ms, [first_ms, due.lead_end_ms])
+    lead_ms = outcome.prediction.lead_interval.ms
+    first_ms = outcome.lead_end_ms - (ATR_CANDLES + 1) * lead_ms
+    low, high = np.searchsorted(klines.open_ms, [first_ms, outcome.lead_end_ms])
     try:
-        history = klines[low:high].resample(due.prediction.lead_interval)
+        history = klines[low:high].resample(outcome.prediction.lead_interval)
     except IntervalError:
         return None
     return average_true_range(history.bars, ATR_CANDLES)
 
 
 def _measure(
-    due: PendingOutcome, klines: Klines, fine: Klines | None, config: FeedbackConfig, now_ms: int
-) -> _Figures:
-    entry = due.entry or 0.0
+    outcome: PendingOutcome,
+    klines: Klines,
+    fine: Klines | None,
+    config: FeedbackConfig,
+    now_ms: int,
+) -> _Measured:
+    entry = outcome.entry or 0.0
+    # Target and stop as shares of the entry: fixed, or in units of the chart's volatility.
     target, stop = config.target, config.stop
     if config.atr_multiple is not None:
-        target = config.atr_multiple * (_atr(due, klines) or 0.0) / entry
+        target = config.atr_multiple * (_atr(outcome, klines) or 0.0) / entry
         stop = target * config.stop / config.target
-    bars = _between(klines, due.as_of_ms, due.end_ms)
-    barriers = Barriers(entry, due.prediction.direction.sign or 1, target, stop)
+    # A neutral prediction is measured as if it were long: its gains are price's own.
+    bars = _between(klines, outcome.as_of_ms, outcome.end_ms)
+    barriers = Barriers(entry, outcome.prediction.direction.sign or 1, target, stop)
     _, best, worst = barriers.gains(bars)
-    verdict = _mute(due.prediction) or _order(due, klines, fine, barriers, now_ms)
-    return _Figures(
+    verdict = _not_judged(outcome.prediction) or _judge(outcome, klines, fine, barriers, now_ms)
+    return _Measured(
         entry=entry,
         move=float(bars[-1, CLOSE] / entry - 1),
         best=float(best.max()),
         worst=float(worst.min()),
         target=target,
         stop=stop,
-        width_factor=_width_factor_needed(due, klines),
+        width_factor=_width_factor_needed(outcome, klines),
         verdict=verdict,
     )
 
 
-def _mute(prediction: Prediction) -> _Verdict | None:
-    """The verdict on a prediction that argued for nothing."""
+def _not_judged(prediction: Prediction) -> _Verdict | None:
+    """The verdict on a prediction that argued for no direction; None if it did."""
     if prediction.abstained:
         return _Verdict(None, None, "the prediction abstained")
     if prediction.setup is Setup.NONE or not prediction.direction.sign:
@@ -171,15 +183,15 @@ def _mute(prediction: Prediction) -> _Verdict | None:
     return None
 
 
-def _order(
-    due: PendingOutcome, klines: Klines, fine: Klines | None, barriers: Barriers, now_ms: int
+def _judge(
+    outcome: PendingOutcome, klines: Klines, fine: Klines | None, barriers: Barriers, now_ms: int
 ) -> _Verdict:
     interval = klines.interval
-    first, row = first_touch(_between(klines, due.as_of_ms, due.end_ms), barriers)
+    first, row = first_touch(_between(klines, outcome.as_of_ms, outcome.end_ms), barriers)
     if first == "neither":
-        reason = f"neither target nor stop within {due.horizon}"
+        reason = f"neither target nor stop within {outcome.horizon}"
         return _Verdict(first, False, reason, on=interval)
-    at_ms = due.as_of_ms + row * interval.ms
+    at_ms = outcome.as_of_ms + row * interval.ms
     on = interval
     if first == "ambiguous" and fine is not None and fine.interval.ms < interval.ms:
         first, at_ms, on = _finer(barriers, fine, at_ms, interval, now_ms)
@@ -193,7 +205,7 @@ def _order(
 def _finer(
     barriers: Barriers, fine: Klines, at_ms: int, interval: Interval, now_ms: int
 ) -> tuple[Verdict, int, Interval]:
-    """Order inside one candle; stays ambiguous where finer candles lack or disagree."""
+    """Which came first inside one candle; ambiguous where finer candles are missing or disagree."""
     step = fine.interval.ms
     inside = _between(fine, at_ms, min(at_ms + interval.ms, now_ms - step + 1))
     if len(inside) < interval.ms // step:
@@ -204,31 +216,32 @@ def _finer(
     return first, at_ms + row * step, fine.interval
 
 
-def _width_factor_needed(due: PendingOutcome, klines: Klines) -> float | None:
-    """How much wider the band had to be to hold the price; up to 1 where it held it.
+def _width_factor_needed(outcome: PendingOutcome, klines: Klines) -> float | None:
+    """The factor for the band's halves at which it just holds the price; at most 1 if it held it.
 
     Counted at the time and from the close that the band was made for: those of the leading
     chart, which may end a little before `as_of`.
     """
-    band = due.prediction.outcome.get(due.horizon)
-    if band is None or due.lead is None or not due.lead.last_close:
+    band = outcome.prediction.outcome.get(outcome.horizon)
+    if band is None or outcome.lead is None or not outcome.lead.last_close:
         return None
-    close_ms = due.lead_end_ms + due.horizon.ms
+    close_ms = outcome.lead_end_ms + outcome.horizon.ms
     bars = _between(klines, close_ms - klines.interval.ms, close_ms)
     if not len(bars):
         return None
-    distance = float(bars[-1, CLOSE]) / due.lead.last_close - 1 - band.median
+    # Distance of the close from the band's median, against the half on its side.
+    distance = float(bars[-1, CLOSE]) / outcome.lead.last_close - 1 - band.median
     half = band.high - band.median if distance > 0 else band.median - band.low
     return min(_MAX_WIDTH_FACTOR, abs(distance) / half) if half > 0 else _MAX_WIDTH_FACTOR
 
 
-def _line(due: PendingOutcome, figures: _Figures, now_ms: int) -> Feedback:
-    prediction, verdict = due.prediction, figures.verdict
-    band = prediction.outcome.get(due.horizon)
+def _line(outcome: PendingOutcome, measured: _Measured, now_ms: int) -> Feedback:
+    prediction, verdict = outcome.prediction, measured.verdict
+    band = prediction.outcome.get(outcome.horizon)
     return Feedback(
         symbol=prediction.symbol,
         as_of=prediction.as_of,
-        horizon=due.horizon,
+        horizon=outcome.horizon,
         interval=prediction.lead_interval,
         setup=prediction.setup,
         direction=prediction.direction,
@@ -237,21 +250,21 @@ def _line(due: PendingOutcome, figures: _Figures, now_ms: int) -> Feedback:
         abstained=prediction.abstained,
         model_version=prediction.model_version,
         index_version=prediction.index_version,
-        move=figures.move,
-        best=figures.best,
-        worst=figures.worst,
+        move=measured.move,
+        best=measured.best,
+        worst=measured.worst,
         first=verdict.first,
         resolved_on=verdict.on.value if verdict.on else None,
         success=verdict.success,
-        covered=None if figures.width_factor is None else figures.width_factor <= 1,
+        covered=None if measured.width_factor is None else measured.width_factor <= 1,
         reason=verdict.reason,
         checked_at=iso(now_ms),
         venue=prediction.venue,
-        entry=figures.entry,
-        target=figures.target,
-        stop=figures.stop,
+        entry=measured.entry,
+        target=measured.target,
+        stop=measured.stop,
         first_at=None if verdict.at_ms is None else iso(verdict.at_ms),
         level=band.level if band else None,
-        width_factor=figures.width_factor,
-        chart=due.lead.chart if due.lead else None,
+        width_factor=measured.width_factor,
+        chart=outcome.lead.chart if outcome.lead else None,
     )

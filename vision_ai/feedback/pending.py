@@ -1,4 +1,4 @@
-"""What has to be resolved, and which candles that takes: pure bookkeeping, no file, no network."""
+"""Which outcomes have to be resolved, and which candles that takes; reads no file, no network."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ def key(line: Feedback) -> Key:
 
 @dataclass(frozen=True)
 class WaitingOutcome:
-    """A horizon that cannot be resolved yet, and why; it is tried again."""
+    """A horizon that cannot be resolved yet, and why; the next pass tries again."""
 
     symbol: str
     as_of: str
@@ -84,7 +84,7 @@ class PendingOutcome:
         return self.lead.last_close if self.lead else None
 
     def wait(self, reason: str) -> WaitingOutcome:
-        """Leave it for later."""
+        """Leave it for a later pass."""
         return WaitingOutcome(self.prediction.symbol, self.prediction.as_of, self.horizon, reason)
 
 
@@ -92,7 +92,7 @@ def _end_ms(reading: IntervalReading) -> int:
     return parse_time(reading.last_candle) + reading.interval.ms
 
 
-def pending(
+def find_pending(
     predictions: Iterable[Prediction], logs: Iterable[Feedback], now_ms: int
 ) -> list[PendingOutcome]:
     """List the horizons that are complete at `now_ms` and have no line yet, oldest first.
@@ -106,10 +106,10 @@ def pending(
     found: dict[Key, PendingOutcome] = {}
     for prediction in predictions:
         for horizon in HORIZONS:
-            due = PendingOutcome(prediction, horizon)
-            if due.key not in done and due.end_ms <= now_ms:
-                found.setdefault(due.key, due)
-    return sorted(found.values(), key=lambda due: (due.end_ms, due.key))
+            outcome = PendingOutcome(prediction, horizon)
+            if outcome.key not in done and outcome.end_ms <= now_ms:
+                found.setdefault(outcome.key, outcome)
+    return sorted(found.values(), key=lambda outcome: (outcome.end_ms, outcome.key))
 
 
 @dataclass(frozen=True)
@@ -128,54 +128,54 @@ class CandleSpan:
 
 @dataclass(frozen=True)
 class FetchBatch:
-    """A span of candles and what waits for it."""
+    """A span of candles and the outcomes that need it."""
 
     span: CandleSpan
-    dues: tuple[PendingOutcome, ...]
+    outcomes: tuple[PendingOutcome, ...]
 
 
-def plan(dues: Iterable[PendingOutcome], config: FeedbackConfig) -> list[FetchBatch]:
-    """Join what is due into one fetch of 15m candles per market and span of time.
+def plan(outcomes: Iterable[PendingOutcome], config: FeedbackConfig) -> list[FetchBatch]:
+    """Join pending outcomes into one fetch of 15m candles per market and span of time.
 
     Spans of one market that touch, or lie less than a day apart, become one, so ten thousand
     hourly predictions of fifty symbols take fifty fetches.
     """
     markets: dict[tuple[str, str], list[PendingOutcome]] = {}
-    for due in dues:
-        market = due.prediction.venue, due.prediction.symbol
-        markets.setdefault(market, []).append(due)
-    return [errand for market in sorted(markets) for errand in _errands(markets[market], config)]
+    for outcome in outcomes:
+        market = outcome.prediction.venue, outcome.prediction.symbol
+        markets.setdefault(market, []).append(outcome)
+    return [batch for market in sorted(markets) for batch in _batches(markets[market], config)]
 
 
-def _errands(dues: list[PendingOutcome], config: FeedbackConfig) -> Iterator[FetchBatch]:
+def _batches(outcomes: list[PendingOutcome], config: FeedbackConfig) -> Iterator[FetchBatch]:
     run: list[PendingOutcome] = []
     end_ms = 0
-    for due in sorted(dues, key=lambda due: (due.as_of_ms, due.end_ms)):
-        if run and first_needed_ms(due, config) > end_ms + JOIN_MS:
-            yield _errand(run, end_ms, config)
+    for outcome in sorted(outcomes, key=lambda outcome: (outcome.as_of_ms, outcome.end_ms)):
+        if run and first_needed_ms(outcome, config) > end_ms + JOIN_MS:
+            yield _batch(run, end_ms, config)
             run, end_ms = [], 0
-        run.append(due)
-        end_ms = max(end_ms, due.end_ms)
+        run.append(outcome)
+        end_ms = max(end_ms, outcome.end_ms)
     if run:
-        yield _errand(run, end_ms, config)
+        yield _batch(run, end_ms, config)
 
 
-def _errand(dues: list[PendingOutcome], end_ms: int, config: FeedbackConfig) -> FetchBatch:
-    prediction = dues[0].prediction
-    first_ms = min(first_needed_ms(due, config) for due in dues)
+def _batch(outcomes: list[PendingOutcome], end_ms: int, config: FeedbackConfig) -> FetchBatch:
+    prediction = outcomes[0].prediction
+    first_ms = min(first_needed_ms(outcome, config) for outcome in outcomes)
     span = CandleSpan(prediction.venue, prediction.symbol, Interval.M15, first_ms, end_ms)
-    return FetchBatch(span, tuple(dues))
+    return FetchBatch(span, tuple(outcomes))
 
 
-def first_needed_ms(due: PendingOutcome, config: FeedbackConfig) -> int:
+def first_needed_ms(outcome: PendingOutcome, config: FeedbackConfig) -> int:
     """Open time of the first 15m candle that resolving takes.
 
     That is the candle before the outcome, whose close must agree with the prediction's, or the
     history of the true range where targets are multiples of it.
     """
     step = Interval.M15.ms
-    first_ms = due.as_of_ms - step
+    first_ms = outcome.as_of_ms - step
     if config.atr_multiple is not None:
-        lead_ms = due.prediction.lead_interval.ms
-        first_ms = due.lead_end_ms - (ATR_CANDLES + 1) * lead_ms
+        lead_ms = outcome.prediction.lead_interval.ms
+        first_ms = outcome.lead_end_ms - (ATR_CANDLES + 1) * lead_ms
     return first_ms // step * step

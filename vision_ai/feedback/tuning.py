@@ -1,7 +1,7 @@
-"""Three stretches of resolved charts: to train a challenger on, to choose its mix on, to judge on.
+"""Three folds of resolved charts: to train a challenger, to choose how much of it, to judge it.
 
-What a fine-tuned challenger is meant to do better is *reading* charts, and the truth about that
-is the rule book's and people's labels. Outcomes say when a chart is resolved; they are no labels.
+A fine-tuned challenger is meant to *read* charts better, so it is judged by the rule book's and
+people's labels. Outcomes only tell when a chart is resolved; they are no labels.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,13 +13,13 @@ from vision_ai.measures import purge
 from vision_ai.measures.significance import compare, spend_alpha
 from vision_ai.records import Feedback, GateAttempt, PartVerdict
 
-CHOSEN = 0.3
-"""Share of the time after learning on which the mix is chosen; the rest judges it."""
+CHOOSING_SHARE = 0.3
+"""Share of the time after learning in which the mix is chosen; the rest judges it."""
 
 
 @dataclass(frozen=True)
 class Stages:
-    """Resolved calls of one champion, parted in time; no chart shows candles of two parts.
+    """Resolved calls of one champion in three folds; no chart shows candles of two of them.
 
     Attributes:
         champion: version that made the predictions.
@@ -49,10 +49,10 @@ class Stages:
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """A challenger that was trained and mixed, and how both read the judged charts.
+    """A trained challenger, its weights mixed with the champion's, and how both read the charts.
 
     Attributes:
-        mix: share of the trained weights; 0 if none did better than the champion's own.
+        mix: share of the trained weights (the alpha of WiSE-FT); 0 if none beat the champion's.
         champion: float (n,), score of each judged chart, higher is better.
         challenger: float (n,), the same charts in the same order.
         day: int (n,), UTC day of each.
@@ -69,7 +69,7 @@ class Tuned:
 
 
 Tune = Callable[[Stages], Tuned | str]
-"""Trains a challenger on the first stretch and chooses its mix on the second; or why it cannot."""
+"""Trains a challenger on the first fold and chooses its mix on the second; or why it cannot."""
 
 
 def stages(
@@ -87,14 +87,14 @@ def stages(
     """
     known = [line for line in lines if line.horizon is Horizon.H6 and line.move is not None]
     own = [attempt for attempt in earlier if attempt.mode == "finetune"]
-    parted = fold(known, champion, own, now_ms)
-    if parted is None:
+    split = fold(known, champion, own, now_ms)
+    if split is None:
         return None
-    times = [parse_time(line.as_of) for line in parted.judging] or [parted.until_ms]
-    cut_ms = purge.day_wall(min(times), max(times), CHOSEN)
-    choosing, judging = later_fold(parted.judging, cut_ms)
+    times = [parse_time(line.as_of) for line in split.judging] or [split.until_ms]
+    cut_ms = purge.day_wall(min(times), max(times), CHOOSING_SHARE)
+    choosing, judging = later_fold(split.judging, cut_ms)
     return Stages(
-        champion, number, parted.learned, choosing, judging, parted.until_ms, cut_ms, now_ms
+        champion, number, split.learned, choosing, judging, split.until_ms, cut_ms, now_ms
     )
 
 
@@ -115,22 +115,22 @@ def judge_readings(tuned: Tuned, *, level: float) -> PartVerdict:
     )
 
 
-def attempt(tuned: Tuned, parted: Stages, *, alpha: float) -> GateAttempt:
+def attempt(tuned: Tuned, split: Stages, *, alpha: float) -> GateAttempt:
     """The gate's verdict; the attempt's whole share of the error rate goes to the readings."""
-    part = judge_readings(tuned, level=spend_alpha(alpha, parted.number))
+    part = judge_readings(tuned, level=spend_alpha(alpha, split.number))
     return GateAttempt(
-        number=parted.number,
+        number=split.number,
         mode="finetune",
-        made_at=iso(parted.now_ms),
-        champion=parted.champion,
+        made_at=iso(split.now_ms),
+        champion=split.champion,
         horizon=Horizon.H6,
         alpha=alpha,
-        learned_until=iso(parted.until_ms),
-        judged_from=iso(purge.earliest_as_of(parted.chosen_until_ms)),
-        judged_until=iso(parted.now_ms),
-        learned=len(parted.learned),
-        judged=len(parted.judging),
-        days=parted.days,
+        learned_until=iso(split.until_ms),
+        judged_from=iso(purge.earliest_as_of(split.chosen_until_ms)),
+        judged_until=iso(split.now_ms),
+        learned=len(split.learned),
+        judged=len(split.judging),
+        days=split.days,
         parts=[part],
         promote=part.better,
     )

@@ -1,4 +1,4 @@
-"""`update_cv_model_weights`: outcomes to a written proposal, or to a version that proved better."""
+"""`update_cv_model_weights`: outcomes to a written proposal, or to a version that proves better."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -16,7 +16,7 @@ from vision_ai.feedback.challenge import (
     challenge,
     days_needed,
     fold,
-    learned_from,
+    propose_from,
 )
 from vision_ai.feedback.tuning import Stages, Tune, stages
 from vision_ai.feedback.weights import ExemplarKey, propose
@@ -37,7 +37,7 @@ class Champion:
         promote: brings a version into use.
         was_cut_short: whether a version that passed never came into use.
         tune: trains a challenger from its weights; needed on the mode `finetune`.
-        since: ISO time at which it came into use; empty where nobody noted it.
+        since: ISO time at which it came into use; empty where that is not known.
     """
 
     version: str
@@ -78,7 +78,7 @@ def update_cv_model_weights(
 
     Raises:
         InputError: a mode that needs a champion has none, or one that cannot be trained.
-        StorageError: something could not be written; the champion stands.
+        StorageError: something could not be written; the champion stays in use.
     """
     lines, bad = journal.read_logs(paths)
     predictions, damaged = journal.read_predictions(paths)
@@ -91,8 +91,8 @@ def update_cv_model_weights(
     elif champion is None:
         raise InputError(f"The mode {mode} needs the model in use.", hint="Pass `champion`.")
     else:
-        turn = UpdateStep(paths, now_ms, champion, horizon, alpha, mode)
-        proposal = turn.take(predictions, lines)
+        step = UpdateStep(paths, now_ms, champion, horizon, alpha, mode)
+        proposal = step.take(predictions, lines)
     storage.write_document(paths.proposal(now_ms), proposal)
     return proposal
 
@@ -114,28 +114,28 @@ class UpdateStep:
         for line in bad:
             logger.warning("Counted as spent, with an unknown verdict: %s", line)
         proposal = propose(predictions, lines, self.now_ms, horizon=self.horizon)
-        made = self._made_now(earlier)
+        made = self._made_in_this_step(earlier)
         if made is not None:
-            return self._retold(made, proposal, earlier, predictions, lines)
+            return self._repeated(made, proposal, earlier, predictions, lines)
         unfinished = self._unfinished(earlier)
         if unfinished is not None:
-            self._bring(unfinished)
-            said = f"Model {unfinished.version} is in use: its promotion was cut short earlier."
-            return self._with(proposal, said, unfinished)
+            self._promote(unfinished)
+            outcome = f"Model {unfinished.version} is in use: its promotion was cut short earlier."
+            return self._with(proposal, outcome, unfinished)
         last = max((attempt.number for attempt in earlier), default=0)
         number = max(last, len(earlier) + len(bad)) + 1
         own = [attempt for attempt in earlier if attempt.mode == self.mode]
         if self.mode == "finetune":
             return self._tune(proposal, lines, own, number)
-        return self._reweigh(proposal, predictions, fold(lines, *self._whose(own)), number)
+        return self._reweigh(proposal, predictions, fold(lines, *self._own_history(own)), number)
 
-    def _whose(self, earlier: list[GateAttempt]) -> tuple[str, list[GateAttempt], int]:
+    def _own_history(self, earlier: list[GateAttempt]) -> tuple[str, list[GateAttempt], int]:
         return self.champion.version, earlier, self.now_ms
 
-    def _made_now(self, earlier: list[GateAttempt]) -> GateAttempt | None:
-        """The attempt of this very turn, if a run before was stopped once it had noted it.
+    def _made_in_this_step(self, earlier: list[GateAttempt]) -> GateAttempt | None:
+        """The attempt of this very step, if an earlier run was stopped after writing it down.
 
-        Not if its version has come into use and was taken back: then this is another turn.
+        Not if its version has come into use and was taken back: then this is another step.
         """
         if not earlier or (earlier[-1].made_at, earlier[-1].mode) != (iso(self.now_ms), self.mode):
             return None
@@ -145,7 +145,7 @@ class UpdateStep:
             return made if waits else None
         return made if self.champion.version == made.version else None
 
-    def _retold(
+    def _repeated(
         self,
         made: GateAttempt,
         proposal: UpdateProposal,
@@ -153,17 +153,17 @@ class UpdateStep:
         predictions: list[Prediction],
         lines: list[Feedback],
     ) -> UpdateProposal:
-        """Finish the turn that made an attempt, and say the same as if nothing had stopped it."""
+        """Finish the step that made an attempt; propose the same as if nothing had stopped it."""
         if made.mode == "reweight":
             before = [one for one in earlier if one.mode == made.mode and one.number < made.number]
-            parted = fold(lines, made.champion, before, self.now_ms)
-            if parted is not None:
-                proposal = learned_from(predictions, parted, self.horizon)
-        unsealed = made.model_copy(update={"line": 0, "check": ""})
-        return self._with(proposal, self._settled(unsealed), unsealed)
+            split = fold(lines, made.champion, before, self.now_ms)
+            if split is not None:
+                proposal = propose_from(predictions, split, self.horizon)
+        unwritten = made.model_copy(update={"line": 0, "check": ""})
+        return self._with(proposal, self._finished(unwritten), unwritten)
 
     def _unfinished(self, earlier: list[GateAttempt]) -> GateAttempt | None:
-        """An earlier turn's attempt whose promotion never came, or came in this very turn."""
+        """An earlier step's attempt whose promotion never came, or came in this very step."""
         for attempt in reversed(earlier):
             if attempt.version is not None and attempt.version == self.champion.version:
                 return attempt if self.champion.since == iso(self.now_ms) else None
@@ -172,8 +172,8 @@ class UpdateStep:
                 return attempt if cut else None
         return None
 
-    def _bring(self, attempt: GateAttempt) -> None:
-        """Bring what passed into use, unless it is."""
+    def _promote(self, attempt: GateAttempt) -> None:
+        """Bring what passed into use, unless it is already."""
         if attempt.version and attempt.version != self.champion.version:
             self.champion.promote(attempt.version)
 
@@ -181,15 +181,15 @@ class UpdateStep:
         self,
         proposal: UpdateProposal,
         predictions: list[Prediction],
-        parted: Fold | None,
+        split: Fold | None,
         number: int,
     ) -> UpdateProposal:
         needed = days_needed(number, alpha=self.alpha)
-        if parted is None or parted.days < needed:
-            return self._with(proposal, self._waiting(parted, needed))
+        if split is None or split.days < needed:
+            return self._with(proposal, self._waiting(split, needed))
         tried = challenge(
             predictions,
-            parted,
+            split,
             self.champion.exemplars,
             number=number,
             horizon=self.horizon,
@@ -207,21 +207,21 @@ class UpdateStep:
     ) -> UpdateProposal:
         if self.champion.tune is None:
             raise InputError("This champion cannot be trained.", hint="Pass `champion.tune`.")
-        parted = stages(lines, *self._whose(earlier), number=number)
+        split = stages(lines, *self._own_history(earlier), number=number)
         needed = days_needed(number, alpha=self.alpha, parts=1)
-        if parted is None or parted.days < needed:
-            return self._with(proposal, self._waiting(parted, needed))
-        tuned = self.champion.tune(parted)
+        if split is None or split.days < needed:
+            return self._with(proposal, self._waiting(split, needed))
+        tuned = self.champion.tune(split)
         if isinstance(tuned, str):
             return self._with(proposal, self._stays(tuned))
         if not tuned.mix:
             why = "no mix with the trained weights read the charts that choose any better."
             return self._with(proposal, self._stays(why))
-        verdict = tuning.attempt(tuned, parted, alpha=self.alpha)
+        verdict = tuning.attempt(tuned, split, alpha=self.alpha)
         return self._with(proposal, *self._conclude(verdict, tuned.publish))
 
-    def _waiting(self, parted: Fold | Stages | None, needed: int) -> str:
-        days = parted.days if parted else 0
+    def _waiting(self, split: Fold | Stages | None, needed: int) -> str:
+        days = split.days if split else 0
         return self._stays(f"{days} days of its own outcomes to judge on, {needed} are needed.")
 
     def _stays(self, why: str) -> str:
@@ -230,23 +230,23 @@ class UpdateStep:
     def _conclude(
         self, attempt: GateAttempt, publish: Callable[[GateAttempt], str]
     ) -> tuple[str, GateAttempt]:
-        """Publish what passed, note the attempt, and only then bring the version into use."""
+        """Publish what passed, write the attempt down, and only then bring the version into use."""
         if attempt.promote:
             attempt = attempt.model_copy(update={"version": publish(attempt)})
         if not journal.append_attempt(self.paths, attempt):
             return "Another run made this attempt meanwhile; nothing was changed here.", attempt
-        return self._settled(attempt), attempt
+        return self._finished(attempt), attempt
 
-    def _settled(self, attempt: GateAttempt) -> str:
-        """Bring what passed into use; what became of an attempt that is noted."""
+    def _finished(self, attempt: GateAttempt) -> str:
+        """Bring what passed into use; tell what became of an attempt that is written down."""
         if not attempt.version:
             return f"Model {self.champion.version} stays: nothing proved better."
-        self._bring(attempt)
+        self._promote(attempt)
         parts = ", ".join(part.name for part in attempt.parts if part.better)
         return f"Model {attempt.version} is in use: better on the later fold ({parts})."
 
     def _with(
-        self, proposal: UpdateProposal, said: str, attempt: GateAttempt | None = None
+        self, proposal: UpdateProposal, outcome: str, attempt: GateAttempt | None = None
     ) -> UpdateProposal:
-        changes = {"mode": self.mode, "attempt": attempt, "outcome": said}
+        changes = {"mode": self.mode, "attempt": attempt, "outcome": outcome}
         return proposal.model_copy(update=changes)

@@ -1,7 +1,7 @@
 """What the outcomes would change in the model: computed here, applied nowhere.
 
-Three proposals, each quiet on small samples: how much each exemplar's vote should count, how
-far confidence lies from the share of targets reached, and how much wider the bands should be.
+Three proposals, each close to no change on small samples: how much each exemplar's vote should
+count, how far confidence lies from the share of targets reached, and how wide bands should be.
 """
 
 import math
@@ -19,12 +19,12 @@ from vision_ai.measures.purge import Spans
 from vision_ai.records import ConfidenceShift, ExemplarFactor, Feedback, Prediction, UpdateProposal
 from vision_ai.records.feedback import BOUNDS
 
-PRIOR = 20.0
-"""Outcomes that the overall hit rate counts for in each estimate."""
+PRIOR_OUTCOMES = 20.0
+"""Outcomes at the overall hit rate that are added to each estimate, to shrink it."""
 
 
-GAIN = 0.05
-"""Step of the band tracker: after a drift that doubles moves it needs some tens of outcomes."""
+TRACKER_GAIN = 0.05
+"""Step of the width tracker: it follows a drift that doubles moves within some tens of outcomes."""
 
 
 ExemplarKey = tuple[str, Interval, str]
@@ -86,7 +86,7 @@ def _block(line: Feedback) -> tuple[str, Horizon, int]:
 
 
 @dataclass
-class _Record:
+class _Tally:
     samples: list[float] = field(default_factory=list)
     hits: list[float] = field(default_factory=list)
 
@@ -95,28 +95,28 @@ def exemplar_weights(
     predictions: Iterable[Prediction],
     judged: Sequence[Feedback],
     *,
-    prior: float = PRIOR,
+    prior: float = PRIOR_OUTCOMES,
 ) -> list[ExemplarFactor]:
-    """Propose a factor for the vote of each exemplar that predictions name.
+    """Propose a factor for the vote of each exemplar that is a neighbor of some prediction.
 
     An exemplar that voted for the called setup and direction shares in its outcome by the
     weight of its vote. Its factor is the posterior mean hit rate under a Beta prior of `prior`
     outcomes at the overall rate, divided by that rate: 1 without evidence, bounded by `BOUNDS`.
 
     Args:
-        predictions: what was said; only their listed look-alikes can be judged.
+        predictions: the calls; only the neighbors that they list can be judged.
         judged: lines of one horizon that have a verdict.
         prior: outcomes that the overall rate counts for.
     """
     shares = outcome_shares(judged)
     by_call = {(line.symbol, line.as_of): line for line in judged}
-    tally: dict[ExemplarKey, _Record] = {}
+    tally: dict[ExemplarKey, _Tally] = {}
     for prediction in predictions:
         line = by_call.get((prediction.symbol, prediction.as_of))
         if line is None:
             continue
         for exemplar, share in voters(prediction).items():
-            record = tally.setdefault(exemplar, _Record())
+            record = tally.setdefault(exemplar, _Tally())
             record.samples.append(share * shares[key(line)])
             record.hits.append(share * shares[key(line)] * bool(line.success))
     total = math.fsum(shares.values())
@@ -125,7 +125,7 @@ def exemplar_weights(
 
 
 def voters(prediction: Prediction) -> Mapping[ExemplarKey, float]:
-    """The listed look-alikes that voted for the call, with their shares of that vote."""
+    """The listed neighbors that voted for the call, with their shares of that vote."""
     listed = [
         neighbor
         for neighbor in prediction.neighbors
@@ -137,7 +137,7 @@ def voters(prediction: Prediction) -> Mapping[ExemplarKey, float]:
     return {(n.symbol, n.interval, n.as_of): n.weight / total for n in listed}
 
 
-def _exemplar(name: ExemplarKey, record: _Record, base: float, prior: float) -> ExemplarFactor:
+def _exemplar(name: ExemplarKey, record: _Tally, base: float, prior: float) -> ExemplarFactor:
     samples, hits = math.fsum(record.samples), math.fsum(record.hits)
     factor = (hits + prior * base) / (samples + prior) / base if base else 1.0
     symbol, interval, as_of = name
@@ -151,11 +151,13 @@ def _exemplar(name: ExemplarKey, record: _Record, base: float, prior: float) -> 
     )
 
 
-def recalibration(judged: Sequence[Feedback], *, prior: float = PRIOR) -> list[ConfidenceShift]:
+def recalibration(
+    judged: Sequence[Feedback], *, prior: float = PRIOR_OUTCOMES
+) -> list[ConfidenceShift]:
     """Gap between hit rate and confidence in each bin, shrunk by `n / (n + prior)`.
 
-    Confidence speaks of the setup and a hit of the target, so applying the shift would change
-    what confidence means; it is proposed for whoever wants the second meaning.
+    Confidence is of the setup and a hit is of the target, so applying the shift would change what
+    confidence means; it is proposed for whoever wants the second meaning.
     """
     shares = outcome_shares(judged)
     bins: dict[int, list[Feedback]] = {}
@@ -178,28 +180,30 @@ def _shift(
 
 
 def _width_factors(known: Sequence[Feedback]) -> dict[Horizon, float]:
-    """Mean of the tracker over its last quarter: its last value swings with every wild day."""
-    found: dict[Horizon, float] = {}
+    """Mean of the tracker over its last quarter: its last value swings with every volatile day."""
+    factors: dict[Horizon, float] = {}
     for horizon in HORIZONS:
         own = [line for line in known if line.horizon is horizon and line.width_factor is not None]
         own.sort(key=lambda line: (line.as_of, line.symbol))
         levels = {line.level for line in own if line.level is not None}
         if len(levels) == 1:
-            scores = [line.width_factor or 0.0 for line in own]
-            late = track_width_factor(scores, levels.pop())[-(len(scores) // 4 + 1) :]
-            found[horizon] = round(math.fsum(late) / len(late), 6)
-    return found
+            needed = [line.width_factor or 0.0 for line in own]
+            late = track_width_factor(needed, levels.pop())[-(len(needed) // 4 + 1) :]
+            factors[horizon] = round(math.fsum(late) / len(late), 6)
+    return factors
 
 
-def track_width_factor(scores: Sequence[float], level: float, *, gain: float = GAIN) -> list[float]:
-    """Follow the factor by which bands must be stretched so that a share `level` of them holds.
+def track_width_factor(
+    needed: Sequence[float], level: float, *, gain: float = TRACKER_GAIN
+) -> list[float]:
+    """Follow the width factor with which a share `level` of the bands holds the price.
 
     Online quantile tracking (Angelopoulos, Candes and Tibshirani 2023): after a miss the factor
     grows by `gain * level`, after a hold it shrinks by `gain * (1 - level)`. Over any run of
     outcomes, drifting or not, the share of misses tends to `1 - level`.
 
     Args:
-        scores: stretch that each outcome would have needed, in order of time.
+        needed: width factor that each outcome needed, in order of time.
         level: nominal coverage.
         gain: step size.
 
@@ -210,7 +214,7 @@ def track_width_factor(scores: Sequence[float], level: float, *, gain: float = G
     [1.0, 1.04, 1.03]
     """
     factors = [1.0]
-    for score in scores:
+    for score in needed:
         missed = score > factors[-1]
         factors.append(max(0.0, factors[-1] + gain * (missed - (1 - level))))
     return [round(factor, 12) for factor in factors]

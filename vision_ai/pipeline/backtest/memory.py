@@ -133,7 +133,7 @@ class World:
 
     def settle(self, source: feedback_loop_cv.Source, now_ms: int) -> None:
         """Settle what is over at `now_ms`."""
-        dues = feedback_loop_cv.pending(self.owed, self.recent, now_ms)
+        dues = feedback_loop_cv.find_pending(self.owed, self.recent, now_ms)
         settings = self.workspace.config.feedback
         for results in feedback_loop_cv.resolve_pending(
             dues, source, settings, now_ms, FeedbackPass()

@@ -16,7 +16,7 @@ from typing import Any
 
 import screenshots
 
-from vision_ai import storage
+from vision_ai import reports, storage
 from vision_ai.config import Config, Paths
 from vision_ai.evaluation import report, trading
 from vision_ai.pipeline import evaluate
@@ -104,7 +104,7 @@ def of_pictures(found: dict[str, Any]) -> list[str]:
             for name in sorted(groups, key=lambda name: (name not in PICTURE_AIMS, name))
         ]  # fmt: skip
         head = ["pictures", "how many", *SHARES.values(), "aim", "reached"]
-        parts += [f"### Pictures of {folder}", report.table(head, rows)]
+        parts += [f"### Pictures of {folder}", reports.table(head, rows)]
     return parts
 
 

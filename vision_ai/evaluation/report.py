@@ -7,10 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vision_ai import storage
-
-_WIDTH, _HEIGHT, _MARGIN = 480, 320, 44
-_INK, _FAINT = "#2563eb", "#9ca3af"
+from vision_ai import reports, storage
 
 FIGURES = {
     "setup.macro_f1": "setup macro-F1",
@@ -178,10 +175,15 @@ def plots(content: Mapping[str, Any]) -> dict[str, str]:
     reliability = [(bin_["said"], bin_["right"]) for bin_ in curves["reliability"]]
     risk = [(point["coverage"], point["accuracy"]) for point in curves["risk_coverage"]]
     return {
-        "reliability": _plot(
-            "confidence", "right", [_line([(0, 0), (1, 1)], dashed=True), _line(reliability)]
+        "reliability": reports.plot(
+            "confidence",
+            "right",
+            [
+                reports.line([(0, 0), (1, 1)], reports.GRAY, dashed=True),
+                reports.line(reliability),
+            ],
         ),
-        "risk_coverage": _plot("share of charts answered", "right", [_line(risk)]),
+        "risk_coverage": reports.plot("share of charts answered", "right", [reports.line(risk)]),
     }
 
 
@@ -195,26 +197,26 @@ def section(content: Mapping[str, Any], *, plot: str = "") -> str:
     parts = [
         *verdict(content),
         "### Figures",
-        table(["figure", "value (95 % interval)", "aim", "reached"], _figures(content)),
+        reports.table(["figure", "value (95 % interval)", "aim", "reached"], _figures(content)),
         "### Against the baselines",
         PEER_RULES,
         _budgets(content),
-        table(
+        reports.table(
             ["baseline", "charts", *(f"{f}{c}" for f in ("setup", "phase") for c in _COLUMNS)],
             _peers(content),
         ),
         _outcome_peers(content),
         _not_measured(content),
         "### Parts",
-        table(["part", "charts", *(FIGURES[name] for name in PART)], _parts(content)),
-        table(
+        reports.table(["part", "charts", *(FIGURES[name] for name in PART)], _parts(content)),
+        reports.table(
             ["part", "charts", *(FIGURES[name] for name in OUTCOME_PART)],
             _parts(content, OUTCOME_PART),
         ),
         "### Classes",
-        table(["class", "precision", "recall", "F1", "charts"], _classes(content)),
+        reports.table(["class", "precision", "recall", "F1", "charts"], _classes(content)),
         "### Bands",
-        table(
+        reports.table(
             [
                 "terciles",
                 "horizon",
@@ -234,7 +236,7 @@ def section(content: Mapping[str, Any], *, plot: str = "") -> str:
         f"![confidence against how often it was right]({plot}reliability.svg)",
         f"![accuracy as ever less sure answers are let in]({plot}risk_coverage.svg)",
         "### Method",
-        table(["what", "value"], method(content)),
+        reports.table(["what", "value"], method(content)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -299,7 +301,7 @@ def _outcome_peers(content: Mapping[str, Any]) -> str:
         (FIGURES[name], *(shown(figure(column, name), 4) for column in there.values()))
         for name in names
     ]
-    return table(["outcome", *there], rows)
+    return reports.table(["outcome", *there], rows)
 
 
 def _budgets(content: Mapping[str, Any]) -> str:
@@ -386,49 +388,3 @@ def method(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
     yield "index", told["index"][:16]
     yield "calibration", told["calibration"]
     yield "rule book", f"version {told['rules']}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; "None." without rows."""
-    body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    if not body:
-        return "None."
-    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *body])
-
-
-def _line(points: Sequence[tuple[float, float]], *, dashed: bool = False) -> str:
-    width, height = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
-    places = [(_MARGIN + x * width, _HEIGHT - _MARGIN - y * height) for x, y in points]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    ink = f'stroke="{_FAINT}" stroke-dasharray="5 4"' if dashed else f'stroke="{_INK}"'
-    line = f'<polyline points="{path}" fill="none" stroke-width="2" {ink}/>'
-    if dashed:
-        return line
-    return line + "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_INK}"/>' for x, y in places
-    )
-
-
-def _plot(across: str, up: str, marks: Sequence[str]) -> str:
-    width, height = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
-    foot = _HEIGHT - _MARGIN
-    ticks = (
-        f'<text x="10" y="{foot - share * height + 4:.0f}">{share:.1f}</text>'
-        f'<text x="{_MARGIN + share * width - 8:.0f}" y="{foot + 16}">{share:.1f}</text>'
-        for share in (0.0, 0.5, 1.0)
-    )
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-            'font-family="sans-serif" font-size="12">',
-            '<rect width="100%" height="100%" fill="white"/>',
-            f'<rect x="{_MARGIN}" y="{_MARGIN}" width="{width}" height="{height}" '
-            'fill="none" stroke="#d1d5db"/>',
-            f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 8}" text-anchor="middle">{across}</text>',
-            f'<text x="{_MARGIN}" y="{_MARGIN - 12}">{up}</text>',
-            *ticks,
-            *marks,
-            "</svg>",
-            "",
-        ]
-    )

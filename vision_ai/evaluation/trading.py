@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vision_ai import storage
-from vision_ai.evaluation import report
+from vision_ai import reports, storage
 
 CV, NO_CV = "model's rules", "features alone"
 LEARNING = ", learning"
@@ -140,18 +139,18 @@ def section(content: Mapping[str, Any], *, level: int = 2) -> str:
         *verdict(content),
         RULE,
         f"{mark} Arms",
-        report.table(["figure", *names], _arms(content)),
+        reports.table(["figure", *names], _arms(content)),
     ]
     if content["differences"]:
         parts += [
             f"{mark} Differences, on the same drawn days",
-            report.table(["figure", *content["differences"]], _differences(content)),
+            reports.table(["figure", *content["differences"]], _differences(content)),
         ]
     parts += [f"{mark} Expectancy by fee and slippage of a fill"]
     for name in names:
         fees, rows = _sweep(content["sweep"][name])
-        parts += [f"{name}:", report.table(["slippage", *fees], rows)]
-    parts += [f"{mark} Method of the backtest", report.table(["what", "value"], _method(content))]
+        parts += [f"{name}:", reports.table(["slippage", *fees], rows)]
+    parts += [f"{mark} Method of the backtest", reports.table(["what", "value"], _method(content))]
     return "\n\n".join(parts) + "\n"
 
 

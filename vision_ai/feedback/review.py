@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from vision_ai import storage
+from vision_ai import reports, storage
 from vision_ai.domain import HORIZONS, Horizon, Interval
 from vision_ai.measures.significance import wilson_interval
 from vision_ai.records import BadLine, Feedback, Finite, IsoTime, Probability, Record, SymbolText
@@ -19,8 +19,7 @@ from vision_ai.records import BadLine, Feedback, Finite, IsoTime, Probability, R
 BINS = 10
 """Confidence bins of equal width."""
 
-_WIDTH, _HEIGHT, _MARGIN = 480, 320, 44
-_COLOURS = {"2h": "#2563eb", "6h": "#d97706"}
+_COLORS = {"2h": reports.BLUE, "6h": reports.ORANGE}
 
 
 class Rate(Record):
@@ -322,24 +321,13 @@ def markdown(review: Review, *, data_root: str = "../..") -> str:
         "## Worst calls",
         _call_table(review.worst, data_root),
         "## Not judged",
-        _markdown_table(["reason", "lines"], ([k, str(v)] for k, v in review.unjudged.items())),
+        reports.table(["reason", "lines"], ([k, str(v)] for k, v in review.unjudged.items())),
         "## Not counted",
-        _markdown_table(
+        reports.table(
             ["file", "line", "reason"], ([b.path, str(b.number), b.reason] for b in review.bad)
         ),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    body = ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
-    if not body:
-        return "None."
-    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *body])
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _share(rate: Rate) -> str:
@@ -350,7 +338,7 @@ def _share(rate: Rate) -> str:
 
 def _cut_table(review: Review) -> str:
     head = ["slice", "horizon", "calls", "days", "hit rate", "confidence", "first"]
-    return _markdown_table(
+    return reports.table(
         head,
         (
             [
@@ -372,7 +360,7 @@ def _bin_table(bins: list[Bin]) -> str:
         [b.horizon.value, f"{b.low:.1f}-{b.high:.1f}", f"{b.confidence:.2f}", _share(b.hits)]
         for b in bins
     )
-    return _markdown_table(["horizon", "confidence", "mean", "hit rate"], rows)
+    return reports.table(["horizon", "confidence", "mean", "hit rate"], rows)
 
 
 def _coverage_table(coverage: list[Coverage]) -> str:
@@ -381,7 +369,7 @@ def _coverage_table(coverage: list[Coverage]) -> str:
         for c in coverage
         if c.day == "all"
     )
-    return _markdown_table(["horizon", "meant", "bands", "held"], rows)
+    return reports.table(["horizon", "meant", "bands", "held"], rows)
 
 
 def _call_table(calls: list[Call], data_root: str) -> str:
@@ -398,90 +386,38 @@ def _call_table(calls: list[Call], data_root: str) -> str:
         for call in calls
     )
     head = ["call", "horizon", "setup", "confidence", "gain", "first", "chart"]
-    return _markdown_table(head, rows)
+    return reports.table(head, rows)
 
 
 def calibration_plot(bins: list[Bin]) -> str:
     """Hit rate over confidence, one line per horizon, the diagonal dashed: SVG text."""
-    marks = [_plot_line([(0, 0), (1, 1)], "#9ca3af", dashed=True)]
-    for name, colour in _COLOURS.items():
+    lines = [reports.line([(0, 0), (1, 1)], reports.GRAY, dashed=True)]
+    for name, color in _COLORS.items():
         points = [(b.confidence, b.hits.rate or 0.0) for b in bins if b.horizon == name]
-        marks.append(_plot_line(points, colour))
-    return _plot("confidence", "hit rate", marks)
+        lines.append(reports.line(points, color))
+    return reports.plot("confidence", "hit rate", lines, legend=_COLORS)
 
 
 def coverage_plot(coverage: list[Coverage]) -> str:
-    """Share of bands that held, day by day, the nominal level dashed: SVG text.
+    """Share of bands that held the price, by day, the nominal level dashed: SVG text.
 
-    Days stand where they lie in time; pointing at one says how many bands it rests on.
+    Days lie on the x axis by date; a pointer on a dot shows how many bands it rests on.
     """
     daily = [c for c in coverage if c.day != "all"]
     days = sorted({date.fromisoformat(c.day) for c in daily})
     length = max(1, (days[-1] - days[0]).days) if days else 1
-    marks = [
-        _plot_line([(0, level), (1, level)], "#9ca3af", dashed=True)
+    lines = [
+        reports.line([(0, level), (1, level)], reports.GRAY, dashed=True)
         for level in sorted({c.nominal for c in daily})
     ]
-    for name, colour in _COLOURS.items():
+    for name, color in _COLORS.items():
         own = [c for c in daily if c.horizon == name]
-        places = [(date.fromisoformat(c.day) - days[0]).days / length for c in own]
+        dates = [(date.fromisoformat(c.day) - days[0]).days / length for c in own]
         rates = [c.covered.rate or 0.0 for c in own]
-        said = [
-            f"<title>{c.day}: {rate:.0%} of {c.covered.n}</title>"
-            for c, rate in zip(own, rates, strict=True)
+        titles = [
+            f"{c.day}: {rate:.0%} of {c.covered.n}" for c, rate in zip(own, rates, strict=True)
         ]
-        marks.append(_plot_line(list(zip(places, rates, strict=True)), colour, said=said))
+        points = list(zip(dates, rates, strict=True))
+        lines.append(reports.line(points, color, titles=titles))
     span = f"{days[0]} to {days[-1]}" if days else "no days"
-    return _plot(span, "coverage", marks)
-
-
-def _plot_line(
-    points: list[tuple[float, float]],
-    colour: str,
-    *,
-    dashed: bool = False,
-    said: Sequence[str] = (),
-) -> str:
-    """A line with a dot at each point; `said` is what each dot holds, such as a title."""
-    places = [
-        (_MARGIN + x * (_WIDTH - 2 * _MARGIN), _HEIGHT - _MARGIN - y * (_HEIGHT - 2 * _MARGIN))
-        for x, y in points
-    ]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    dash = ' stroke-dasharray="5 4"' if dashed else ""
-    line = f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
-    if dashed:
-        return line
-    dots = (
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}">{what}</circle>'
-        for (x, y), what in zip(places, said or [""] * len(places), strict=True)
-    )
-    return "\n".join([line, *dots])
-
-
-def _plot(across: str, up: str, marks: list[str]) -> str:
-    box = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
-    legend = (
-        f'<text x="{_WIDTH - _MARGIN - 70 + 36 * i}" y="{_MARGIN - 12}" fill="{c}">{name}</text>'
-        for i, (name, c) in enumerate(_COLOURS.items())
-    )
-    ticks = (
-        f'<text x="8" y="{_HEIGHT - _MARGIN - y * box[1] + 4:.0f}">{y:.1f}</text>'
-        for y in (0.0, 0.5, 1.0)
-    )
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-            'font-family="sans-serif" font-size="12">',
-            '<rect width="100%" height="100%" fill="white"/>',
-            f'<rect x="{_MARGIN}" y="{_MARGIN}" width="{box[0]}" height="{box[1]}" '
-            'fill="none" stroke="#d1d5db"/>',
-            f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 12}" text-anchor="middle">{across}</text>',
-            f'<text x="{_MARGIN}" y="{_MARGIN - 12}">{up}</text>',
-            *legend,
-            *ticks,
-            *marks,
-            "</svg>",
-            "",
-        ]
-    )
+    return reports.plot(span, "coverage", lines, legend=_COLORS, x_ticks=False)

@@ -272,7 +272,7 @@ def figures(reader: Reader, found: Sequence[Case], draws: int = 300) -> dict[str
             return [float(part.mean()) if len(part) else float("nan") for part in parts]
 
         estimates = significance.bootstrap_all(measure, chart[rows], draws=draws)
-        return {"n": len(rows), **card.nested(dict(zip(SHARES, estimates, strict=True)))}
+        return {"n": len(rows), **card.nest(dict(zip(SHARES, estimates, strict=True)))}
 
     parts: dict[str, list[int]] = {}
     for row, case in enumerate(found):

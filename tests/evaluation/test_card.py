@@ -25,11 +25,11 @@ def measured(n: int = 600, accuracy: float = 0.8, seed: int = 0) -> MeasuredChar
         reading=reading,
         phase=phase,
         clear=rng.random(n) < 0.5,
-        said=np.where(right, reading, (reading + 1) % len(READINGS)),
-        said_phase=np.where(right, phase, (phase + 1) % len(PHASES)),
+        predicted=np.where(right, reading, (reading + 1) % len(READINGS)),
+        predicted_phase=np.where(right, phase, (phase + 1) % len(PHASES)),
         confidence=sure,
         abstained=np.zeros(n, np.bool_),
-        found=np.where(rng.random((n, 24)) < 0.5, reading[:, None], -1),
+        neighbor_reading=np.where(rng.random((n, 24)) < 0.5, reading[:, None], -1),
         move=move,
         up=np.full((n, 2), 0.5),
         low=np.full((n, 2), -held),
@@ -47,11 +47,11 @@ def test_every_figure_is_that_of_its_definition() -> None:
     found = card.estimates(charts, draws=20)
     setups = card.SETUP_OF
     assert found["setup.macro_f1"].value == pytest.approx(
-        scores.macro_f1(setups[charts.reading], setups[charts.said], 11)
+        scores.macro_f1(setups[charts.reading], setups[charts.predicted], 11)
     )
     clear = charts.take(charts.clear)
     assert found["clear_cut.phase.macro_f1"].value == pytest.approx(
-        scores.macro_f1(clear.phase, clear.said_phase, 5)
+        scores.macro_f1(clear.phase, clear.predicted_phase, 5)
     )
     assert found["retrieval.precision_at_1"].value == 1.0
     assert found["confidence.ece"].value < 0.08
@@ -85,7 +85,7 @@ def test_an_abstention_is_no_claim_but_counts_as_an_answer() -> None:
     quiet = replace(
         charts,
         abstained=silent,
-        said=np.where(silent, NONE, charts.said),
+        predicted=np.where(silent, NONE, charts.predicted),
         confidence=np.where(silent, 0.0, charts.confidence),
     )
     assert card.abstained(quiet) == 0.5
@@ -97,7 +97,7 @@ def test_an_abstention_is_no_claim_but_counts_as_an_answer() -> None:
 def test_a_worse_baseline_is_below_the_model_on_equal_draws() -> None:
     charts = measured()
     same = card.compare_labels(
-        charts, BaselineAnswers(charts.said, charts.said_phase, charts.confidence)
+        charts, BaselineAnswers(charts.predicted, charts.predicted_phase, charts.confidence)
     )
     assert same["model"]["setup"]["macro_f1"] == same["setup"]["macro_f1"]
     assert same["model_minus"]["setup"]["macro_f1"] == {"value": 0.0, "low": 0.0, "high": 0.0}
@@ -108,7 +108,7 @@ def test_a_worse_baseline_is_below_the_model_on_equal_draws() -> None:
 
 def test_a_baseline_of_labels_and_rises_keeps_both_differences() -> None:
     charts = measured()
-    guess = BaselineAnswers(charts.said, charts.said_phase, charts.confidence)
+    guess = BaselineAnswers(charts.predicted, charts.predicted_phase, charts.confidence)
     sure = np.where(charts.move > 0, 0.9, 0.1)
     found = card.compare_answers(charts, guess, sure)
     assert found["model_minus"]["setup"]["macro_f1"]["value"] == 0.0
@@ -120,7 +120,7 @@ def test_a_baseline_of_labels_and_rises_keeps_both_differences() -> None:
 def test_parts_add_up_to_all_charts() -> None:
     charts = measured(200)
     interval = np.where(np.arange(200) % 4 == 0, "1h", "15m")
-    parts = card.parts(charts, {"interval": interval})["interval"]
+    parts = card.measure_groups(charts, {"interval": interval})["interval"]
     assert {name: part["n"] for name, part in parts.items()} == {"15m": 150, "1h": 50}
     assert set(parts["1h"]["outcome"]) == {"2h", "6h"}
     assert {"classes", "curves", "retrieval", "bands"} <= set(parts["15m"])
@@ -128,14 +128,14 @@ def test_parts_add_up_to_all_charts() -> None:
 
 def content() -> dict:
     charts = measured(300)
-    guess = BaselineAnswers(charts.said, charts.said_phase, charts.confidence)
+    guess = BaselineAnswers(charts.predicted, charts.predicted_phase, charts.confidence)
     seen = {"what": "training", "symbols": 3, "first": "2024-01-01", "until": "2024-06-01"}
     return {
         "n": 300,
-        **card.nested(card.estimates(charts, draws=10) | card.noise(charts)),
-        "by": card.parts(charts, {"interval": np.full(300, "15m")}),
+        **card.nest(card.estimates(charts, draws=10) | card.noise(charts)),
+        "by": card.measure_groups(charts, {"interval": np.full(300, "15m")}),
         "coverage": [],
-        "classes": card.classes(charts),
+        "classes": card.class_rows(charts),
         "curves": card.curves(charts),
         "baselines": {
             "majority": card.compare_labels(charts, guess),
@@ -183,6 +183,6 @@ def test_the_page_says_first_that_there_is_no_outcome_skill(tmp_path) -> None:
 def test_what_is_undefined_is_null_and_a_dash() -> None:
     charts = measured(20)
     charts = replace(charts, move=np.full((20, 2), np.nan))
-    found = card.nested(card.estimates(charts, draws=5))
+    found = card.nest(card.estimates(charts, draws=5))
     assert found["outcome"]["2h"]["brier_skill"] == {"value": None, "low": None, "high": None}
     assert report.shown(found["outcome"]["2h"]["brier_skill"]) == "-"

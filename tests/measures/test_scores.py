@@ -110,7 +110,7 @@ def test_the_noise_of_ece_is_what_honest_confidence_shows():
     assert scores.ece(said, rng.random(600) < said**2) > noise.high  # law broken: boasting
 
 
-def test_retrieval_precision_counts_real_look_alikes_only():
+def test_retrieval_precision_counts_real_neighbors_only():
     found = np.array([[1, 1, 2], [3, -1, -1]])
     assert scores.retrieval_precision(found, np.array([1, 3]), 3) == 0.75
     assert scores.retrieval_precision(found, np.array([1, 3]), 1) == 1.0
@@ -172,9 +172,9 @@ def test_reliability_bins_hold_every_chart_once_from_unsure_to_sure(seed, n, bin
     table = scores.reliability(confidence, right, bins)
     assert table.count.sum() == n
     assert table.count.max() - table.count.min() <= 1
-    assert (np.diff(table.said) >= 0).all()
-    assert table.said @ table.count == pytest.approx(confidence.sum())
-    assert table.right @ table.count == pytest.approx(right.sum())
+    assert (np.diff(table.confidence) >= 0).all()
+    assert table.confidence @ table.count == pytest.approx(confidence.sum())
+    assert table.accuracy @ table.count == pytest.approx(right.sum())
 
 
 def test_scores_of_no_charts_are_undefined():

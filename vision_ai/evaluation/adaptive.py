@@ -3,7 +3,7 @@
 The tracker is the feedback loop's own (`track_width_factor`: online quantile tracking, the P part
 of conformal PID control, Angelopoulos, Candes and Tibshirani 2023; with a fixed step it is the
 adaptive conformal inference of Gibbs and Candes 2021 on the scale of the score). One tracker
-follows each interval, horizon and volatility group. The band of a chart is stretched by what its
+follows each interval, horizon and volatility group. The band of a chart is widened by what its
 tracker had become from outcomes that were complete when the chart was seen, and by nothing later.
 """
 
@@ -17,13 +17,13 @@ from vision_ai.domain import Floats, Ints
 from vision_ai.feedback_loop_cv import track_width_factor
 from vision_ai.measures import purge
 
-MOST = 10.0
+MAX_SCORE = 10.0
 """A score beyond this moves the tracker no further: one wild day is one miss."""
 
-RECENT = 200
-"""Charts, latest seen, whose volatility parts calm, usual and wild ones."""
+RECENT_CHARTS = 200
+"""Charts, latest seen, whose volatility gives the terciles."""
 
-_FEWEST = 30
+_MIN_CHARTS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,26 +56,26 @@ class ChartSeries:
             rows = np.flatnonzero(self.market == market)
             rows = rows[np.argsort(self.as_of_ms[rows], kind="stable")]
             scale = self.scale[rows]
-            for place, row in enumerate(rows.tolist()):
-                before = scale[max(place - RECENT, 0) : place]
-                enough = len(before) >= _FEWEST
+            for number, row in enumerate(rows.tolist()):
+                before = scale[max(number - RECENT_CHARTS, 0) : number]
+                enough = len(before) >= _MIN_CHARTS
                 edges = np.quantile(before, [1 / 3, 2 / 3]) if enough else [np.inf] * 2
-                group[row] = 3 * market + int(np.searchsorted(edges, scale[place]))
+                group[row] = 3 * market + int(np.searchsorted(edges, scale[number]))
         return group
 
 
-def adapt_bands(bands: Bands, course: ChartSeries) -> Bands:
-    """The same bands, stretched about their medians as outcomes came in."""
+def adapt_bands(bands: Bands, series: ChartSeries) -> Bands:
+    """The same bands, widened or narrowed about their medians as outcomes came in."""
     low, high = bands.low.copy(), bands.high.copy()
-    group = course.regime
+    group = series.regime
     for column in range(low.shape[1]):
-        needed = scores(bands, course.move, column)
+        needed = band_scores(bands, series.move, column)
         for code in np.unique(group):
             rows = np.flatnonzero(group == code)
             factor = _factors(
                 needed[rows],
-                course.complete_ms[rows, column],
-                course.as_of_ms[rows],
+                series.complete_ms[rows, column],
+                series.as_of_ms[rows],
                 float(bands.level[rows[0], column]),
             )
             middle = bands.median[rows, column]
@@ -84,7 +84,7 @@ def adapt_bands(bands: Bands, course: ChartSeries) -> Bands:
     return replace(bands, low=low, high=high)
 
 
-def scores(bands: Bands, move: Floats, column: int) -> Floats:
+def band_scores(bands: Bands, move: Floats, column: int) -> Floats:
     """How far each outcome lay from the median, in halves of its band; NaN where unknown."""
     distance = move[:, column] - bands.median[:, column]
     half = np.where(
@@ -93,7 +93,7 @@ def scores(bands: Bands, move: Floats, column: int) -> Floats:
         bands.median[:, column] - bands.low[:, column],
     )
     with np.errstate(divide="ignore", invalid="ignore"):
-        needed: Floats = np.minimum(np.abs(distance) / half, MOST)
+        needed: Floats = np.minimum(np.abs(distance) / half, MAX_SCORE)
     return needed
 
 
@@ -101,6 +101,6 @@ def _factors(needed: Floats, complete_ms: Ints, as_of_ms: Ints, level: float) ->
     """The tracker's factor when each chart was seen: float (n,)."""
     known = np.flatnonzero(np.isfinite(needed))
     known = known[np.argsort(complete_ms[known], kind="stable")]
-    course = np.array(track_width_factor(needed[known].tolist(), level))
-    factors: Floats = course[purge.count_known(complete_ms[known], as_of_ms)]
+    path = np.array(track_width_factor(needed[known].tolist(), level))
+    factors: Floats = path[purge.count_known(complete_ms[known], as_of_ms)]
     return factors

@@ -24,38 +24,38 @@ DRAWS = 300
 """Resamples of each interval."""
 
 TOP = (1, 5, 24)
-"""How many look-alikes the retrieval figures count."""
+"""How many neighbors the retrieval figures count."""
 
 
 @dataclass(frozen=True, eq=False)
 class MeasuredCharts:
-    """What n charts show, what was said of them and what followed.
+    """What n charts show, what the model predicted of them and what followed.
 
     Attributes:
         block: int64 (n,), charts of one block are resampled together.
         reading, phase: int (n,), what the rule book says.
         clear: bool (n,), the rule book says so with every threshold 10 % away.
-        said, said_phase: int (n,), what the model says; the code of `none` where it abstains.
+        predicted, predicted_phase: int (n,), what the model says; `none` where it abstains.
         confidence: float (n,), 0 where it abstains.
         abstained: bool (n,).
-        found: int (n, k), readings of the look-alikes, -1 where there are fewer.
+        neighbor_reading: int (n, k), readings of the neighbors, -1 where there are fewer.
         move: float (n, horizons), simple return that followed, NaN where unknown.
         up, low, high: float (n, horizons), chance of a rise and the band.
         level: float, how often the band is meant to hold.
         cell: int (n,), interval and volatility tercile, in which coverage is looked at.
         regime: int (n,), the same with terciles of the charts seen before each.
-        tracked_low, tracked_high: float (n, horizons), the band as outcomes before it stretched it.
+        tracked_low, tracked_high: float (n, horizons), the band that followed drift (`adaptive`).
     """
 
     block: Ints
     reading: Ints
     phase: Ints
     clear: Bools
-    said: Ints
-    said_phase: Ints
+    predicted: Ints
+    predicted_phase: Ints
     confidence: Floats
     abstained: Bools
-    found: Ints
+    neighbor_reading: Ints
     move: Floats
     up: Floats
     low: Floats
@@ -81,7 +81,7 @@ class MeasuredCharts:
     @property
     def right(self) -> Bools:
         """Bool (n,): the reading, direction included, is the rule book's."""
-        return np.asarray(self.said == self.reading, np.bool_)
+        return np.asarray(self.predicted == self.reading, np.bool_)
 
 
 Figure = Callable[[MeasuredCharts], float]
@@ -89,33 +89,33 @@ Figure = Callable[[MeasuredCharts], float]
 
 def setup_f1(charts: MeasuredCharts) -> float:
     """Macro-F1 of the setup; an abstention counts as the answer `none`."""
-    return scores.macro_f1(SETUP_OF[charts.reading], SETUP_OF[charts.said], len(SETUPS))
+    return scores.macro_f1(SETUP_OF[charts.reading], SETUP_OF[charts.predicted], len(SETUPS))
 
 
 def reading_f1(charts: MeasuredCharts) -> float:
     """Macro-F1 of setup and direction together."""
-    return scores.macro_f1(charts.reading, charts.said, len(READINGS))
+    return scores.macro_f1(charts.reading, charts.predicted, len(READINGS))
 
 
 def phase_f1(charts: MeasuredCharts) -> float:
     """Macro-F1 of the phase."""
-    return scores.macro_f1(charts.phase, charts.said_phase, len(PHASES))
+    return scores.macro_f1(charts.phase, charts.predicted_phase, len(PHASES))
 
 
 def setup_accuracy(charts: MeasuredCharts) -> float:
     """Share of charts whose setup is the rule book's."""
-    return mean(SETUP_OF[charts.reading] == SETUP_OF[charts.said])
+    return mean(SETUP_OF[charts.reading] == SETUP_OF[charts.predicted])
 
 
 def phase_accuracy(charts: MeasuredCharts) -> float:
     """Share of charts whose phase is the rule book's."""
-    return mean(charts.phase == charts.said_phase)
+    return mean(charts.phase == charts.predicted_phase)
 
 
 def ece(charts: MeasuredCharts) -> float:
-    """Calibration error of the confidence of what was claimed; abstentions claim nothing."""
-    claimed = charts.take(~charts.abstained)
-    return scores.ece(claimed.confidence, claimed.right) if len(claimed) else float("nan")
+    """Calibration error of the confidence of the answers; an abstention is none."""
+    answered = charts.take(~charts.abstained)
+    return scores.ece(answered.confidence, answered.right) if len(answered) else float("nan")
 
 
 def accuracy_at_50(charts: MeasuredCharts) -> float:
@@ -129,11 +129,11 @@ def clear_share(charts: MeasuredCharts) -> float:
 
 
 def abstained(charts: MeasuredCharts) -> float:
-    """Share of charts about which nothing is claimed."""
+    """Share of charts on which the model abstains."""
     return mean(charts.abstained)
 
 
-def held(charts: MeasuredCharts) -> Floats:
+def band_hits(charts: MeasuredCharts) -> Floats:
     """Whether each band held, (n, horizons); see `scores.band_hits`."""
     return scores.band_hits(charts.low, charts.high, charts.move)
 
@@ -141,7 +141,9 @@ def held(charts: MeasuredCharts) -> Floats:
 def coverage_error(charts: MeasuredCharts) -> float:
     """Greatest distance of coverage from its level, over horizons, intervals and terciles."""
     return (
-        scores.coverage_error(held(charts), charts.cell, charts.level[0]) if len(charts) else np.nan
+        scores.coverage_error(band_hits(charts), charts.cell, charts.level[0])
+        if len(charts)
+        else np.nan
     )
 
 
@@ -149,7 +151,7 @@ def noise(charts: MeasuredCharts) -> dict[str, Estimate]:
     """What chance alone would make of the figures that are distances from zero."""
     return {
         "confidence.ece_noise": scores.ece_noise(charts.confidence[~charts.abstained]),
-        "bands.coverage_noise": scores.coverage_noise(held(charts), charts.cell, charts.block),
+        "bands.coverage_noise": scores.coverage_noise(band_hits(charts), charts.cell, charts.block),
     }
 
 
@@ -162,7 +164,7 @@ def _at_horizon(column: int) -> dict[str, Figure]:
         return scores.brier_skill(charts.up[:, column], rose, base)
 
     def share_held(charts: MeasuredCharts) -> float:
-        return mean(held(charts)[:, column])
+        return mean(band_hits(charts)[:, column])
 
     def width(charts: MeasuredCharts) -> float:
         return mean((charts.high - charts.low)[:, column])
@@ -176,7 +178,7 @@ def _at_horizon(column: int) -> dict[str, Figure]:
 
 
 def _precision(k: int) -> Figure:
-    return lambda charts: scores.retrieval_precision(charts.found, charts.reading, k)
+    return lambda charts: scores.retrieval_precision(charts.neighbor_reading, charts.reading, k)
 
 
 def _clear(figure: Figure) -> Figure:
@@ -243,31 +245,35 @@ def estimates(
 
 
 def distances(names: Sequence[str]) -> set[int]:
-    """Places of the figures that are distances."""
+    """Which of the figures, by number, are distances."""
     return {number for number, name in enumerate(names) if name in DISTANCES}
 
 
-def parts(charts: MeasuredCharts, groups: Mapping[str, NDArray[np.str_]]) -> dict[str, Any]:
+def measure_groups(
+    charts: MeasuredCharts, groups: Mapping[str, NDArray[np.str_]]
+) -> dict[str, Any]:
     """The main figures, classes and curves of every group: `{facet: {value: {"n": ..., ...}}}`."""
     return {
-        facet: {str(value): _part(charts.take(column == value)) for value in np.unique(column)}
+        facet: {
+            str(value): _measure_group(charts.take(column == value)) for value in np.unique(column)
+        }
         for facet, column in groups.items()
     }
 
 
-def _part(charts: MeasuredCharts) -> dict[str, Any]:
+def _measure_group(charts: MeasuredCharts) -> dict[str, Any]:
     return {
         "n": len(charts),
-        **nested(estimates(charts, MAIN, draws=DRAWS // 2) | noise(charts)),
-        "classes": classes(charts),
+        **nest(estimates(charts, MAIN, draws=DRAWS // 2) | noise(charts)),
+        "classes": class_rows(charts),
         "curves": curves(charts),
     }
 
 
-def classes(charts: MeasuredCharts) -> dict[str, list[dict[str, Any]]]:
+def class_rows(charts: MeasuredCharts) -> dict[str, list[dict[str, Any]]]:
     """Precision, recall, F1 and support of every setup and phase."""
-    setups = scores.per_class(SETUP_OF[charts.reading], SETUP_OF[charts.said], len(SETUPS))
-    phases = scores.per_class(charts.phase, charts.said_phase, len(PHASES))
+    setups = scores.per_class(SETUP_OF[charts.reading], SETUP_OF[charts.predicted], len(SETUPS))
+    phases = scores.per_class(charts.phase, charts.predicted_phase, len(PHASES))
     return {
         facet: [
             {
@@ -285,39 +291,41 @@ def classes(charts: MeasuredCharts) -> dict[str, list[dict[str, Any]]]:
 
 def curves(charts: MeasuredCharts, points: int = 40) -> dict[str, list[dict[str, Any]]]:
     """Reliability and risk-coverage, as few points as a plot needs."""
-    claimed = charts.take(~charts.abstained)
-    table = scores.reliability(claimed.confidence, claimed.right)
+    answered = charts.take(~charts.abstained)
+    table = scores.reliability(answered.confidence, answered.right)
     coverage, accuracy = scores.risk_coverage(charts.confidence, charts.right)
-    shown = np.unique(
+    plotted = np.unique(
         np.linspace(max(len(charts) // points, 1) - 1, len(charts) - 1, points, dtype=int)
     )
     return {
         "reliability": [
             {"said": rounded(said), "right": rounded(right), "n": int(count)}
-            for said, right, count in zip(table.said, table.right, table.count, strict=True)
+            for said, right, count in zip(
+                table.confidence, table.accuracy, table.count, strict=True
+            )
         ],
         "risk_coverage": [
-            {"coverage": rounded(coverage[at]), "accuracy": rounded(accuracy[at])} for at in shown
+            {"coverage": rounded(coverage[at]), "accuracy": rounded(accuracy[at])} for at in plotted
         ],
     }
 
 
-def compare_labels(charts: MeasuredCharts, guess: BaselineAnswers) -> dict[str, Any]:
+def compare_labels(charts: MeasuredCharts, answers: BaselineAnswers) -> dict[str, Any]:
     """Macro-F1 of a baseline and of the model on the same charts, and the difference, by draws."""
-    theirs = replace(charts, said=guess.reading, said_phase=guess.phase)
-    facets = {"setup.macro_f1": setup_f1, "phase.macro_f1": phase_f1}
-    return _beside(charts, theirs, facets, model=True)
+    baseline = replace(charts, predicted=answers.reading, predicted_phase=answers.phase)
+    figures = {"setup.macro_f1": setup_f1, "phase.macro_f1": phase_f1}
+    return _compare(charts, baseline, figures, with_model=True)
 
 
 def compare_outcomes(charts: MeasuredCharts, bands: Bands) -> dict[str, Any]:
     """Outcome figures of other bands, and how far the model's skill is above theirs."""
-    theirs = replace(charts, up=bands.up, low=bands.low, high=bands.high)
+    baseline = replace(charts, up=bands.up, low=bands.low, high=bands.high)
     figures = {
         name: figure
         for name, figure in MAIN.items()
         if name.startswith(("outcome.", "bands.")) and ".adaptive." not in name
     }
-    return _beside(charts, theirs, figures, [name for name in figures if name.endswith(_SKILL)])
+    return _compare(charts, baseline, figures, [name for name in figures if name.endswith(_SKILL)])
 
 
 def compare_chances(charts: MeasuredCharts, up: Floats) -> dict[str, Any]:
@@ -328,49 +336,52 @@ def compare_chances(charts: MeasuredCharts, up: Floats) -> dict[str, Any]:
     figures = {name: figure for name, figure in MAIN.items() if name.endswith(_SKILL)} | {
         f"outcome.{horizon}.side_accuracy": _side(column) for column, horizon in enumerate(HORIZONS)
     }
-    return _beside(charts, replace(charts, up=up), figures)
+    return _compare(charts, replace(charts, up=up), figures)
 
 
 _SKILL = "brier_skill"
 
 
-def _beside(
+def _compare(
     charts: MeasuredCharts,
-    theirs: MeasuredCharts,
+    baseline: MeasuredCharts,
     figures: Mapping[str, Figure],
     compared: Collection[str] | None = None,
     *,
-    model: bool = False,
+    with_model: bool = False,
 ) -> dict[str, Any]:
-    """Figures of a baseline's answers, and the model's less theirs, all from the same draws.
+    """Figures of a baseline, and the model's less the baseline's, all from the same draws.
 
     Args:
         charts: the model's answers.
-        theirs: the baseline's on the same charts.
+        baseline: the baseline's answers on the same charts.
         figures: what is measured.
-        compared: of which the difference is told; None says all.
-        model: whether the model's own are told as well.
+        compared: figures whose difference is given; None gives all.
+        with_model: whether the model's own figures are given as well.
     """
     shared = [name for name in figures if compared is None or name in compared]
-    names = [*figures, *(f"model.{name}" for name in shared if model)]
+    names = [*figures, *(f"model.{name}" for name in shared if with_model)]
     names += [f"model_minus.{name}" for name in shared]
 
     def measure(rows: Ints) -> list[float]:
-        mine, other = charts.take(rows), theirs.take(rows)
-        values = {name: figure(other) for name, figure in figures.items()}
-        own = {name: figures[name](mine) for name in shared}
-        told = list(own.values()) if model else []
-        return [*values.values(), *told, *(own[name] - values[name] for name in shared)]
+        drawn, drawn_baseline = charts.take(rows), baseline.take(rows)
+        of_baseline = {name: figure(drawn_baseline) for name, figure in figures.items()}
+        of_model = {name: figures[name](drawn) for name in shared}
+        return [
+            *of_baseline.values(),
+            *(of_model.values() if with_model else ()),
+            *(of_model[name] - of_baseline[name] for name in shared),
+        ]
 
-    found = significance.bootstrap_all(
+    estimates = significance.bootstrap_all(
         measure, charts.block, draws=DRAWS, distances=distances(names)
     )
-    return {"n": len(charts), **nested(dict(zip(names, found, strict=True)))}
+    return {"n": len(charts), **nest(dict(zip(names, estimates, strict=True)))}
 
 
-def compare_answers(charts: MeasuredCharts, guess: BaselineAnswers, up: Floats) -> dict[str, Any]:
+def compare_answers(charts: MeasuredCharts, answers: BaselineAnswers, up: Floats) -> dict[str, Any]:
     """Both `compare_labels` and `compare_chances`, of a baseline that answers both questions."""
-    labels, rises = compare_labels(charts, guess), compare_chances(charts, up)
+    labels, rises = compare_labels(charts, answers), compare_chances(charts, up)
     return {**labels, **rises, "model_minus": labels["model_minus"] | rises["model_minus"]}
 
 
@@ -383,29 +394,29 @@ def _side(column: int) -> Figure:
     return accuracy
 
 
-def nested(found: Mapping[str, Estimate]) -> dict[str, Any]:
+def nest(estimates_by_name: Mapping[str, Estimate]) -> dict[str, Any]:
     """Figures as a tree by the dots of their names, ready for JSON.
 
-    >>> nested({"setup.macro_f1": Estimate(0.5, 0.4, float("nan"))})
+    >>> nest({"setup.macro_f1": Estimate(0.5, 0.4, float("nan"))})
     {'setup': {'macro_f1': {'value': 0.5, 'low': 0.4, 'high': None}}}
     """
     tree: dict[str, Any] = {}
-    for name, estimate in found.items():
+    for name, estimate in estimates_by_name.items():
         *path, last = name.split(".")
         branch = tree
         for part in path:
             branch = branch.setdefault(part, {})
-        branch[last] = written(estimate)
+        branch[last] = to_json(estimate)
     return tree
 
 
-def written(estimate: Estimate) -> dict[str, float | None]:
+def to_json(estimate: Estimate) -> dict[str, float | None]:
     """A figure and its interval as JSON has them."""
     return {key: rounded(value) for key, value in vars(estimate).items()}
 
 
 def rounded(value: float, digits: int = 4) -> float | None:
-    """A figure as it is written; None where it is undefined."""
+    """A figure as JSON has it; None where it is undefined."""
     return round(float(value), digits) if np.isfinite(value) else None
 
 

@@ -27,10 +27,16 @@ class ClassTable:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Bins of equal mass, from unsure to sure: what was said, how often it was right, how many."""
+    """Bins of equally many charts, from unsure to sure.
 
-    said: Floats
-    right: Floats
+    Attributes:
+        confidence: float (bins,), mean confidence of the charts of each bin.
+        accuracy: float (bins,), share of them that were right.
+        count: int (bins,), how many they are.
+    """
+
+    confidence: Floats
+    accuracy: Floats
     count: Ints
 
 
@@ -69,34 +75,34 @@ def macro_f1(truth: Ints, predicted: Ints, classes: int) -> float:
 
 
 def reliability(confidence: Floats, correct: Bools, bins: int = 15) -> Reliability:
-    """What was said against what was right, in bins of equally many charts."""
+    """Mean confidence against accuracy, in bins of equally many charts."""
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
     return Reliability(
-        said=np.array([confidence[part].mean() for part in parts]),
-        right=np.array([correct[part].mean() for part in parts]),
+        confidence=np.array([confidence[part].mean() for part in parts]),
+        accuracy=np.array([correct[part].mean() for part in parts]),
         count=np.array([len(part) for part in parts], np.int64),
     )
 
 
 def ece(confidence: Floats, correct: Bools, bins: int = 15) -> float:
-    """Expected calibration error: mean gap between said and right, bins of equal mass."""
+    """Expected calibration error: mean gap of confidence and accuracy, in bins of equal mass."""
     table = reliability(confidence, correct, bins)
-    gaps = np.abs(table.said - table.right)
+    gaps = np.abs(table.confidence - table.accuracy)
     return float(np.average(gaps, weights=table.count)) if len(gaps) else float("nan")
 
 
 def ece_noise(
     confidence: Floats, bins: int = 15, *, draws: int = 200, level: float = 0.95, seed: int = 0
 ) -> Estimate:
-    """The ECE that pure honesty would show on as many charts: its mean and its spread.
+    """The ECE that perfect calibration would show on as many charts: its mean and its spread.
 
     The ECE of few charts is above zero however well calibrated they are, as bins of few are right
-    more or less often than they should. Answers are drawn that are right exactly as often as said,
-    each by itself: charts that are alike make a little more noise than this.
+    more or less often than they should. Answers are drawn that are right exactly as often as their
+    confidence says, each by itself: charts that are alike make a little more noise than this.
 
     Args:
-        confidence: (n,), as said.
+        confidence: (n,), of the answers.
         bins: as in `ece`.
         draws: how many times all answers are drawn.
         level: share of the draws between `low` and `high`.
@@ -104,24 +110,26 @@ def ece_noise(
     """
     if not len(confidence):
         return Estimate(float("nan"), float("nan"), float("nan"))
-    said = np.sort(confidence)
-    parts = [part for part in np.array_split(np.arange(len(said)), bins) if len(part)]
+    ranked = np.sort(confidence)
+    parts = [part for part in np.array_split(np.arange(len(ranked)), bins) if len(part)]
     starts = np.array([part[0] for part in parts])
     rng = np.random.default_rng(seed)
-    found = np.array(
+    # right or wrong by its own confidence; the gaps of all bins are sums between `starts`
+    n = len(ranked)
+    errors = np.array(
         [
-            np.abs(np.add.reduceat((rng.random(len(said)) < said) - said, starts)).sum() / len(said)
+            np.abs(np.add.reduceat((rng.random(n) < ranked) - ranked, starts)).sum() / n
             for _ in range(draws)
         ]
     )
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(float(found.mean()), float(low), float(high))
+    low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(float(errors.mean()), float(low), float(high))
 
 
 def risk_coverage(confidence: Floats, correct: Bools) -> tuple[Floats, Floats]:
-    """Coverage and accuracy (n,) as ever less sure answers are let in.
+    """Coverage and accuracy (n,) of the surest answers, as ever less sure ones are added.
 
-    Answers of equal confidence cannot be told apart: each counts with the mean of them.
+    Answers of equal confidence cannot be ordered: each counts with the mean of them.
     """
     _, tie = np.unique(-confidence, return_inverse=True)
     mean = np.bincount(tie, correct) / np.maximum(np.bincount(tie), 1)
@@ -144,7 +152,7 @@ def accuracy_at(confidence: Floats, correct: Bools, coverage: float = 0.5) -> fl
 
 
 def brier_skill(probability: Floats, happened: Floats, base: float) -> float:
-    """1 minus the Brier score over that of always saying `base`.
+    """1 minus the Brier score over that of always forecasting `base`.
 
     0 is no skill, below 0 is worse than knowing nothing. Unknown outcomes (NaN) do not count.
     """
@@ -167,9 +175,9 @@ def quadratic_score(probabilities: Floats, truth: Ints) -> Floats:
     return score
 
 
-def retrieval_precision(found: Ints, truth: Ints, k: int) -> float:
-    """Share of the first k look-alikes that carry the query's own label; -1 marks padding."""
-    first = found[:, :k]
+def retrieval_precision(neighbors: Ints, truth: Ints, k: int) -> float:
+    """Share of the first k neighbors that carry the query's own label; -1 marks padding."""
+    first = neighbors[:, :k]
     real = first >= 0
     hits = (first == truth[:, None]) & real
     return float(hits.sum() / real.sum()) if real.any() else float("nan")

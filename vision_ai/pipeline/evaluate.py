@@ -112,10 +112,10 @@ def evaluate(workspace: Workspace, options: EvaluateOptions) -> EvaluateResult:
     asked = baselines.Question(reader, sample, vectors, evidence, eligibility, charts, kept)
     result = EvaluateResult(
         n=len(charts),
-        **card.nested(card.estimates(charts) | card.noise(charts)),
-        by=card.parts(charts, groups(sample, extents)),
+        **card.nest(card.estimates(charts) | card.noise(charts)),
+        by=card.measure_groups(charts, groups(sample, extents)),
         coverage=bands(charts),
-        classes=card.classes(charts),
+        classes=card.class_rows(charts),
         curves=card.curves(charts),
         baselines=baselines.baselines(asked, options.learned_from),
         method=_method(reader, sample, extents, embargo_ms, options),
@@ -209,11 +209,11 @@ def measured(sample: ChartSample, evidence: Evidence, answers: Answers) -> Measu
         reading=sample.labels.reading.astype(np.int64),
         phase=sample.labels.phase.astype(np.int64),
         clear=sample.labels.clear,
-        said=answers.code,
-        said_phase=answers.phase,
+        predicted=answers.code,
+        predicted_phase=answers.phase,
         confidence=answers.confidence,
         abstained=answers.abstained,
-        found=np.where(evidence.rows >= 0, evidence.reading, -1),
+        neighbor_reading=np.where(evidence.rows >= 0, evidence.reading, -1),
         move=move,
         up=bands.up,
         low=bands.low,
@@ -270,7 +270,7 @@ def bands(charts: MeasuredCharts) -> list[dict[str, Any]]:
     """
     rows = []
     followed = replace(charts, low=charts.tracked_low, high=charts.tracked_high)
-    hits, later = card.held(charts), card.held(followed)
+    hits, later = card.band_hits(charts), card.band_hits(followed)
     for terciles, column in (("hindsight", charts.cell), ("at the time", charts.regime)):
         shares = scores.coverage_intervals(hits, column, charts.block)
         tracked = scores.coverage_intervals(later, column, charts.block)
@@ -286,9 +286,9 @@ def bands(charts: MeasuredCharts) -> list[dict[str, Any]]:
                     "volatility": TERCILES[found.cell % len(TERCILES)],
                     "n": found.count,
                     "meant": float(charts.level[0, found.column]),
-                    "held": card.written(share),
+                    "held": card.to_json(share),
                     "width": _median_width(charts, here, found.column),
-                    "held_adaptive": card.written(after),
+                    "held_adaptive": card.to_json(after),
                     "width_adaptive": _median_width(followed, here, found.column),
                 }
             )

@@ -23,7 +23,7 @@ import time
 import traceback
 from pathlib import Path
 
-from vision_ai.market.listing import Listing
+from vision_ai.market.replay.listing import Listing
 from vision_ai.pipeline.backtest import simulate
 from vision_ai.pipeline.backtest.simulate import Plan, SimulateOptions
 from vision_ai.pipeline.workspace import Workspace

@@ -30,7 +30,8 @@ import terminals
 from numpy.typing import NDArray
 from PIL import Image
 
-from vision_ai.charts import mpl, png, screen
+from vision_ai.charts import mpl, png
+from vision_ai.charts.screenshots import recovery
 from vision_ai.config import ChartConfig, Config, Paths
 from vision_ai.domain import HIGH, LOW, WINDOW, Interval, Ints, Klines
 from vision_ai.errors import ImageError
@@ -240,7 +241,7 @@ def read(tool: str, paint: Painter, klines: Klines, look: Look) -> Case:
     if look.quality is not None:
         picture = compressed(picture, look.quality)
     try:
-        return Case(tool, look, klines, picture, screen.read_bars(png.read(picture)), "")
+        return Case(tool, look, klines, picture, recovery.read_bars(png.read(picture)), "")
     except ImageError as error:
         return Case(tool, look, klines, picture, None, str(error))
 

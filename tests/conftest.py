@@ -7,8 +7,8 @@ import pytest
 
 from tests.markets import NOW, SYMBOLS, candles
 from vision_ai.domain import parse_time
-from vision_ai.market.listing import Listing
-from vision_ai.market.replay import Clock, Replay
+from vision_ai.market.replay.listing import Listing
+from vision_ai.market.replay.server import Clock, Replay
 
 
 @pytest.fixture(scope="session")

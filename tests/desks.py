@@ -11,7 +11,7 @@ from tests import standin
 from vision_ai.config import Config, Paths
 from vision_ai.domain import Interval, Klines, iso, parse_time
 from vision_ai.market import simulate as market
-from vision_ai.market.listing import Listing
+from vision_ai.market.replay.listing import Listing
 from vision_ai.pipeline.backtest import simulate
 from vision_ai.pipeline.backtest.simulate import Plan
 from vision_ai.pipeline.workspace import Workspace

@@ -15,7 +15,8 @@ from PIL import Image
 
 from vision_ai import predict_cv_setup
 from vision_ai.calibration.fusion import Calibration
-from vision_ai.charts import mpl, png, raster, screen, style
+from vision_ai.charts import mpl, png, raster, style
+from vision_ai.charts.screenshots import recovery
 from vision_ai.config import ChartConfig, Config, Paths
 from vision_ai.domain import (
     CLOSE,
@@ -124,9 +125,9 @@ def test_shuffled_pixels_make_the_model_abstain(reader, charts) -> None:
 def test_a_picture_of_shuffled_pixels_is_refused_at_the_door() -> None:
     market = simulate("AAAUSDT", Interval.M15, 200, seed=3, end_ms=END)[-96:]
     picture = np.asarray(Image.open(io.BytesIO(mpl.draw(market, ChartConfig()))).convert("RGB"))
-    assert screen.read_bars(png.read(png.encode(picture))).shape == (1, 96, 5)
+    assert recovery.read_bars(png.read(png.encode(picture))).shape == (1, 96, 5)
     with pytest.raises(ImageError):
-        screen.read_bars(png.read(png.encode(shuffled(picture[None])[0])))
+        recovery.read_bars(png.read(png.encode(shuffled(picture[None])[0])))
 
 
 def test_a_mirrored_chart_gets_the_mirrored_label(reader, charts) -> None:
@@ -284,7 +285,7 @@ def through_pictures(reader: Reader, shown: list[Klines], pictures: list[bytes])
     same = []
     for row, picture in enumerate(pictures):
         try:
-            bars = screen.read_bars(png.read(picture))
+            bars = recovery.read_bars(png.read(picture))
         except ImageError:
             continue
         answer = reader.answers(bars, charts.spans.take(np.array([row])), has_scale=False)

@@ -13,8 +13,8 @@ from vision_ai import index
 from vision_ai.cli.app import run
 from vision_ai.config import Config, ModelConfig, Paths
 from vision_ai.domain import Interval
-from vision_ai.market.listing import Listing
-from vision_ai.market.replay import Clock, Replay
+from vision_ai.market.replay.listing import Listing
+from vision_ai.market.replay.server import Clock, Replay
 from vision_ai.market.simulate import simulate
 from vision_ai.model import registry
 from vision_ai.pipeline import learning, reader

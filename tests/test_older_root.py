@@ -15,8 +15,8 @@ from vision_ai.cli.app import run
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon, parse_time
 from vision_ai.feedback import journal as feedback_journal
-from vision_ai.market.listing import Listing
-from vision_ai.market.replay import Clock, Replay
+from vision_ai.market.replay.listing import Listing
+from vision_ai.market.replay.server import Clock, Replay
 from vision_ai.trader_decision import journal as decision_journal
 
 OLD = Path(__file__).parent / "data" / "root_0_1_0"

@@ -16,8 +16,8 @@ from vision_ai.config import Config, ModelConfig, Paths
 from vision_ai.domain import HORIZONS, Horizon, Interval, iso
 from vision_ai.errors import ConfigError, StateError
 from vision_ai.feedback_loop_cv import Challenge, append, propose
-from vision_ai.market.listing import Listing
-from vision_ai.market.replay import Clock, Replay
+from vision_ai.market.replay.listing import Listing
+from vision_ai.market.replay.server import Clock, Replay
 from vision_ai.market.simulate import simulate
 from vision_ai.model import lineage, registry
 from vision_ai.pipeline import models, reader

@@ -11,8 +11,8 @@ from PIL import Image
 from vision_ai.cli.app import run
 from vision_ai.config import Paths
 from vision_ai.domain import Horizon, Interval, parse_time
-from vision_ai.market.listing import Listing
-from vision_ai.market.replay import Clock, Replay
+from vision_ai.market.replay.listing import Listing
+from vision_ai.market.replay.server import Clock, Replay
 from vision_ai.market.simulate import simulate
 from vision_ai.model import registry, vocabulary
 from vision_ai.model.embed import Embedder

@@ -9,11 +9,11 @@ import numpy as np
 
 from vision_ai.config import MarketConfig
 from vision_ai.domain import Interval, Klines
-from vision_ai.market import faults
 from vision_ai.market.bybit import Bybit
-from vision_ai.market.faults import Fault
-from vision_ai.market.listing import Listing
-from vision_ai.market.replay import Clock, Replay
+from vision_ai.market.replay import faults
+from vision_ai.market.replay.faults import Fault
+from vision_ai.market.replay.listing import Listing
+from vision_ai.market.replay.server import Clock, Replay
 from vision_ai.market.simulate import simulate_many
 
 NOW = 1_750_000_500_000  # 2025-06-15T15:15:00Z

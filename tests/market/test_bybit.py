@@ -27,9 +27,9 @@ from vision_ai.errors import (
     TransientError,
 )
 from vision_ai.market.bybit import Bybit, KlineRequest
-from vision_ai.market.faults import ALL, Fault
-from vision_ai.market.listing import Listing
-from vision_ai.market.replay import Clock, Replay
+from vision_ai.market.replay.faults import ALL, Fault
+from vision_ai.market.replay.listing import Listing
+from vision_ai.market.replay.server import Clock, Replay
 
 M15 = Interval.M15
 

@@ -8,7 +8,7 @@ import pytest
 from tests.market.replays import candles, replay
 from vision_ai.cli.app import run
 from vision_ai.config import Paths
-from vision_ai.market.replay import Replay
+from vision_ai.market.replay.server import Replay
 from vision_ai.market.store import Store
 
 

@@ -19,10 +19,10 @@ from tests.market.replays import NOW, SYMBOLS, break_replies, candles, free_port
 from vision_ai.config import Paths
 from vision_ai.domain import Interval, Klines
 from vision_ai.errors import ConfigError, KlinesError
-from vision_ai.market import faults, v5
-from vision_ai.market.faults import ALL, Fault, Faults
-from vision_ai.market.listing import INTERVALS, Listing
-from vision_ai.market.replay import Clock, Replay
+from vision_ai.market.replay import faults, v5
+from vision_ai.market.replay.faults import ALL, Fault, Faults
+from vision_ai.market.replay.listing import INTERVALS, Listing
+from vision_ai.market.replay.server import Clock, Replay
 from vision_ai.market.simulate import simulate
 from vision_ai.market.store import Store
 

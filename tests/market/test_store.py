@@ -22,8 +22,8 @@ from vision_ai.errors import (
     VisionError,
 )
 from vision_ai.market.bybit import Bybit, KlineRequest
-from vision_ai.market.faults import Fault
-from vision_ai.market.replay import Replay
+from vision_ai.market.replay.faults import Fault
+from vision_ai.market.replay.server import Replay
 from vision_ai.market.store import Cached, Store, import_candles
 
 M5, M15 = Interval.M5, Interval.M15

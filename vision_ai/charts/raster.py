@@ -12,7 +12,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.charts import geometry, ink
+from vision_ai.charts import geometry, styled
 from vision_ai.charts.geometry import HEIGHT, PRICE_ROWS, VOLUME_ROWS, VOLUME_TOP, WIDTH
 from vision_ai.charts.style import Styles
 from vision_ai.domain import Bytes
@@ -56,7 +56,7 @@ def render(bars: NDArray[np.float64], styles: Styles | None = None) -> Bytes:
     """
     bars = _checked(bars)
     if styles is not None:
-        return ink.paint(bars, styles)
+        return styled.paint(bars, styles)
     columns = np.zeros((len(bars), WIDTH, CHANNELS, HEIGHT), np.uint8)
     for start in range(0, len(bars), _CHUNK):
         rows = slice(start, start + _CHUNK)

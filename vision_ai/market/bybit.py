@@ -25,7 +25,7 @@ from vision_ai.errors import (
     VisionError,
 )
 from vision_ai.market import instruments, wire
-from vision_ai.market.door import IDENTITY, Door, Reply, reply_time
+from vision_ai.market.client import IDENTITY, Door, Reply, reply_time
 from vision_ai.market.gather import gather
 from vision_ai.market.retry import Backoff, Pace, Refusal
 

@@ -188,9 +188,9 @@ def serve(
         KlinesError: no candles in the folder.
         ConfigError: the port is taken.
     """
-    from vision_ai.market import faults
-    from vision_ai.market.listing import Listing
-    from vision_ai.market.replay import Clock, Replay
+    from vision_ai.market.replay import faults
+    from vision_ai.market.replay.listing import Listing
+    from vision_ai.market.replay.server import Clock, Replay
 
     listing = Listing.from_folder(klines)
     now_ms = listing.last_close_ms() if now is None else parse_time(now)

@@ -5,8 +5,8 @@ from pydantic import Field
 from vision_ai import config
 from vision_ai.config import Config, Paths
 from vision_ai.domain import Interval, parse_time
-from vision_ai.market.listing import Listing
-from vision_ai.market.replay import Clock, Replay
+from vision_ai.market.replay.listing import Listing
+from vision_ai.market.replay.server import Clock, Replay
 from vision_ai.market.simulate import simulate
 from vision_ai.pipeline import predict
 from vision_ai.pipeline.predict import SymbolResult

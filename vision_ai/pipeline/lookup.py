@@ -60,7 +60,8 @@ class Finder:
         return self._tables[key]
 
     def _off_picture(self, chart: Correction | Subject) -> Shown | None:
-        from vision_ai.charts import png, screen
+        from vision_ai.charts import png
+        from vision_ai.charts.screenshots import recovery
 
         end_ms = parse_time(chart.as_of)
         path = self.workspace.paths.chart(chart.symbol, chart.interval, end_ms)
@@ -68,7 +69,7 @@ class Finder:
             image = png.read(path)
             if image.meta is None or image.meta.klines != chart.digest:
                 return None
-            bars = screen.read_bars(image)
+            bars = recovery.read_bars(image)
         except VisionError as error:
             logger.info("no picture of %s %s: %s", chart.symbol, chart.as_of, error)
             return None

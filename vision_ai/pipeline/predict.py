@@ -197,10 +197,11 @@ def predict_image(
     Raises:
         ImageError: the picture shows no 96 candles that could be made out.
     """
-    from vision_ai.charts import png, screen
+    from vision_ai.charts import png
+    from vision_ai.charts.screenshots import recovery
 
     image = png.read(path)
-    bars = screen.read_bars(image)
+    bars = recovery.read_bars(image)
     meta = image.meta
     length = meta.interval if meta else parse_interval(interval or Interval.M15)
     name = meta.symbol if meta else (parse_symbol(symbol) if symbol else UNNAMED)

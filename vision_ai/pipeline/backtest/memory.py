@@ -17,7 +17,7 @@ from vision_ai.errors import KlinesError
 from vision_ai.evaluation.trades import TradeCall
 from vision_ai.feedback.challenge import ALPHA
 from vision_ai.feedback_loop_cv import CandleSpan, FeedbackPass, UpdateStep
-from vision_ai.market import listing
+from vision_ai.market.replay import listing
 from vision_ai.measures.indicators import average_true_range
 from vision_ai.measures.purge import PointInTimeFilter
 from vision_ai.model import registry

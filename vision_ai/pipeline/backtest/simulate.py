@@ -22,9 +22,9 @@ from vision_ai import feedback_loop_cv, storage
 from vision_ai.config import Config, Paths
 from vision_ai.domain import iso, parse_time
 from vision_ai.errors import InputError, StateError, TransientError
-from vision_ai.market import faults
-from vision_ai.market.listing import Listing
-from vision_ai.market.replay import Clock, Replay
+from vision_ai.market.replay import faults
+from vision_ai.market.replay.listing import Listing
+from vision_ai.market.replay.server import Clock, Replay
 from vision_ai.model import registry
 from vision_ai.pipeline import decide, feedback, predict
 from vision_ai.pipeline.backtest import cycle, sandbox

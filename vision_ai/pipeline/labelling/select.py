@@ -221,10 +221,11 @@ def _picture(path: Path) -> Task:
     Raises:
         ImageError: it shows no 96 candles that could be made out.
     """
-    from vision_ai.charts import png, screen
+    from vision_ai.charts import png
+    from vision_ai.charts.screenshots import recovery
 
     image = png.read(path)
-    bars: NDArray[np.float64] = screen.read_bars(image)
+    bars: NDArray[np.float64] = recovery.read_bars(image)
     label, meta = rules.label(bars)[0], image.meta
     interval = meta.interval if meta else Interval.M15
     written_ms = int(path.stat().st_mtime) * 1000

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.charts.candles import klines
-from vision_ai.charts import chain, foreign, mpl, png, raster, screen
+from vision_ai.charts import mpl, png, raster
+from vision_ai.charts.screenshots import chain, foreign, recovery
 from vision_ai.config import ChartConfig
 from vision_ai.errors import ImageError
 
@@ -117,15 +118,15 @@ def check(read, count=104, seed=1, volume=True):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_screenshot_is_read(style):
-    check(screen.read_bars(png.read(screenshot(style))))
+    check(recovery.read_bars(png.read(screenshot(style))))
 
 
 def test_a_screenshot_without_volume_is_read():
-    check(screen.read_bars(png.read(screenshot("yahoo", volume=False))), volume=False)
+    check(recovery.read_bars(png.read(screenshot("yahoo", volume=False))), volume=False)
 
 
 def test_a_compressed_screenshot_is_read():
-    check(screen.read_bars(png.read(as_jpeg(screenshot("tradingview")))))
+    check(recovery.read_bars(png.read(as_jpeg(screenshot("tradingview")))))
 
 
 @pytest.mark.parametrize("theme", DESKS)
@@ -134,20 +135,20 @@ def test_a_compressed_screenshot_is_read():
 )
 def test_a_trading_terminal_is_read(theme, size, count):
     picture = terminal(theme, count=count, size=size)
-    check(screen.read_bars(png.read(picture)), count=count)
-    check(screen.read_bars(png.read(as_jpeg(picture))), count=count)
+    check(recovery.read_bars(png.read(picture)), count=count)
+    check(recovery.read_bars(png.read(as_jpeg(picture))), count=count)
 
 
 def test_a_wick_over_half_the_picture_is_no_grid_line():
     bars = crashed()
-    read = screen.read_bars(png.read(terminal("dark", bars=bars)))
+    read = recovery.read_bars(png.read(terminal("dark", bars=bars)))
     lows, found = (np.log(each[-96:, 2]) for each in (bars, read[0]))
     assert np.argmin(found) == np.argmin(lows)
     assert np.corrcoef(lows, found)[0, 1] > 0.999
 
 
 def test_letters_of_a_time_axis_are_no_volume():
-    read = screen.read_bars(png.read(terminal("light", volume=False)))
+    read = recovery.read_bars(png.read(terminal("light", volume=False)))
     check(read, count=118, volume=False)
 
 
@@ -180,7 +181,7 @@ def far_ends(read, count=104, seed=1):
 
 @pytest.mark.parametrize("style", ["yahoo", "nightclouds", "classic", "charles", "mike"])
 def test_moving_averages_make_no_body_of_a_wick_and_no_wick_longer(style):
-    read = screen.read_bars(png.read(screenshot(style, averages=(10, 30))))
+    read = recovery.read_bars(png.read(screenshot(style, averages=(10, 30))))
     check(read)
     wicks, bodies = far_ends(read)
     assert wicks <= 3
@@ -189,13 +190,13 @@ def test_moving_averages_make_no_body_of_a_wick_and_no_wick_longer(style):
 
 def test_bodies_of_two_columns_are_bodies():
     picture = screenshot("checkers", count=130, size=(8, 5), volume=False)
-    read = screen.read_bars(png.read(picture))
+    read = recovery.read_bars(png.read(picture))
     assert far_ends(read, count=130)[1] <= 1
 
 
 def test_our_own_picture_without_its_metadata_is_read():
     picture = as_jpeg(mpl.draw(klines(n=96, seed=1, step=STEP), ChartConfig()))
-    check(screen.read_bars(png.read(picture)), count=96)
+    check(recovery.read_bars(png.read(picture)), count=96)
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -204,7 +205,7 @@ def test_our_own_picture_without_its_metadata_is_read():
 def test_titles_and_price_tags_shift_no_window(theme, size, seed):
     config = ChartConfig(theme=theme, width=size[0], height=size[1])
     candles = klines(n=96, seed=seed, step=STEP)
-    read = screen.read_bars(png.read(as_jpeg(mpl.draw(candles, config))))
+    read = recovery.read_bars(png.read(as_jpeg(mpl.draw(candles, config))))
     middle = np.log(read[0, :, 1] * read[0, :, 2])
     truth = np.log(candles.bars[:, 1] * candles.bars[:, 2])
     assert np.corrcoef(middle, truth)[0, 1] > 0.995
@@ -274,19 +275,19 @@ def test_marks_too_wide_apart_for_a_chart_hide_no_candles(monkeypatch):
         return found if room else dataclasses.replace(found, pitch=40.0)
 
     monkeypatch.setattr(foreign, "find_lattice", ticks_show_best)
-    check(screen.read_bars(png.read(screenshot("yahoo"))))
+    check(recovery.read_bars(png.read(screenshot("yahoo"))))
     with pytest.raises(ImageError, match="candles in a row: expected at least 96"):
-        screen.read_bars(png.read(screenshot("yahoo", count=60)))
+        recovery.read_bars(png.read(screenshot("yahoo", count=60)))
 
 
 def test_too_few_candles_are_counted():
     with pytest.raises(ImageError, match=r"shows 90 candles in a row: expected at least 96"):
-        screen.read_bars(png.read(screenshot("yahoo", count=90)))
+        recovery.read_bars(png.read(screenshot("yahoo", count=90)))
 
 
 def test_candles_too_close_together_are_refused_not_guessed():
     with pytest.raises(ImageError):
-        screen.read_bars(png.read(screenshot("yahoo", count=300, size=(8, 5.75))))
+        recovery.read_bars(png.read(screenshot("yahoo", count=300, size=(8, 5.75))))
 
 
 def nothing(kind):
@@ -307,5 +308,5 @@ def nothing(kind):
 @pytest.mark.parametrize("kind", ["blank", "fade", "stripes", "squares", "noise", "blocks", "tiny"])
 def test_a_picture_that_is_no_chart_is_refused(kind):
     with pytest.raises(ImageError) as caught:
-        screen.read_bars(png.ChartImage(nothing(kind), None))
+        recovery.read_bars(png.ChartImage(nothing(kind), None))
     assert caught.value.hint

@@ -8,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.charts.candles import klines
-from vision_ai.charts import mpl, png, raster, screen, slots
+from vision_ai.charts import mpl, png, raster, slots
+from vision_ai.charts.screenshots import recovery
 from vision_ai.config import ChartConfig
 from vision_ai.domain import Klines
 from vision_ai.errors import ImageError
 
 
 def seen(candles, config):
-    return screen.read_bars(png.read(mpl.draw(candles, config)))
+    return recovery.read_bars(png.read(mpl.draw(candles, config)))
 
 
 def gap(bars, read):
@@ -51,7 +52,7 @@ def pixels_off(candles, image):
     """How far read prices lie from the true ones: (96, 4), in pixels of the price panel."""
     panel = image.meta.price
     height = (panel.bottom - panel.top) / (panel.high - panel.low)
-    return np.abs(screen.read_bars(image)[0, :, :4] - candles.bars[:, :4]) * height
+    return np.abs(recovery.read_bars(image)[0, :, :4] - candles.bars[:, :4]) * height
 
 
 def odd(seed):
@@ -85,7 +86,7 @@ def test_ends_are_read_to_a_part_of_a_pixel(seed, theme, width, shape):
     assert off[:, [1, 2]].max() < slots.RIM  # bodies without a rim would hide short wicks
     assert np.quantile(off, 0.98) < 0.15
     assert np.median(off) < 0.02
-    read = screen.read_bars(image)[0]
+    read = recovery.read_bars(image)[0]
     rise = np.sign(candles.bars[:, 3] - candles.bars[:, 0])
     assert (np.sign(read[:, 3] - read[:, 0]) == rise).all()
     volume = candles.bars[:, 4] / candles.bars[:, 4].max()
@@ -118,7 +119,7 @@ def test_a_false_price_axis_is_refused(low, high):
     image = png.read(mpl.draw(klines(seed=10), ChartConfig()))
     axis = image.meta.price.model_copy(update={"low": low, "high": high})
     with pytest.raises(ImageError, match="price axis"):
-        screen.read_bars(
+        recovery.read_bars(
             png.ChartImage(image.pixels, image.meta.model_copy(update={"price": axis}))
         )
 
@@ -126,7 +127,7 @@ def test_a_false_price_axis_is_refused(low, high):
 def test_pixels_count_and_not_the_stored_candles():
     image = png.read(mpl.draw(klines(seed=4), ChartConfig()))
     other = png.read(mpl.draw(klines(seed=5), ChartConfig()))
-    swapped = screen.read_bars(png.ChartImage(other.pixels, image.meta))
+    swapped = recovery.read_bars(png.ChartImage(other.pixels, image.meta))
     assert gap(klines(seed=5).bars, swapped) < gap(klines(seed=4).bars, swapped)
 
 
@@ -134,14 +135,14 @@ def test_an_erased_candle_is_named():
     image = png.read(mpl.draw(klines(seed=6), ChartConfig()))
     blank = np.zeros_like(image.pixels) + image.pixels[0, 0]
     with pytest.raises(ImageError, match="no candle at place 1"):
-        screen.read_bars(png.ChartImage(blank, image.meta))
+        recovery.read_bars(png.ChartImage(blank, image.meta))
 
 
 def test_a_large_picture_is_measured_in_little_memory():
     config = ChartConfig(width=2400, height=1500)
     image = png.read(mpl.draw(klines(seed=7), config))
     tracemalloc.start()
-    screen.read_bars(image)
+    recovery.read_bars(image)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * image.pixels.nbytes  # held tenfold and more it would be 20 times

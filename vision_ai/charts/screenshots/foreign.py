@@ -12,11 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.charts.chain import LINE_ROWS, Span, longest_chain, runs, without_line, without_tag
-from vision_ai.charts.direction import directions, leanings
-from vision_ai.charts.inkmask import InkMask, find_ink
-from vision_ai.charts.lattice import Lattice, find_lattice
-from vision_ai.charts.overlays import without_overlays
+from vision_ai.charts.screenshots.chain import (
+    LINE_ROWS,
+    Span,
+    longest_chain,
+    runs,
+    without_line,
+    without_tag,
+)
+from vision_ai.charts.screenshots.direction import directions, leanings
+from vision_ai.charts.screenshots.foreground import InkMask, find_ink
+from vision_ai.charts.screenshots.overlays import without_overlays
+from vision_ai.charts.screenshots.pitch import Lattice, find_lattice
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, WINDOW, Bools, Bytes
 from vision_ai.errors import ImageError
 

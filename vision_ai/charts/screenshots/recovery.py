@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.charts.foreign import read_foreign
 from vision_ai.charts.meta import ChartMeta, Panel
 from vision_ai.charts.png import ChartImage
+from vision_ai.charts.screenshots.foreign import read_foreign
 from vision_ai.charts.slots import RIM, Slots
 from vision_ai.charts.theme import THEMES, Rgb, Theme
 from vision_ai.domain import WINDOW, Bytes

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.charts.chain import Span, runs
-from vision_ai.charts.inkmask import InkMask, off_ray
+from vision_ai.charts.screenshots.chain import Span, runs
+from vision_ai.charts.screenshots.foreground import InkMask, off_ray
 from vision_ai.domain import Bools
 
 _ON_RAY = 30.0

@@ -24,9 +24,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from vision_ai.domain import END_MS, iso, parse_time
 from vision_ai.errors import ConfigError, VisionError
-from vision_ai.market import faults, v5
-from vision_ai.market.faults import Fault, Faults
-from vision_ai.market.listing import Listing
+from vision_ai.market.replay import faults, v5
+from vision_ai.market.replay.faults import Fault, Faults
+from vision_ai.market.replay.listing import Listing
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from vision_ai.market import listing, wire
-from vision_ai.market.listing import Candles, Listing
+from vision_ai.market import wire
+from vision_ai.market.replay import listing
+from vision_ai.market.replay.listing import Candles, Listing
 
 Query = dict[str, str]
 Reply = dict[str, Any]

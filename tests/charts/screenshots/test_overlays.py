@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision_ai.charts.inkmask import InkMask
-from vision_ai.charts.overlays import without_overlays
+from vision_ai.charts.screenshots.foreground import InkMask
+from vision_ai.charts.screenshots.overlays import without_overlays
 
 PITCH, COUNT, HEIGHT = 9, 40, 240
 COLOURS = {"red": (230, 60, 60), "green": (30, 160, 90), "blue": (40, 90, 240)}

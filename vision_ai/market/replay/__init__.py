@@ -1,0 +1,1 @@
+"""A server on this machine that answers as Bybit does, from stored candles."""

@@ -61,7 +61,7 @@ def test_a_trade_needs_a_candle_to_enter_at_and_an_end() -> None:
 def test_one_position_a_symbol_at_a_time() -> None:
     klines = simulate("AAAUSDT", Interval.M15, 400, seed=3, end_ms=400 * M15)
     every = [call(at_ms=number * M15) for number in range(360)]
-    made = trades.book([klines], every)
+    made = trades.follow_all([klines], every)
     assert made
     for before, after in itertools.pairwise(made):
         assert after.call.at_ms >= before.exit_ms
@@ -73,9 +73,9 @@ def test_later_candles_change_no_trade_that_has_ended(seed: int, cut: int, step:
     klines = simulate("AAAUSDT", Interval.M15, 300, seed=seed, end_ms=300 * M15)
     calls = [call(1 - 2 * (n % 2), n * M15) for n in range(0, 300, step)]
     now_ms = cut * M15
-    full = [trade for trade in trades.book([klines], calls) if trade.exit_ms <= now_ms]
+    full = [trade for trade in trades.follow_all([klines], calls) if trade.exit_ms <= now_ms]
     known = [made for made in calls if made.at_ms <= now_ms]
-    assert trades.book([klines.until(now_ms)], known) == full
+    assert trades.follow_all([klines.until(now_ms)], known) == full
 
 
 @given(
@@ -87,7 +87,7 @@ def test_later_candles_change_no_trade_that_has_ended(seed: int, cut: int, step:
 @settings(max_examples=40, deadline=None)
 def test_costs_only_ever_cost(seed: int, fee: float, slippage: float, more: float) -> None:
     klines = simulate("AAAUSDT", Interval.M15, 200, seed=seed, end_ms=200 * M15)
-    made = trades.book([klines], [call(1 - 2 * (n % 2), n * M15) for n in range(100)])
+    made = trades.follow_all([klines], [call(1 - 2 * (n % 2), n * M15) for n in range(100)])
     free = trades.returns(made, fee=0, slippage=0)
     assert np.allclose(free.cost, 0)
     cheap = trades.returns(made, fee=fee, slippage=slippage)

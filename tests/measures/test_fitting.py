@@ -135,7 +135,7 @@ distinct = weighted.filter(lambda pairs: len(set(pairs[0])) == len(pairs[0]))
 def test_quantiles_do_not_depend_on_order_scale_of_weights_or_uncounted_values(pairs, at, scale):
     values, weight = pairs
     plain = weighted_quantiles(values[None], weight[None], np.array([at])).item()
-    assert values.min() <= plain <= values.max()
+    assert values.min() - 1e-9 <= plain <= values.max() + 1e-9
     backwards = weighted_quantiles(values[None, ::-1], scale * weight[None, ::-1], np.array([at]))
     assert backwards.item() == pytest.approx(plain, abs=1e-6)
     more = np.r_[values, np.nan, 999.0][None]
@@ -157,10 +157,9 @@ def test_the_conformal_quantile_is_the_smallest_score_that_covers(scores, level)
     assert found == min(covering, default=max(scores))
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.integers(0, 99), st.sampled_from([0.5, 0.8, 0.9]))
-def test_a_new_score_stays_below_as_often_as_stated(seed, level):
-    rng = np.random.default_rng(seed)
-    draws = rng.standard_cauchy((1000, 20))  # any distribution, this one has no mean
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9])
+def test_a_new_score_stays_below_as_often_as_stated(level):
+    rng = np.random.default_rng(1)
+    draws = rng.standard_cauchy((4000, 20))  # any distribution, this one has no mean
     below = [row[-1] <= conformal_quantile(row[:-1], level) for row in draws]
-    assert np.mean(below) >= level - 0.04
+    assert np.mean(below) == pytest.approx(level, abs=0.02)  # exact where 20 * level is whole

@@ -61,7 +61,7 @@ class TradedPeriod:
 
     @property
     def days(self) -> int:
-        """UTC days that it touches, trades that end after it included."""
+        """UTC days of which it holds a part, with those on which its last trades end."""
         last_ms = self.end_ms + trades.HOLD.ms - 1
         return last_ms // DAY_MS - self.first_ms // DAY_MS + 1
 
@@ -81,22 +81,24 @@ class DailyLedger:
 
     @classmethod
     def of(
-        cls, made: Sequence[Trade], span: TradedPeriod, *, fee: float, slippage: float
+        cls, trade_list: Sequence[Trade], period: TradedPeriod, *, fee: float, slippage: float
     ) -> "DailyLedger":
         """Sum trades up, at the given costs."""
-        found = trades.returns(made, fee=fee, slippage=slippage)
-        day = np.array([t.exit_ms // DAY_MS - span.first_ms // DAY_MS for t in made], np.int64)
-        held = np.array([t.held_ms for t in made], float)
+        earned = trades.returns(trade_list, fee=fee, slippage=slippage)
+        day = np.array(
+            [t.exit_ms // DAY_MS - period.first_ms // DAY_MS for t in trade_list], np.int64
+        )
+        held = np.array([t.held_ms for t in trade_list], float)
         columns = (
-            np.ones(len(made)),
-            (found.net > 0).astype(float),
-            found.net,
-            found.cost,
-            np.maximum(found.gross, 0),
+            np.ones(len(trade_list)),
+            (earned.net > 0).astype(float),
+            earned.net,
+            earned.cost,
+            np.maximum(earned.gross, 0),
             held,
         )
-        sums = [np.bincount(day, column, minlength=span.days) for column in columns]
-        return cls(np.stack(sums, axis=1), span.symbols)
+        sums = [np.bincount(day, column, minlength=period.days) for column in columns]
+        return cls(np.stack(sums, axis=1), period.symbols)
 
     @property
     def block(self) -> Ints:
@@ -132,8 +134,8 @@ def risk(daily: Floats) -> tuple[float, float, float]:
 
 def estimates(ledger: DailyLedger, *, seed: int = 0, draws: int = DRAWS) -> dict[str, Any]:
     """Every figure with its interval, ready for JSON."""
-    found = significance.bootstrap_all(ledger.figures, ledger.block, draws=draws, seed=seed)
-    return {"trades": int(ledger.by_day[:, _N].sum()), **_named(found)}
+    figures = significance.bootstrap_all(ledger.figures, ledger.block, draws=draws, seed=seed)
+    return {"trades": int(ledger.by_day[:, _N].sum()), **_named(figures)}
 
 
 def difference(
@@ -143,29 +145,32 @@ def difference(
 
     def measure(rows: Ints) -> list[float]:
         pairs = zip(ledger.figures(rows), other.figures(rows), strict=True)
-        return [mine - theirs for mine, theirs in pairs]
+        return [own - others for own, others in pairs]
 
     return _named(significance.bootstrap_all(measure, ledger.block, draws=draws, seed=seed))
 
 
 def sweep(
-    made: Sequence[Trade], span: TradedPeriod, fees: Sequence[float], slippages: Sequence[float]
+    trade_list: Sequence[Trade],
+    period: TradedPeriod,
+    fees: Sequence[float],
+    slippages: Sequence[float],
 ) -> list[dict[str, Any]]:
     """Expectancy with its interval and Sharpe ratio at every pair of costs."""
     rows = []
     for fee in fees:
         for slippage in slippages:
-            ledger = DailyLedger.of(made, span, fee=fee, slippage=slippage)
-            found = estimates(ledger, draws=DRAWS // 4)
-            kept = {name: found[name] for name in ("expectancy", "total_return", "sharpe")}
-            rows.append({"fee": fee, "slippage": slippage, **kept})
+            ledger = DailyLedger.of(trade_list, period, fee=fee, slippage=slippage)
+            figures = estimates(ledger, draws=DRAWS // 4)
+            shown = {name: figures[name] for name in ("expectancy", "total_return", "sharpe")}
+            rows.append({"fee": fee, "slippage": slippage, **shown})
     return rows
 
 
-def _named(found: Sequence[Estimate]) -> dict[str, Any]:
+def _named(figures: Sequence[Estimate]) -> dict[str, Any]:
     return {
         name: {key: card.rounded(value, 6) for key, value in vars(estimate).items()}
-        for name, estimate in zip(FIGURES, found, strict=True)
+        for name, estimate in zip(FIGURES, figures, strict=True)
     }
 
 

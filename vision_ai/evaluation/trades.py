@@ -1,7 +1,7 @@
 """What following a decision would have earned: entry, exit and costs of each trade.
 
-A trade enters at the open of the first candle after the decision and leaves at its target, its
-stop, or after `HOLD`, as feedback counts them. Where candles leave it open the worse is taken: a
+A trade enters at the open of the first candle after the decision and exits at its target, its
+stop, or after `HOLD`, as feedback counts them. Where candles do not decide, the worse is taken: a
 candle that touches both levels is a loss, one that opens beyond the stop fills at its open, one
 that opens beyond the target at the target.
 """
@@ -18,12 +18,12 @@ from vision_ai.measures.targets import Barriers, first_touch
 HOLD = Horizon.H6
 """The longest a trade is held."""
 
-End = Literal["target", "stop", "ambiguous", "time"]
+TradeEnd = Literal["target", "stop", "ambiguous", "time"]
 
 
 @dataclass(frozen=True)
 class TradeCall:
-    """A decision to join.
+    """A decision to join, as the order that it places.
 
     Attributes:
         symbol: what is traded.
@@ -42,13 +42,13 @@ class TradeCall:
 
 @dataclass(frozen=True)
 class Trade:
-    """A call that was followed; prices before any cost."""
+    """A decision that was followed; prices before any cost."""
 
     call: TradeCall
     entry: float
     exit: float
     exit_ms: int
-    ended: End
+    ended: TradeEnd
 
     @property
     def held_ms(self) -> int:
@@ -57,7 +57,7 @@ class Trade:
 
 
 def follow(klines: Klines, call: TradeCall) -> Trade | None:
-    """Enter at the next candle's open and leave as the levels say.
+    """Enter at the next candle's open and exit at the first level that is touched.
 
     None where no candle opens at the time of the call, or the candles end before the trade does.
 
@@ -70,15 +70,16 @@ def follow(klines: Klines, call: TradeCall) -> Trade | None:
     """
     if not _has_entry(klines, call):
         return None
-    low, high = np.searchsorted(klines.open_ms, [call.at_ms, call.at_ms + HOLD.ms])
-    open_ms, bars = klines.open_ms[low:high], klines.bars[low:high]
+    first, end = np.searchsorted(klines.open_ms, [call.at_ms, call.at_ms + HOLD.ms])
+    open_ms, bars = klines.open_ms[first:end], klines.bars[first:end]
     barriers = Barriers(float(bars[0, OPEN]), call.sign, call.target, call.stop)
     verdict, row = first_touch(bars, barriers)
-    if verdict == "neither":
+    if verdict == "neither":  # held to the end, if the candles reach it
         if klines.close_ms[-1] < call.at_ms + HOLD.ms:
             return None
         exit_ms = int(open_ms[-1]) + klines.interval.ms
         return Trade(call, barriers.entry, float(bars[-1, CLOSE]), exit_ms, "time")
+    # a level was touched: the price there, or the open of a candle that began beyond the stop
     gain = _gain(bars[row : row + 1], barriers, won=verdict == "target")
     price = barriers.entry * (1 + call.sign * gain)
     exit_ms = int(open_ms[row]) + klines.interval.ms
@@ -97,10 +98,10 @@ def _gain(candle: Floats, barriers: Barriers, *, won: bool) -> float:
     return min(-barriers.stop, opened)
 
 
-def book(markets: Iterable[Klines], calls: Sequence[TradeCall]) -> list[Trade]:
+def follow_all(markets: Iterable[Klines], calls: Sequence[TradeCall]) -> list[Trade]:
     """Follow calls of several symbols, one position a symbol at a time, in order of exit.
 
-    A call while its symbol's position is open is let pass. A position that is still open when the
+    A call while its symbol's position is open is ignored. A position that is still open when the
     candles end is not counted, and nothing is entered after it.
 
     Args:
@@ -124,7 +125,7 @@ def book(markets: Iterable[Klines], calls: Sequence[TradeCall]) -> list[Trade]:
 
 @dataclass(frozen=True, eq=False)
 class TradeReturns:
-    """What n trades earned, as fractions of what was put in.
+    """What n trades earned, as fractions of the capital put in.
 
     Attributes:
         gross: float (n,), before costs.
@@ -154,8 +155,9 @@ def returns(trades: Sequence[Trade], *, fee: float, slippage: float) -> TradeRet
     """
     sign = np.array([trade.call.sign for trade in trades], float)
     entry = np.array([trade.entry for trade in trades], float)
-    leave = np.array([trade.exit for trade in trades], float)
-    gross = sign * (leave / entry - 1)
-    paid, got = entry * (1 + sign * slippage), leave * (1 - sign * slippage)
+    exit_ = np.array([trade.exit for trade in trades], float)
+    gross = sign * (exit_ / entry - 1)
+    # slippage makes both fills worse; the fee is taken of what changes hands at each
+    paid, got = entry * (1 + sign * slippage), exit_ * (1 - sign * slippage)
     net = sign * (got / paid - 1) - fee * (1 + got / paid)
     return TradeReturns(gross, gross - net)

@@ -206,7 +206,7 @@ def _content(
     for world in worlds:
         for with_cv in rules:
             name = trading.arm(with_cv=with_cv, learning=world.learns)
-            made = trades.book(finest, world.calls[with_cv])
+            made = trades.follow_all(finest, world.calls[with_cv])
             ledgers[name] = DailyLedger.of(made, span, fee=options.fee, slippage=options.slippage)
             arms[name] = {
                 "decisions": dict(Counter(d.decision for d in world.decisions[with_cv])),

@@ -92,17 +92,27 @@ def pictures(klines: Path, seed: int, count: int) -> dict[str, Any]:
     }
 
 
+def _aim(name: str, group: dict[str, Any]) -> tuple[str, str]:
+    """The aim of a group of pictures and whether it was reached; empty where there is none."""
+    if name not in PICTURE_AIMS:
+        return "", ""
+    return report.check_aim(PICTURE_AIMS[name], group["same_setup"])
+
+
 def of_pictures(found: dict[str, Any]) -> list[str]:
     """The section of the card on pictures."""
     parts = ["## Image path against candle path", ABOUT_PICTURES]
     for folder, measured in found.items():
         groups = measured["groups"]
         rows = [
-            (name, str(groups[name]["n"]), *(report.shown(groups[name][key]) for key in SHARES))
-            + (report.aimed(PICTURE_AIMS[name], groups[name]["same_setup"]) if name in PICTURE_AIMS
-               else ("", ""))
+            (
+                name,
+                str(groups[name]["n"]),
+                *(report.format_estimate(groups[name][key]) for key in SHARES),
+                *_aim(name, groups[name]),
+            )
             for name in sorted(groups, key=lambda name: (name not in PICTURE_AIMS, name))
-        ]  # fmt: skip
+        ]
         head = ["pictures", "how many", *SHARES.values(), "aim", "reached"]
         parts += [f"### Pictures of {folder}", reports.table(head, rows)]
     return parts

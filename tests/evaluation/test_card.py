@@ -173,7 +173,7 @@ def test_the_page_says_first_that_there_is_no_outcome_skill(tmp_path) -> None:
         "dtw_knn (for a | reason)",
         "setup: this model",
         "at least 0.85",
-        "ECE that honest confidence would show by chance",
+        "ECE that perfect calibration would show by chance",
     ):
         assert words in page
     assert (tmp_path / "reliability.svg").read_text().startswith("<svg")
@@ -185,4 +185,4 @@ def test_what_is_undefined_is_null_and_a_dash() -> None:
     charts = replace(charts, move=np.full((20, 2), np.nan))
     found = card.nest(card.estimates(charts, draws=5))
     assert found["outcome"]["2h"]["brier_skill"] == {"value": None, "low": None, "high": None}
-    assert report.shown(found["outcome"]["2h"]["brier_skill"]) == "-"
+    assert report.format_estimate(found["outcome"]["2h"]["brier_skill"]) == "-"

@@ -19,14 +19,14 @@ FIGURES = {
     "clear_cut.phase.macro_f1": "phase macro-F1, clear-cut charts",
     "clear_cut.share": "share of charts that are clear-cut",
     "confidence.ece": "calibration error of confidence (ECE)",
-    "confidence.ece_noise": "ECE that honest confidence would show by chance",
+    "confidence.ece_noise": "ECE that perfect calibration would show by chance",
     "abstention.accuracy_at_50": "accuracy of the surest half",
-    "abstention.share": "share of charts without a claim",
-    "retrieval.precision_at_1": "first look-alike has the chart's own label",
-    "retrieval.precision_at_5": "of the first 5 look-alikes",
-    "retrieval.precision_at_24": "of 24 look-alikes",
+    "abstention.share": "share of charts on which it abstains",
+    "retrieval.precision_at_1": "first similar chart has the chart's own label",
+    "retrieval.precision_at_5": "of the first 5 similar charts",
+    "retrieval.precision_at_24": "of 24 similar charts",
     "bands.coverage_error_max": "worst coverage error of the bands",
-    "bands.coverage_noise": "worst coverage error that right bands would show by chance",
+    "bands.coverage_noise": "worst coverage error that exact bands would show by chance",
     "bands.coverage.2h": "coverage of the band, 2h",
     "bands.coverage.6h": "coverage of the band, 6h",
     "bands.width.2h": "mean width of the band, 2h",
@@ -49,7 +49,7 @@ AIMS = {
     "bands.coverage_error_max": -0.02,
     "bands.adaptive.coverage_error_max": -0.02,
 }
-"""What was aimed for: at least so much, or at most where negative."""
+"""Targets of the figures: at least so much, or at most where negative."""
 
 PART = (
     "setup.macro_f1",
@@ -61,7 +61,7 @@ PART = (
     "bands.coverage_error_max",
     "bands.coverage_noise",
 )
-"""Figures shown of every part."""
+"""Figures of every part, in the first table."""
 
 OUTCOME_PART = (
     "bands.coverage.2h",
@@ -75,18 +75,18 @@ OUTCOME_PART = (
 )
 """More figures of every part, in a table of their own."""
 
-DRIFT = """Bands that follow drift are the same bands, stretched by a tracker of interval, horizon
+DRIFT = """Bands that follow drift are the same bands, widened by a tracker of interval, horizon
 and volatility from the outcomes that were complete when each chart was seen. They are a replay: a
 stored version's bands move only where the feedback loop's gate allows it. Terciles in hindsight are
 of all charts; those at the time are of the charts before each, which is all that a tracker can
 know."""
 
-PEERS = {
+BASELINES = {
     "majority": "the commonest label",
     "zero_shot_prompts": "prompts alone, zero shot",
-    "pixel_knn": "look-alikes by pixels",
-    "returns_knn": "look-alikes by z-scored returns",
-    "dtw_knn": "look-alikes by dynamic time warping",
+    "pixel_knn": "similar charts by pixels",
+    "returns_knn": "similar charts by z-scored returns",
+    "dtw_knn": "similar charts by dynamic time warping",
     "linear_probe": "linear probe on the frozen tower",
     "untrained_tower_probe": "linear probe on the same tower, untrained",
     "price_trends_cnn": "CNN of price-trend images (Jiang, Kelly and Xiu 2023)",
@@ -94,19 +94,19 @@ PEERS = {
 }
 
 
-PEER_RULES = """The difference is the model less the baseline on the same charts and draws. All
+BASELINE_RULES = """The difference is the model less the baseline on the same charts and draws. All
 learn from, or vote with, the same exemplars under the same purge. The probe and the trees weigh
 them by how often each reading occurs in the candles. Time warping, the untrained tower and the
 price-trend CNN are slow: they answer a random part of the charts, and the model is measured beside
 them on that part; time warping looks at a random part of the exemplars as well."""
 
 
-def figure(content: Mapping[str, Any], name: str) -> Any:
+def find_figure(content: Mapping[str, Any], name: str) -> Any:
     """One figure by the dots of its name; None where it is not there."""
-    found: Any = content
+    value: Any = content
     for part in name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def summary(content: Mapping[str, Any]) -> list[str]:
@@ -114,9 +114,9 @@ def summary(content: Mapping[str, Any]) -> list[str]:
     method = content["method"]
     wide = max(map(len, FIGURES.values())) + 2
     rows = [
-        f"{label:<{wide}}{shown(figure(content, name))}"
+        f"{label:<{wide}}{format_estimate(find_figure(content, name))}"
         for name, label in FIGURES.items()
-        if figure(content, name) is not None
+        if find_figure(content, name) is not None
     ]
     return [
         f"{content['n']} charts of {len(method['symbols'])} symbols in {method['klines']}, "
@@ -130,30 +130,32 @@ def summary(content: Mapping[str, Any]) -> list[str]:
 
 
 def verdict(content: Mapping[str, Any]) -> list[str]:
-    """What is said first: whether outcomes were told better than by chance, and aims missed."""
-    said = []
+    """The first sentences: whether outcome forecasts beat chance, and which aims were missed."""
+    sentences = []
     for horizon in ("2h", "6h"):
-        skill = figure(content, f"outcome.{horizon}.brier_skill")
+        skill = find_figure(content, f"outcome.{horizon}.brier_skill")
         if not skill or skill["low"] is None:
             continue
-        told = shown(skill, 4)
+        estimate = format_estimate(skill, 4)
         if skill["low"] > 0:
-            said.append(f"Outcome skill at {horizon} is above zero: {told}.")
+            sentences.append(f"Outcome skill at {horizon} is above zero: {estimate}.")
         elif skill["high"] < 0:
-            said.append(f"Outcome chances at {horizon} are worse than the base rate: {told}.")
+            sentences.append(
+                f"Outcome chances at {horizon} are worse than the base rate: {estimate}."
+            )
         else:
-            said.append(f"Outcome skill at {horizon} is not different from zero: {told}.")
+            sentences.append(f"Outcome skill at {horizon} is not different from zero: {estimate}.")
     if missed := list(_missed(content)):
-        said.append(f"Aims missed: {'; '.join(missed)}.")
-    return said
+        sentences.append(f"Aims missed: {'; '.join(missed)}.")
+    return sentences
 
 
 def _missed(content: Mapping[str, Any]) -> Iterable[str]:
     for name, aim in AIMS.items():
-        if (found := figure(content, name)) is not None:
-            bound, reached = aimed(aim, found)
+        if (found := find_figure(content, name)) is not None:
+            bound, reached = check_aim(aim, found)
             if reached == "no":
-                yield f"{FIGURES[name]} {shown(found, 4)}, aimed for {bound}"
+                yield f"{FIGURES[name]} {format_estimate(found, 4)}, aimed for {bound}"
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> Path:
@@ -199,13 +201,13 @@ def section(content: Mapping[str, Any], *, plot: str = "") -> str:
         "### Figures",
         reports.table(["figure", "value (95 % interval)", "aim", "reached"], _figures(content)),
         "### Against the baselines",
-        PEER_RULES,
+        BASELINE_RULES,
         _budgets(content),
         reports.table(
             ["baseline", "charts", *(f"{f}{c}" for f in ("setup", "phase") for c in _COLUMNS)],
-            _peers(content),
+            _baseline_rows(content),
         ),
-        _outcome_peers(content),
+        _outcome_table(content),
         _not_measured(content),
         "### Parts",
         reports.table(["part", "charts", *(FIGURES[name] for name in PART)], _parts(content)),
@@ -241,8 +243,8 @@ def section(content: Mapping[str, Any], *, plot: str = "") -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def shown(found: Any, digits: int = 3) -> str:
-    """A figure with its interval."""
+def format_estimate(found: Any, digits: int = 3) -> str:
+    """A figure with its interval, as text."""
     if not isinstance(found, Mapping) or found.get("value") is None:
         return "-"
     value, low, high = (
@@ -254,14 +256,18 @@ def shown(found: Any, digits: int = 3) -> str:
 
 def _figures(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
     for name, label in FIGURES.items():
-        if (found := figure(content, name)) is not None:
-            yield label, shown(found), *(aimed(AIMS[name], found) if name in AIMS else ("", ""))
+        if (found := find_figure(content, name)) is not None:
+            yield (
+                label,
+                format_estimate(found),
+                *(check_aim(AIMS[name], found) if name in AIMS else ("", "")),
+            )
 
 
-def aimed(aim: float, found: Mapping[str, float | None]) -> tuple[str, str]:
+def check_aim(aim: float, found: Mapping[str, float | None]) -> tuple[str, str]:
     """What was aimed for and whether it was reached; a negative aim is a bound from above.
 
-    >>> aimed(0.97, {"value": 0.98}), aimed(-0.03, {"value": 0.05})
+    >>> check_aim(0.97, {"value": 0.98}), check_aim(-0.03, {"value": 0.05})
     (('at least 0.97', 'yes'), ('at most 0.03', 'no'))
     """
     bound = f"at least {aim:g}" if aim > 0 else f"at most {-aim:g}"
@@ -274,21 +280,21 @@ def aimed(aim: float, found: Mapping[str, float | None]) -> tuple[str, str]:
 _COLUMNS = ("", ": this model", ": difference")
 
 
-def _peers(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
-    for name, label in PEERS.items():
-        if (peer := content["baselines"].get(name)) is None:
+def _baseline_rows(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+    for name, label in BASELINES.items():
+        if (baseline := content["baselines"].get(name)) is None:
             continue
-        told = [
-            shown(figure(peer, f"{side}{facet}.macro_f1"))
+        cells = [
+            format_estimate(find_figure(baseline, f"{side}{facet}.macro_f1"))
             for facet in ("setup", "phase")
             for side in ("", "model.", "model_minus.")
         ]
-        yield label, str(peer["n"]), *told
+        yield label, str(baseline["n"]), *cells
 
 
-def _outcome_peers(content: Mapping[str, Any]) -> str:
+def _outcome_table(content: Mapping[str, Any]) -> str:
     columns = {
-        "look-alikes": content,
+        "similar charts": content,
         "random charts of the same volatility": content["baselines"].get("same_regime"),
         "price-trend CNN": content["baselines"].get("price_trends_cnn"),
     }
@@ -298,7 +304,10 @@ def _outcome_peers(content: Mapping[str, Any]) -> str:
     names = ("outcome.2h.brier_skill", "outcome.6h.brier_skill", "bands.coverage_error_max",
              "bands.width.2h", "bands.width.6h")  # fmt: skip
     rows = [
-        (FIGURES[name], *(shown(figure(column, name), 4) for column in there.values()))
+        (
+            FIGURES[name],
+            *(format_estimate(find_figure(column, name), 4) for column in there.values()),
+        )
         for name in names
     ]
     return reports.table(["outcome", *there], rows)
@@ -327,14 +336,18 @@ def _not_measured(content: Mapping[str, Any]) -> str:
 def _parts(content: Mapping[str, Any], names: Sequence[str] = PART) -> Iterable[Sequence[str]]:
     for facet, values in content["by"].items():
         for value, part in values.items():
-            yield f"{facet} {value}", str(part["n"]), *(shown(figure(part, n)) for n in names)
+            yield (
+                f"{facet} {value}",
+                str(part["n"]),
+                *(format_estimate(find_figure(part, n)) for n in names),
+            )
 
 
 def _classes(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
     for facet, rows in content["classes"].items():
         for row in rows:
-            told = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
-            yield f"{facet} {row['name']}", *told, str(row["support"])
+            cells = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
+            yield f"{facet} {row['name']}", *cells, str(row["support"])
 
 
 def _bands(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
@@ -346,9 +359,9 @@ def _bands(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
             row["volatility"],
             str(row["n"]),
             f"{row['meant']:.0%}",
-            shown(row["held"]),
+            format_estimate(row["held"]),
             _percent(row["width"]),
-            shown(row["held_adaptive"]),
+            format_estimate(row["held_adaptive"]),
             _percent(row["width_adaptive"]),
         )
 
@@ -359,32 +372,32 @@ def _percent(share: float | None) -> str:
 
 def method(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
     """What was measured on what, how it was split and drawn, and by which version."""
-    told = content["method"]
+    facts = content["method"]
     seen = "; ".join(
         f"{s['what']}: {s['symbols']} symbols, {s['first'][:10]} to {s['until'][:10]}"
-        for s in told["seen"]
+        for s in facts["seen"]
     )
-    yield "candles", f"{told['klines']}, SHA-256 {told['data'][:16]}"
-    yield "symbols", ", ".join(told["symbols"])
-    yield "time", f"{told['first']} to {told['until']}"
-    yield "charts", ", ".join(f"{count} of {name}" for name, count in told["intervals"].items())
+    yield "candles", f"{facts['klines']}, SHA-256 {facts['data'][:16]}"
+    yield "symbols", ", ".join(facts["symbols"])
+    yield "time", f"{facts['first']} to {facts['until']}"
+    yield "charts", ", ".join(f"{count} of {name}" for name, count in facts["intervals"].items())
     yield "seen by the model", seen
     yield (
         "left out",
-        f"{told['windows_leaking']} of {told['windows']} windows that share time with what the "
-        f"model has seen, {told['embargo_h']:g} h of embargo around it, whatever the symbol",
+        f"{facts['windows_leaking']} of {facts['windows']} windows that share time with what the "
+        f"model has seen, {facts['embargo_h']:g} h of embargo around it, whatever the symbol",
     )
-    yield "drawn", f"at random, seed {told['seed']}, at most {told['limit']}"
+    yield "drawn", f"at random, seed {facts['seed']}, at most {facts['limit']}"
     yield (
-        "look-alikes",
-        f"{told['exemplars']} charts; none that shares time with a chart, its outcome or "
-        f"{told['embargo_h']:g} h around them",
+        "similar charts",
+        f"{facts['exemplars']} charts; none that shares time with a chart, its outcome or "
+        f"{facts['embargo_h']:g} h around them",
     )
     yield (
         "intervals",
-        f"95 %, {told['draws']} resamples of {told['blocks']} blocks (a symbol's week)",
+        f"95 %, {facts['draws']} resamples of {facts['blocks']} blocks (a symbol's week)",
     )
-    yield "model", told["model"]
-    yield "index", told["index"][:16]
-    yield "calibration", told["calibration"]
-    yield "rule book", f"version {told['rules']}"
+    yield "model", facts["model"]
+    yield "index", facts["index"][:16]
+    yield "calibration", facts["calibration"]
+    yield "rule book", f"version {facts['rules']}"

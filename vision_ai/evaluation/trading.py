@@ -52,51 +52,51 @@ def arm(*, with_cv: bool, learning: bool) -> str:
 
 
 def verdict(content: Mapping[str, Any]) -> list[str]:
-    """What is different from zero, said first; or that nothing is."""
+    """The first sentences: what is different from zero, or that nothing is."""
     arms = _distinct(content)
-    if not sum(found["trades"] for found in arms.values()):
+    if not sum(figures["trades"] for figures in arms.values()):
         return ["No decision to join with a direction came up: nothing was traded."]
-    said = [line for name, found in arms.items() for line in _sides(name, found)]
+    sentences = [line for name, figures in arms.items() for line in _judge(name, figures)]
     pairs = {
-        name: found
-        for name, found in content["differences"].items()
+        name: figures
+        for name, figures in content["differences"].items()
         if name.split(" less ")[0] in arms
     }
-    apart = [line for name, found in pairs.items() for line in _sides(name, found)]
-    if not said and not apart:
-        said = [
+    differences = [line for name, figures in pairs.items() for line in _judge(name, figures)]
+    if not sentences and not differences:
+        sentences = [
             "Nothing is different from zero: expectancy and Sharpe ratio of every arm, and every "
             "difference between arms, have intervals that hold zero."
         ]
-    elif not apart:
-        said += [
-            f"{name}: no difference in expectancy, {_told('expectancy', found['expectancy'])}."
-            for name, found in pairs.items()
+    elif not differences:
+        sentences += [
+            f"{name}: no difference in expectancy, {_format('expectancy', figures['expectancy'])}."
+            for name, figures in pairs.items()
         ]
     if len(arms) < len(content["arms"]):
-        apart.append("Learning changed nothing: no update passed the gate.")
-    return said + apart
+        differences.append("Learning changed nothing: no update passed the gate.")
+    return sentences + differences
 
 
 def _distinct(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Arms without those that learned nothing and so are others' equals."""
+    """Arms without those that learned nothing and so equal another."""
     arms = content["arms"]
     if content["method"]["promotions"]:
         return dict(arms)
     return {
-        name: found
-        for name, found in arms.items()
+        name: figures
+        for name, figures in arms.items()
         if not name.endswith(LEARNING) or name.removesuffix(LEARNING) not in arms
     }
 
 
-def _sides(name: str, found: Mapping[str, Any]) -> list[str]:
+def _judge(name: str, figures: Mapping[str, Any]) -> list[str]:
     """The judged figures whose intervals do not hold zero."""
     return [
-        f"{name}: {NAMES[figure]} is {'above' if found[figure]['low'] > 0 else 'below'} zero, "
-        f"{_told(figure, found[figure])}."
+        f"{name}: {NAMES[figure]} is {'above' if figures[figure]['low'] > 0 else 'below'} zero, "
+        f"{_format(figure, figures[figure])}."
         for figure in _JUDGED
-        if _differs(found[figure])
+        if _differs(figures[figure])
     ]
 
 
@@ -107,16 +107,16 @@ def _differs(estimate: Mapping[str, Any]) -> bool:
 
 def summary(content: Mapping[str, Any]) -> list[str]:
     """A few lines for a terminal."""
-    told = content["method"]
+    facts = content["method"]
     lines = [
-        f"{told['hours']} hours of {len(told['symbols'])} symbols in {told['klines']}, "
-        f"{told['first'][:10]} to {told['until'][:10]}; model {told['model']}.",
-        f"Fee {told['fee']:.3%} and slippage {told['slippage']:.3%} a fill.",
+        f"{facts['hours']} hours of {len(facts['symbols'])} symbols in {facts['klines']}, "
+        f"{facts['first'][:10]} to {facts['until'][:10]}; model {facts['model']}.",
+        f"Fee {facts['fee']:.3%} and slippage {facts['slippage']:.3%} a fill.",
         *verdict(content),
     ]
-    for name, found in content["arms"].items():
-        lines += ["", f"{name}: {found['trades']} trades of {found['calls']} calls"]
-        lines += [f"  {label:<44}{_told(key, found[key])}" for key, label in NAMES.items()]
+    for name, figures in content["arms"].items():
+        lines += ["", f"{name}: {figures['trades']} trades of {figures['calls']} calls"]
+        lines += [f"  {label:<44}{_format(key, figures[key])}" for key, label in NAMES.items()]
     return lines
 
 
@@ -156,38 +156,40 @@ def section(content: Mapping[str, Any], *, level: int = 2) -> str:
 
 def _arms(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
     arms = content["arms"].values()
-    yield "trades", *(str(found["trades"]) for found in arms)
+    yield "trades", *(str(figures["trades"]) for figures in arms)
     yield (
         "ended at target, stop, both in one candle, time",
         *(
             ", ".join(
-                str(found["ends"].get(end, 0)) for end in ("target", "stop", "ambiguous", "time")
+                str(figures["ends"].get(end, 0)) for end in ("target", "stop", "ambiguous", "time")
             )
-            for found in arms
+            for figures in arms
         ),
     )
     yield (
         "decisions: join, consider, avoid",
         *(
             ", ".join(
-                str(found["decisions"].get(kind, 0)) for kind in ("join", "consider", "avoid")
+                str(figures["decisions"].get(kind, 0)) for kind in ("join", "consider", "avoid")
             )
-            for found in arms
+            for figures in arms
         ),
     )
     for key, label in NAMES.items():
-        yield label, *(_told(key, found[key]) for found in arms)
+        yield label, *(_format(key, figures[key]) for figures in arms)
 
 
 def _differences(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
     for key, label in NAMES.items():
-        yield label, *(_told(key, found[key]) for found in content["differences"].values())
+        yield label, *(_format(key, figures[key]) for figures in content["differences"].values())
 
 
 def _sweep(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Sequence[str]]]:
     fees = sorted({row["fee"] for row in rows})
     slippages = sorted({row["slippage"] for row in rows})
-    cells = {(row["fee"], row["slippage"]): _told("expectancy", row["expectancy"]) for row in rows}
+    cells = {
+        (row["fee"], row["slippage"]): _format("expectancy", row["expectancy"]) for row in rows
+    }
     table: list[Sequence[str]] = [
         [f"{slip:.3%}", *(cells[fee, slip] for fee in fees)] for slip in slippages
     ]
@@ -195,29 +197,29 @@ def _sweep(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Sequence[
 
 
 def _method(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
-    told = content["method"]
-    levels = f"{told['target']:.1%} and {told['stop']:.1%} from the entry"
-    if told["atr_multiple"] is not None:
-        levels = f"{told['atr_multiple']:g} mean true ranges"
-    changes = "; ".join(f"{at} to {version}" for at, version in told["promotions"])
-    yield "candles", f"{told['klines']}, SHA-256 {told['data'][:16]}"
-    yield "symbols", ", ".join(told["symbols"])
-    yield "time", f"{told['first']} to {told['until']}, every hour"
-    yield "predictions", str(told["predictions"])
+    facts = content["method"]
+    levels = f"{facts['target']:.1%} and {facts['stop']:.1%} from the entry"
+    if facts["atr_multiple"] is not None:
+        levels = f"{facts['atr_multiple']:g} mean true ranges"
+    changes = "; ".join(f"{at} to {version}" for at, version in facts["promotions"])
+    yield "candles", f"{facts['klines']}, SHA-256 {facts['data'][:16]}"
+    yield "symbols", ", ".join(facts["symbols"])
+    yield "time", f"{facts['first']} to {facts['until']}, every hour"
+    yield "predictions", str(facts["predictions"])
     yield "target and stop", levels
-    yield "held at most", told["hold"]
-    yield "costs of a fill", f"fee {told['fee']:.3%}, slippage {told['slippage']:.3%}"
-    yield "the gate is asked", f"every {told['learn_every_h']} h; promotions: {changes or 'none'}"
+    yield "held at most", facts["hold"]
+    yield "costs of a fill", f"fee {facts['fee']:.3%}, slippage {facts['slippage']:.3%}"
+    yield "the gate runs", f"every {facts['learn_every_h']} h; promotions: {changes or 'none'}"
     yield (
         "intervals",
-        f"95 %, {told['draws']} resamples of blocks of {told['block_days']} days, seed "
-        f"{told['seed']}",
+        f"95 %, {facts['draws']} resamples of blocks of {facts['block_days']} days, seed "
+        f"{facts['seed']}",
     )
-    yield "model", told["model"]
-    yield "index", told["index"][:16]
+    yield "model", facts["model"]
+    yield "index", facts["index"][:16]
 
 
-def _told(name: str, estimate: Mapping[str, Any]) -> str:
+def _format(name: str, estimate: Mapping[str, Any]) -> str:
     """A figure with its interval, in percent where it is a share."""
     if estimate["value"] is None:
         return "-"

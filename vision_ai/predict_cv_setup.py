@@ -1,12 +1,12 @@
-"""What a chart shows, how sure that is, and what its look-alikes did next: a `Prediction`.
+"""What a chart shows, how sure that is, and what similar charts did next: a `Prediction`.
 
-Everything here is pure: look-alikes, prompts and a calibration come in, records come out, and the
+Everything here is pure: neighbors, prompts and a calibration come in, records come out, and the
 same inputs give the same prediction at any later time.
 
 * The reading shown is the likeliest of `READINGS`; `confidence` is its calibrated probability,
   setup *and* direction together.
-* A chart unlike anything seen is not guessed at: `setup` is `none`, `abstained` is true,
-  `confidence` is 0 and the reason is written down. Phase and probabilities still say what the
+* A chart unlike all known ones is abstained from: `setup` is `none`, `abstained` is true,
+  `confidence` is 0 and the reason is written down. Phase and probabilities still show what the
   evidence leaned to.
 * The lead is the more confident interval that did not abstain and shows a setup; failing that the
   more confident one that did not abstain; failing that, and on a tie, 1h.
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vision_ai.calibration import fusion as calibrations
+from vision_ai.calibration import fusion
 from vision_ai.calibration.annotations import NearbyAnnotations
 from vision_ai.calibration.answers import Answers, Chart, interval_reading, read
 from vision_ai.calibration.fitting import fit
@@ -50,12 +50,12 @@ def check_maker(calibration: Calibration, exemplars: Embeddings) -> None:
     Raises:
         StaleIndexError: they disagree.
     """
-    for facet in ("model", "style"):
-        was, expected = getattr(calibration, facet), getattr(exemplars, facet)
+    for name in ("model", "style"):
+        was, expected = getattr(calibration, name), getattr(exemplars, name)
         if was != expected:
             raise StaleIndexError(
-                f"The calibration was fitted for {facet} {was!r}: expected {expected!r}.",
-                hint=calibrations.REPAIR,
+                f"The calibration was fitted for {name} {was!r}: expected {expected!r}.",
+                hint=fusion.REPAIR,
             )
 
 
@@ -74,9 +74,9 @@ def assemble(
         symbol: checked symbol, or `UNNAMED`.
         charts: one per interval.
         answers: of those charts, in their order (`Answers.take`).
-        exemplars: the rows that the look-alikes are of.
+        exemplars: the rows that the neighbors are of.
         provenance: what made it.
-        shown: how many look-alikes are listed.
+        shown: how many neighbors are listed.
 
     Raises:
         KlinesError: no chart, or not as many answers as charts.
@@ -115,11 +115,11 @@ def assemble(
 
 
 def lead_of(readings: Sequence[IntervalReading]) -> IntervalReading:
-    """The interval that speaks for the symbol; see the top of this file."""
-    return max(readings, key=_standing)
+    """The reading that stands at the top of a prediction; see the top of this file."""
+    return max(readings, key=_rank)
 
 
-def _standing(reading: IntervalReading) -> tuple[bool, bool, float, int]:
+def _rank(reading: IntervalReading) -> tuple[bool, bool, float, int]:
     shows_setup = not reading.abstained and reading.setup is not Setup.NONE
     return not reading.abstained, shows_setup, reading.confidence, reading.interval.ms
 

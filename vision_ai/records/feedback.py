@@ -1,4 +1,4 @@
-"""What followed a prediction, what that would change in the model, and what the gate said of it."""
+"""What followed a prediction, what that would change in the model, and the gate's verdicts."""
 
 from typing import Literal, get_args
 

@@ -1,4 +1,4 @@
-"""The prediction: `data/vision_ai/predictions/{SYMBOL}_{YYYYMMDD_HHMM}.json`."""
+"""The prediction, `data/vision_ai/predictions/{SYMBOL}_{YYYYMMDD_HHMM}.json`, and its schema."""
 
 from typing import Any, Literal
 
@@ -193,20 +193,20 @@ def prediction_schema() -> dict[str, Any]:
 
 def example() -> Prediction:
     """A prediction with every field filled: 15m shows a breakout, 1h was never seen before."""
-    quarter, hour = _breakout(), _unseen()
+    breakout, unseen = _breakout(), _unseen()
     return Prediction(
         symbol="BTCUSDT",
         as_of="2025-06-15T12:00:00Z",
-        lead_interval=quarter.interval,
-        setup=quarter.setup,
-        phase=quarter.phase,
-        direction=quarter.direction,
-        confidence=quarter.confidence,
-        abstained=quarter.abstained,
-        probabilities=quarter.probabilities,
-        neighbors=quarter.neighbors,
-        outcome=quarter.outcome,
-        intervals={quarter.interval: quarter, hour.interval: hour},
+        lead_interval=breakout.interval,
+        setup=breakout.setup,
+        phase=breakout.phase,
+        direction=breakout.direction,
+        confidence=breakout.confidence,
+        abstained=breakout.abstained,
+        probabilities=breakout.probabilities,
+        neighbors=breakout.neighbors,
+        outcome=breakout.outcome,
+        intervals={breakout.interval: breakout, unseen.interval: unseen},
         model_version="chart-clip-1",
         index_version="4f1c2a9be07d3358",
         style_hash="9d2f6c1e",
@@ -282,7 +282,7 @@ def _unseen() -> IntervalReading:
         phase=Phase.RANGE,
         confidence=0.0,
         abstained=True,
-        abstained_because="fewer than 5 look-alikes may speak about this chart",
+        abstained_because="fewer than 5 similar charts are eligible as evidence",
         probabilities=_mostly("none:neutral", 0.83),
         phase_probabilities={phase: 0.6 if phase is Phase.RANGE else 0.1 for phase in PHASES},
         similarity=0.0,

@@ -13,7 +13,7 @@ from vision_ai.trader_decision.rules import SIGNED, WEIGHTS
 Loader = Callable[[str, Interval], Klines]
 """Fetches the newest candles of a symbol; may raise errors of `vision_ai.errors`."""
 
-_HTF = "htf_supportive_score"
+_HIGHER_TIMEFRAME = "htf_supportive_score"
 
 
 @dataclass
@@ -32,14 +32,14 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Candles:
-    """Where candles come from, and which of them are past.
+class CandleSource:
+    """Where candles come from, and which of them count.
 
     Attributes:
         given: candles in the context, by interval.
-        loader: asked for what is not given; None asks nobody.
+        loader: fetches what is not given; None fetches nothing.
         now_ms: the clock; later candles are ignored.
-        stale_after_h: older candles describe another market.
+        stale_after_h: candles older than this are not used.
     """
 
     given: Mapping[Interval, Klines]
@@ -80,10 +80,10 @@ def read(ctx: object, loader: Loader | None, now_ms: int, stale_after_h: float) 
         )
     symbol = _symbol(ctx)
     values = {name: value for name in WEIGHTS if (value := _feature(ctx, name)) is not None}
-    candles = Candles(_klines(ctx, symbol), loader, now_ms, stale_after_h)
+    source = CandleSource(_given_klines(ctx, symbol), loader, now_ms, stale_after_h)
     context = Context(symbol, values)
     if len(values) < len(WEIGHTS):
-        _complete(context, candles)
+        _add_computed(context, source)
     return context
 
 
@@ -105,19 +105,19 @@ def _feature(ctx: Mapping[str, Any], name: str) -> float | None:
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not (is_number and low <= value <= 1):
         raise InputError(
-            f"{name} must be a number from {low:g} to 1, was {_shown(value)}.",
+            f"{name} must be a number from {low:g} to 1, was {_formatted(value)}.",
             hint="Leave it out to have it computed from candles.",
         )
     return float(value)
 
 
-def _shown(value: object) -> str:
+def _formatted(value: object) -> str:
     if isinstance(value, int) and abs(value) > 10**30:
         return "a huge integer"  # Python refuses to print some
     return f"{value!r:.40}"
 
 
-def _klines(ctx: Mapping[str, Any], symbol: str) -> dict[Interval, Klines]:
+def _given_klines(ctx: Mapping[str, Any], symbol: str) -> dict[Interval, Klines]:
     given = ctx.get("klines")
     if given is None:
         return {}
@@ -126,7 +126,7 @@ def _klines(ctx: Mapping[str, Any], symbol: str) -> dict[Interval, Klines]:
             f"klines must map 15m and 1h to candles, was {type(given).__name__}.",
             hint='Pass {"klines": {"15m": Klines, "1h": Klines}}.',
         )
-    found: dict[Interval, Klines] = {}
+    by_interval: dict[Interval, Klines] = {}
     for name, klines in given.items():
         if name not in list(Interval) or not isinstance(klines, Klines):
             raise InputError(
@@ -138,42 +138,43 @@ def _klines(ctx: Mapping[str, Any], symbol: str) -> dict[Interval, Klines]:
                 f"klines[{name!r:.20}] are of {klines.symbol} {klines.interval}: "
                 f"expected {symbol} {name}."
             )
-        found[Interval(name)] = klines
-    return found
+        by_interval[Interval(name)] = klines
+    return by_interval
 
 
-def _complete(context: Context, candles: Candles) -> None:
-    """Add what candles tell, and say what they do not."""
+def _add_computed(context: Context, source: CandleSource) -> None:
+    """Add the features that candles give, and a reason for each that they do not."""
     lacking = [name for name in WEIGHTS if name not in context.values]
     try:
-        quarters = candles.closed(context.symbol, Interval.M15)
-        window = quarters.last_window(candles.now_ms)
+        bars_15m = source.closed(context.symbol, Interval.M15)
+        window = bars_15m.last_window(source.now_ms)
     except (InputError, TransientError) as error:
         context.reasons.append(f"Counted as 0: {', '.join(lacking)}, because {error.message}")
         return
-    hours = _hours(context, candles, quarters) if _HTF in lacking else None
-    computed = features.compute(window.bars, None if hours is None else hours.bars)
+    bars_1h = _bars_1h(context, source, bars_15m) if _HIGHER_TIMEFRAME in lacking else None
+    computed = features.compute(window.bars, None if bars_1h is None else bars_1h.bars)
     context.values |= {name: computed[name] for name in lacking if name in computed}
-    up = features.trend_sign(window.bars) > 0
-    way = "up: joining means long" if up else "down: joining means short"
-    context.reasons.append(f"The trend points {way}")
-    shown = ", ".join(f"{name} {computed[name]:.2f}" for name in lacking if name in computed)
-    if shown:
+    is_up = features.trend_sign(window.bars) > 0
+    side = "up: joining means long" if is_up else "down: joining means short"
+    context.reasons.append(f"The trend points {side}")
+    listed = ", ".join(f"{name} {computed[name]:.2f}" for name in lacking if name in computed)
+    if listed:
         context.reasons.append(
-            f"Computed from candles until {iso(int(window.close_ms[-1]))}: {shown}"
+            f"Computed from candles until {iso(int(window.close_ms[-1]))}: {listed}"
         )
 
 
-def _hours(context: Context, candles: Candles, quarters: Klines) -> Klines | None:
-    """The last 48 hours, made of quarter hours where no 1h candles are to be had."""
+def _bars_1h(context: Context, source: CandleSource, bars_15m: Klines) -> Klines | None:
+    """The last 48 hourly candles, made of 15m candles where no 1h candles are available."""
     try:
-        hours = candles.closed(context.symbol, Interval.H1)
+        hourly = source.closed(context.symbol, Interval.H1)
     except (InputError, TransientError):
-        hours = quarters.resample(Interval.H1)
-    newest = hours[max(0, len(hours) - features.TREND) :]
+        hourly = bars_15m.resample(Interval.H1)
+    newest = hourly[max(0, len(hourly) - features.TREND) :]
     if len(newest) < features.TREND or newest.gaps():
         context.reasons.append(
-            f"Counted as 0: {_HTF}, because {features.TREND} hours without a gap are needed"
+            f"Counted as 0: {_HIGHER_TIMEFRAME}, "
+            f"because {features.TREND} hours without a gap are needed"
         )
         return None
     return newest

@@ -22,24 +22,24 @@ FULL_TREND_ATR = 6.0
 BEST_PULLBACK, DEEPEST_PULLBACK = 0.382, 0.786
 """Share of the leg given back: the best, and the one from which on the leg has failed."""
 
-ER_LIMIT = 2.0
+FULL_EFFICIENCY_DEVIATIONS = 2.0
 """Standard deviations of a random walk at which a phase counts as fully directed."""
 
 
-def compute(quarters: Floats, hours: Floats | None) -> dict[str, float]:
+def compute(bars_15m: Floats, bars_1h: Floats | None) -> dict[str, float]:
     """All features of one chart.
 
     Args:
-        quarters: float (96, 5), consecutive closed 15m candles, prices above zero.
-        hours: float (n, 5), consecutive closed 1h candles, `TREND` at least; None leaves
+        bars_15m: float (96, 5), consecutive closed 15m candles, prices above zero.
+        bars_1h: float (n, 5), consecutive closed 1h candles, `TREND` at least; None leaves
             `htf_supportive_score` out.
 
     Returns:
         Each feature by name, in [0, 1].
     """
-    sign = trend_sign(quarters)
-    bars, volume = _oriented(quarters, sign), quarters[:, VOLUME]
-    found = {
+    sign = trend_sign(bars_15m)
+    bars, volume = _oriented(bars_15m, sign), bars_15m[:, VOLUME]
+    values = {
         "trend_strength": abs(_trend(bars)),
         "pullback_quality": pullback_quality(bars, volume),
         "support_reaction": support_reaction(bars),
@@ -47,14 +47,14 @@ def compute(quarters: Floats, hours: Floats | None) -> dict[str, float]:
         "psych_score": psych_score(bars),
         "market_phase_modifier": market_phase_modifier(bars),
     }
-    if hours is not None:
-        found["htf_supportive_score"] = 0.5 + 0.5 * _trend(_oriented(hours, sign))
-    return {name: round(value, 6) for name, value in found.items()}
+    if bars_1h is not None:
+        values["htf_supportive_score"] = 0.5 + 0.5 * _trend(_oriented(bars_1h, sign))
+    return {name: round(value, 6) for name, value in values.items()}
 
 
-def trend_sign(quarters: Floats) -> int:
+def trend_sign(bars: Floats) -> int:
     """+1 where the line through the last half of the chart rises, else -1."""
-    closes = np.log(quarters[-TREND:, CLOSE])
+    closes = np.log(bars[-TREND:, CLOSE])
     return 1 if closes @ (np.arange(len(closes)) - (len(closes) - 1) / 2) >= 0 else -1
 
 
@@ -108,12 +108,15 @@ def pullback_quality(bars: Floats, volume: Floats) -> float:
     if leg <= 0:
         return 0.0
     back = float((bars[peak, HIGH] - bars[-1, CLOSE]) / leg)
-    rising, falling = back / BEST_PULLBACK, (DEEPEST_PULLBACK - back)
-    shape = min(rising, falling / (DEEPEST_PULLBACK - BEST_PULLBACK))
+    # A triangle over the share given back: 0 at nothing, 1 at the best, 0 at the deepest.
+    rise = back / BEST_PULLBACK
+    fall = (DEEPEST_PULLBACK - back) / (DEEPEST_PULLBACK - BEST_PULLBACK)
+    shape = min(rise, fall)
+    # Less where the pullback traded more per candle than the leg did.
     pull_volume = float(volume[peak + 1 :].mean()) if peak + 1 < len(volume) else 0.0
     leg_volume = float(volume[trough : peak + 1].mean())
-    calm = min(1.0, leg_volume / pull_volume) if pull_volume > 0 else 1.0
-    return _unit(shape) * calm
+    quiet_share = min(1.0, leg_volume / pull_volume) if pull_volume > 0 else 1.0
+    return _unit(shape) * quiet_share
 
 
 def support_reaction(bars: Floats) -> float:
@@ -173,4 +176,4 @@ def market_phase_modifier(bars: Floats) -> float:
     if way <= 0:
         return 0.5
     deviations = float(moves.sum()) / way * math.sqrt(WINDOW - 1)
-    return 0.5 + 0.5 * max(-1.0, min(1.0, deviations / ER_LIMIT))
+    return 0.5 + 0.5 * max(-1.0, min(1.0, deviations / FULL_EFFICIENCY_DEVIATIONS))

@@ -9,7 +9,7 @@ from vision_ai.records import BadLine, Decision
 
 
 def append(paths: Paths, decision: Decision) -> bool:
-    """Write a decision down; False if one of that symbol and time stands already.
+    """Write a decision down; False if one of that symbol and time is there already.
 
     Raises:
         StorageError: nothing was written.
@@ -22,20 +22,20 @@ def read(paths: Paths) -> tuple[list[Decision], list[BadLine]]:
     decisions: list[Decision] = []
     bad: list[BadLine] = []
     for path in storage.listed(paths.decisions, "*.jsonl"):
-        good, worse = read_log(paths, path)
-        decisions += good
-        bad += worse
+        intact, damaged = read_log(paths, path)
+        decisions += intact
+        bad += damaged
     return decisions, bad
 
 
 def read_log(paths: Paths, path: Path) -> tuple[list[Decision], list[BadLine]]:
     """Intact decisions of one log, and the lines that are not counted."""
 
-    def stray(line: Decision) -> str | None:
-        home = _log_of(paths, line).name
-        return None if home == path.name else home
+    def other_log(line: Decision) -> str | None:
+        own = _log_of(paths, line).name
+        return None if own == path.name else own
 
-    return checksummed_log.read(path, Decision, _key, stray)
+    return checksummed_log.read(path, Decision, _key, other_log)
 
 
 def _log_of(paths: Paths, decision: Decision) -> Path:

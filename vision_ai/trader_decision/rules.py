@@ -1,7 +1,7 @@
 """The numbers of the decision: weights, thresholds, grades, and the two rules of the model.
 
-The weights, thresholds, grades and the sense of each feature are those of the decision engine
-that this one stands in for, so that a caller of the old one gets the scores that it knew.
+The weights, thresholds, grades and the sign of each feature are those of the decision engine that
+this one replaces, so that its callers get the scores they are used to.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ WEIGHTS: dict[str, float] = {
 """Share of each feature in the score; they sum to 1."""
 
 INVERTED = frozenset({"psych_score"})
-"""Features that speak against joining: 1 minus the value counts."""
+"""Features that argue against joining: 1 minus the value counts."""
 
 SIGNED = frozenset({"market_phase_modifier"})
 """Features that a caller may give in [-1, 1]; all others lie in [0, 1]."""
@@ -68,7 +68,7 @@ def decision(score: float) -> str:
 
 
 def grade(score: float) -> str:
-    """How good a score is, in one word.
+    """The grade of a score.
 
     >>> grade(0.65), grade(-0.1)
     ('good', 'very_poor')
@@ -91,7 +91,7 @@ def confidence(score: float) -> float:
     return round(sure, 4)
 
 
-def fired(
+def matching(
     prediction: Prediction | ExternalPrediction, config: DecisionConfig
 ) -> Iterator[tuple[str, DecisionRule]]:
     """The rules that a prediction meets, by name: the two fixed ones, then the configured."""

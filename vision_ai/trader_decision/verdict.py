@@ -10,10 +10,10 @@ from vision_ai.trader_decision.prediction import CvReading, find_cv_prediction, 
 from vision_ai.trader_decision.rules import INVERTED, WEIGHTS
 
 _DIGITS = 6
-"""Contributions are rounded to this, so that they sum to the score as printed."""
+"""Digits of a contribution: rounded so that they sum to the score as printed."""
 
-_STRONG = 0.08
-"""A contribution above this is worth a sentence."""
+_STRONG_CONTRIBUTION = 0.08
+"""Contributions above this are named in the reasons."""
 
 
 def simulate_trader_decision_advanced(
@@ -49,7 +49,7 @@ def simulate_trader_decision_advanced(
     if cv is None:
         cv = find_cv_prediction(known.symbol, root=root, config=config, now_ms=now)
     breakdown = {name: _contribution(name, known.values.get(name)) for name in WEIGHTS}
-    cv_reasons = _apply(cv, config, breakdown)
+    cv_reasons = _apply_rules(cv, config, breakdown)
     score = round(sum(breakdown.values()), _DIGITS)
     ctx["final_score"] = score
     ctx["score_breakdown"] = breakdown
@@ -61,19 +61,19 @@ def simulate_trader_decision_advanced(
 
 
 def _contribution(name: str, value: float | None) -> float:
-    """Weight times value; what is not known counts nothing, for or against."""
+    """Weight times value; a feature that is not known adds nothing."""
     if value is None:
         return 0.0
     return round(WEIGHTS[name] * (1 - value if name in INVERTED else value), _DIGITS)
 
 
-def _apply(cv: CvReading, config: DecisionConfig, breakdown: dict[str, float]) -> list[str]:
-    """Add the rules that the prediction meets, and say what it did or why it did nothing."""
+def _apply_rules(cv: CvReading, config: DecisionConfig, breakdown: dict[str, float]) -> list[str]:
+    """Add the rules that the prediction meets; tell what it changed, or why it changed nothing."""
     prediction = cv.prediction
     if prediction is None:
         return [f"CV Model: not counted, {cv.reason or 'no prediction was given'}"]
     reasons: list[str] = []
-    for name, rule in rules.fired(prediction, config):
+    for name, rule in rules.matching(prediction, config):
         breakdown[name] = round(rule.delta, _DIGITS)
         reasons.append(rule.reason)
     if not reasons:
@@ -93,7 +93,7 @@ def _reasons(score: float, breakdown: dict[str, float], known: Context) -> list[
     reasons += [
         f"Strong {name.replace('_', ' ')}: {breakdown[name]:+.2f}"
         for name in strongest
-        if breakdown[name] > _STRONG
+        if breakdown[name] > _STRONG_CONTRIBUTION
     ]
     if known.values.get("psych_score", 0.0) > 0.5:
         reasons.append("Pressure against the trend is high")

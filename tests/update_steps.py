@@ -1,10 +1,10 @@
-"""A turn of the gate on a real desk, killed at each thing that it asks of the disk.
+"""An update step in a whole data root, killed at each of its calls on the disk.
 
-Run as a program by a test: python -m tests.turns DESK WORK CASE EVERY
+Run as a program by a test: python -m tests.update_steps ROOT WORK CASE EVERY
 
-A child process takes the turn; its audit hook, which Python calls ahead of every file that is
+A child process runs the step; its audit hook, which Python calls ahead of every file that is
 opened, renamed, removed or locked, kills it (SIGKILL) at the n-th such call on a file that the
-turn writes to. Then the turn is taken again at the same instant, and every file must be as after
+step writes to. Then the step is run again at the same instant, and every file must be as after
 one that nothing disturbed. Children are forked from a process that has done nothing yet.
 """
 
@@ -37,15 +37,15 @@ from vision_ai.pipeline.workspace import Workspace
 CASES = ("promoted", "not better", "finished later", "finetune")
 
 DEADLINE_S = 120
-"""A child that takes longer says where it stands, and fails."""
+"""A child that takes longer prints where it is, and fails."""
 
-_TOUCHES = {
+_DISK_CALLS = {
     "open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate",
     "fcntl.flock", "tempfile.mkstemp", "tempfile.mkdtemp", "shutil.copyfile",
 }  # fmt: skip
 
 
-def desk(root: Path, *, days: int = 100, narrow: float = 2.0) -> Workspace:
+def make_root(root: Path, *, days: int = 100, narrow: float = 2.0) -> Workspace:
     """A stand-in model with an index and a call a day, whose bands are too narrow by a factor."""
     paths = Paths(root)
     standin.install(paths, [simulate("AAAUSDT", Interval.M15, 600, seed=1, end_ms=AS_OF)])
@@ -66,7 +66,7 @@ def desk(root: Path, *, days: int = 100, narrow: float = 2.0) -> Workspace:
     return Workspace(Config(), paths)
 
 
-def turn(workspace: Workspace, now_ms: int, case: str) -> None:
+def run_step(workspace: Workspace, now_ms: int, case: str) -> None:
     """What `feedback update` does once it knows the time; training is a stand-in too."""
     champion = reweight.champion(workspace, now_ms)
     mode: feedback_loop_cv.UpdateMode = "finetune" if case == "finetune" else "reweight"
@@ -95,7 +95,7 @@ def trained(workspace: Workspace, attempt: GateAttempt) -> str:
 
 
 def forked(work: Callable[[], None], after: int, watched: Path) -> bool:
-    """Work in a child that is killed at a touch of that number; False if it came to its end."""
+    """Work in a child that is killed at its call of that number; False if it came to its end."""
     number = os.fork()
     if not number:
         try:
@@ -109,7 +109,7 @@ def forked(work: Callable[[], None], after: int, watched: Path) -> bool:
             os._exit(1)
     _, status = os.waitpid(number, 0)
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise SystemExit("A turn failed.")
+        raise SystemExit("An update step failed.")
     return os.WIFSIGNALED(status)
 
 
@@ -118,7 +118,7 @@ def _killer(after: int, watched: str) -> Callable[[str, tuple[object, ...]], Non
 
     def hook(event: str, args: tuple[object, ...]) -> None:
         nonlocal left, writes
-        if event not in _TOUCHES or not (isinstance(args[0], int) or watched in str(args[0])):
+        if event not in _DISK_CALLS or not (isinstance(args[0], int) or watched in str(args[0])):
             return
         if event == "open" and not writes:  # what only reads so far leaves nothing behind
             writes = bool(int(str(args[2])) & (os.O_WRONLY | os.O_RDWR))
@@ -140,9 +140,9 @@ def files(root: Path) -> dict[str, str]:
     }
 
 
-def strike(origin: Path, work: Path, case: str, every: int) -> dict[str, object]:
-    """Kill a turn at every so many touches; how often, and which files differ afterwards."""
-    start, calm, struck = work / "start", work / "calm", work / "struck"
+def kill_and_repeat(origin: Path, work: Path, case: str, every: int) -> dict[str, object]:
+    """Kill a step at every so many calls; how often, and which files differ afterwards."""
+    start, whole, killed_root = work / "start", work / "whole", work / "killed"
     shutil.copytree(origin, start)
     now_ms = AS_OF
     if case == "finished later":
@@ -150,19 +150,19 @@ def strike(origin: Path, work: Path, case: str, every: int) -> dict[str, object]
         now_ms += H_MS
 
     def take(root: Path, after: int = 0) -> bool:
-        return forked(lambda: turn(Workspace(Config(), Paths(root)), now_ms, case), after, root)
+        return forked(lambda: run_step(Workspace(Config(), Paths(root)), now_ms, case), after, root)
 
-    shutil.copytree(start, calm)
-    take(calm)
-    expected = files(calm)
+    shutil.copytree(start, whole)
+    take(whole)
+    expected = files(whole)
     different: set[str] = set()
     after, killed = 1, True
     while killed:  # the last one comes to its end, and is taken again at its instant all the same
-        shutil.rmtree(struck, ignore_errors=True)
-        shutil.copytree(start, struck)
-        killed = take(struck, after)
-        take(struck)
-        found = files(struck)
+        shutil.rmtree(killed_root, ignore_errors=True)
+        shutil.copytree(start, killed_root)
+        killed = take(killed_root, after)
+        take(killed_root)
+        found = files(killed_root)
         names = expected.keys() | found.keys()
         different |= {name for name in names if found.get(name) != expected.get(name)}
         after += every
@@ -174,14 +174,14 @@ def strike(origin: Path, work: Path, case: str, every: int) -> dict[str, object]
 
 
 def _cut_short(root: Path) -> None:
-    """Kill turns until one is dead right after it has noted its attempt."""
+    """Kill steps until one has died right after it wrote its attempt down."""
     workspace, after, before = Workspace(Config(), Paths(root)), 1, files(root).keys()
     while not feedback_journal.read_attempts(workspace.paths)[0]:
-        forked(lambda: turn(workspace, AS_OF, "promoted"), after, root)
-        found = files(root).keys()  # once the version stands, a turn touches much less
+        forked(lambda: run_step(workspace, AS_OF, "promoted"), after, root)
+        found = files(root).keys()  # once the version stands, a step writes much less
         after, before = (1 if found != before else after + 1), found
 
 
 if __name__ == "__main__":
-    told = strike(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
-    sys.stdout.write(json.dumps(told))
+    result = kill_and_repeat(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    sys.stdout.write(json.dumps(result))

@@ -13,7 +13,7 @@ PURGE = PurgeAndEmbargo(0)
 
 def test_majority_answers_with_the_commonest_label():
     rows = embeddings(300)
-    guess = baselines.majority(rows, 4)
+    guess = baselines.answer_majority(rows, 4)
     values, counts = np.unique(rows.reading, return_counts=True)
     assert guess.reading.tolist() == [values[counts.argmax()]] * 4
     assert guess.confidence[0] == pytest.approx(counts.max() / 300)
@@ -21,7 +21,7 @@ def test_majority_answers_with_the_commonest_label():
 
 def test_pixels_are_means_of_cells_of_the_picture():
     pictures = np.random.default_rng(0).integers(0, 256, (3, 192, 96, 3)).astype(np.uint8)
-    found = baselines.pixels(pictures)
+    found = baselines.pixel_features(pictures)
     cells = np.array(
         [
             [pictures[1, 8 * r : 8 * r + 8, 4 * c : 4 * c + 4].mean(axis=(0, 1)) for c in range(24)]
@@ -31,28 +31,28 @@ def test_pixels_are_means_of_cells_of_the_picture():
     cells -= cells.mean()
     np.testing.assert_allclose(found[1], cells / np.linalg.norm(cells), atol=1e-5)
     with pytest.raises(ImageError, match="multiples of 8 x 4"):
-        baselines.pixels(pictures[:, :190])
+        baselines.pixel_features(pictures[:, :190])
 
 
 def test_cosine_of_returns_is_their_correlation_at_any_price():
     rng = np.random.default_rng(0)
     bars = np.exp(rng.normal(0, 0.01, (2, 96, 5)).cumsum(axis=1))
-    found = baselines.returns(bars)
+    found = baselines.return_features(bars)
     moves = np.diff(np.log(bars[:, :, 3]), axis=1)
     assert found[0] @ found[1] == pytest.approx(np.corrcoef(moves)[0, 1], abs=1e-5)
-    np.testing.assert_allclose(baselines.returns(bars * 1e6), found, atol=1e-5)
+    np.testing.assert_allclose(baselines.return_features(bars * 1e6), found, atol=1e-5)
 
 
 def test_nearest_neighbours_vote_under_the_same_purge():
     rows, asked = embeddings(800, noise=0.1), embeddings(100, seed=1, noise=0.1, start_ms=LATER)
-    guess = baselines.nearest(
+    guess = baselines.answer_by_neighbors(
         rows, rows.vectors, asked.vectors, Spans.of(asked), eligibility=PurgeAndEmbargo(0), k=5
     )
     assert (guess.reading == asked.reading).mean() > 0.95
     assert (guess.phase == asked.phase).mean() > 0.95
     same_time = embeddings(100, seed=1, noise=0.1, hours=1)
     one_hour = embeddings(800, noise=0.1, hours=1)
-    blind = baselines.nearest(
+    blind = baselines.answer_by_neighbors(
         one_hour,
         one_hour.vectors,
         same_time.vectors,
@@ -66,7 +66,7 @@ def test_nearest_neighbours_vote_under_the_same_purge():
 def test_a_probe_reads_what_lies_in_clusters() -> None:
     pytest.importorskip("sklearn", reason="needs the evaluate extra")
     rows, asked = embeddings(900, noise=0.1), embeddings(80, seed=1, noise=0.1, start_ms=LATER)
-    guess = baselines.probe(rows.vectors, rows, asked.vectors, np.ones(900))
+    guess = baselines.answer_by_probe(rows.vectors, rows, asked.vectors, np.ones(900))
     assert (guess.reading == asked.reading).mean() > 0.95
     assert (guess.phase == asked.phase).mean() > 0.9
     assert ((guess.confidence > 0) & (guess.confidence <= 1)).all()
@@ -77,7 +77,7 @@ def test_trees_read_what_lies_in_clusters_and_need_not_know_every_class() -> Non
     rows = embeddings(900, noise=0.1)
     rows = rows.take(rows.reading != 3)
     asked = embeddings(80, seed=1, noise=0.1, start_ms=LATER)
-    guess = baselines.trees(rows.vectors, rows, asked.vectors, np.ones(len(rows)))
+    guess = baselines.answer_by_trees(rows.vectors, rows, asked.vectors, np.ones(len(rows)))
     known = asked.reading != 3
     assert (guess.reading == asked.reading)[known].mean() > 0.8
     assert 3 not in guess.reading
@@ -103,17 +103,17 @@ def test_warping_finds_a_shifted_chart_of_the_same_shape() -> None:
     )
     asked = np.concatenate([walks(shape, 4) for shape in range(3)])
     queries = Spans.at(["QQQUSDT"] * 3, ["1h"] * 3, [LATER] * 3)
-    guess = baselines.warped(known, rows, asked, queries, eligibility=PURGE, k=5)
+    guess = baselines.answer_by_warping(known, rows, asked, queries, eligibility=PURGE, k=5)
     assert guess.reading.tolist() == [0, 1, 2]
     other = Spans.at(["QQQUSDT"] * 3, ["15m"] * 3, [LATER] * 3)
-    blind = baselines.warped(known, rows, asked, other, eligibility=PURGE, k=5)
+    blind = baselines.answer_by_warping(known, rows, asked, other, eligibility=PURGE, k=5)
     assert len(set(blind.reading.tolist())) == 1  # nobody may speak
 
 
 def test_prompts_alone_answer_with_the_nearest() -> None:
     cosine = np.zeros((2, len(READINGS)))
     cosine[0, 4], cosine[1, 7] = 0.5, 0.9
-    guess = baselines.zero_shot(cosine, np.eye(5)[:2], scale=10.0)
+    guess = baselines.answer_by_prompts(cosine, np.eye(5)[:2], scale=10.0)
     assert guess.reading.tolist() == [4, 7]
     assert guess.phase.tolist() == [0, 1]
     assert guess.confidence[1] > guess.confidence[0]
@@ -123,7 +123,7 @@ def test_random_charts_are_of_the_same_interval_and_volatility_and_were_known() 
     rows = embeddings(2000, symbols=40)
     asked = embeddings(60, seed=1, hours=1000)
     queries, scale = Spans.of(asked), asked.outcomes.scale
-    near = baselines.same_regime(rows, queries, scale, eligibility=PointInTimeFilter(), k=6)
+    near = baselines.draw_same_regime(rows, queries, scale, eligibility=PointInTimeFilter(), k=6)
     for i in range(60):
         found = near.rows[i][near.rows[i] >= 0]
         assert (rows.interval[found] == asked.interval[i]).all()
@@ -132,5 +132,5 @@ def test_random_charts_are_of_the_same_interval_and_volatility_and_were_known() 
         edges = np.quantile(own, [1 / 3, 2 / 3])
         regimes = np.searchsorted(edges, rows.outcomes.scale[found])
         assert (regimes == np.searchsorted(edges, scale[i])).all()
-    again = baselines.same_regime(rows, queries, scale, eligibility=PointInTimeFilter(), k=6)
+    again = baselines.draw_same_regime(rows, queries, scale, eligibility=PointInTimeFilter(), k=6)
     assert (again.rows == near.rows).all()

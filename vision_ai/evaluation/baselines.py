@@ -27,11 +27,10 @@ from vision_ai.index import Eligibility, Index, Spans, Vectors
 from vision_ai.measures.fitting import softmax
 
 _CELL_ROWS, _CELL_COLUMNS = 8, 4
-_AT_ONCE = 1 << 17
+_FEATURES_AT_ONCE = 1 << 17
 """Features of queries searched at once: pixels have thousands, and candidates are gathered."""
 
-
-BAND = 8
+WARPING_BAND = 8
 """Candles by which dynamic time warping may shift one chart against the other."""
 
 PROBE_STEPS = 60
@@ -50,8 +49,8 @@ class BaselineAnswers:
     confidence: Floats
 
 
-def majority(exemplars: Embeddings, n: int) -> BaselineAnswers:
-    """Always the commonest label of the exemplars."""
+def answer_majority(exemplars: Embeddings, n: int) -> BaselineAnswers:
+    """The commonest label of the exemplars, for every chart."""
     counts = np.bincount(exemplars.reading, minlength=len(READINGS))
     phases = np.bincount(exemplars.phase, minlength=len(PHASES))
     share = counts.max() / max(counts.sum(), 1)
@@ -60,7 +59,7 @@ def majority(exemplars: Embeddings, n: int) -> BaselineAnswers:
     )
 
 
-def pixels(pictures: Bytes) -> Vectors:
+def pixel_features(pictures: Bytes) -> Vectors:
     """Model views (n, rows, columns, 3) as small pictures: float32 (n, d), centred, unit length.
 
     Raises:
@@ -77,7 +76,7 @@ def pixels(pictures: Bytes) -> Vectors:
     return _unit(cells.mean(axis=(2, 4), dtype=np.float32).reshape(n, -1))
 
 
-def returns(bars: Floats) -> Vectors:
+def return_features(bars: Floats) -> Vectors:
     """Bars (n, w, 5) as z-scored log returns of their closes: float32 (n, w - 1), unit length.
 
     Cosine between two of them is the correlation of their returns.
@@ -85,10 +84,10 @@ def returns(bars: Floats) -> Vectors:
     return _unit(np.diff(np.log(bars[:, :, CLOSE]), axis=1))
 
 
-def nearest(
+def answer_by_neighbors(
     exemplars: Embeddings,
     features: Vectors,
-    asked: Vectors,
+    query_features: Vectors,
     queries: Spans,
     *,
     eligibility: Eligibility,
@@ -99,16 +98,16 @@ def nearest(
     Args:
         exemplars: labels and times.
         features: float32 (n, d), unit length: the exemplars in that space.
-        asked: float32 (q, d): the queries in it.
+        query_features: float32 (q, d): the queries in it.
         queries: whose charts they are and when they were seen.
-        eligibility: the law, the same as the model's.
+        eligibility: the same purge as the model's.
         k: how many vote.
     """
     index = Index(replace(exemplars, vectors=features))
-    few = max(_AT_ONCE // features.shape[1], 1)
+    step = max(_FEATURES_AT_ONCE // features.shape[1], 1)
     parts = [
-        index.search(asked[part], queries.take(part), eligibility=eligibility, k=k).rows
-        for part in (slice(at, at + few) for at in range(0, len(asked), few))
+        index.search(query_features[part], queries.take(part), eligibility=eligibility, k=k).rows
+        for part in (slice(at, at + step) for at in range(0, len(query_features), step))
     ]
     rows = np.concatenate([np.empty((0, k), np.int64), *parts])
     strength = np.where(rows >= 0, 1.0, 0.0)
@@ -118,8 +117,8 @@ def nearest(
     return BaselineAnswers(reading.argmax(axis=1), phase.argmax(axis=1), reading.max(axis=1))
 
 
-def zero_shot(text_reading: Floats, text_phase: Floats, scale: float) -> BaselineAnswers:
-    """The nearest prompt alone, no look-alikes and no calibration.
+def answer_by_prompts(text_reading: Floats, text_phase: Floats, scale: float) -> BaselineAnswers:
+    """The nearest prompt alone, no neighbors and no calibration.
 
     Args:
         text_reading: (q, readings), cosine with each reading's prompts.
@@ -130,7 +129,7 @@ def zero_shot(text_reading: Floats, text_phase: Floats, scale: float) -> Baselin
     return BaselineAnswers(text_reading.argmax(axis=1), text_phase.argmax(axis=1), sure)
 
 
-def same_regime(
+def draw_same_regime(
     exemplars: Embeddings,
     queries: Spans,
     scale: Floats,
@@ -141,38 +140,41 @@ def same_regime(
 ) -> Neighbors:
     """Random exemplars of the same interval and volatility tercile, under the same purge.
 
-    What bands and chances owe to look-alikes shows against these. Vectors of pure chance go
-    through the same search, so that overlapping charts of one market count once here too.
+    What bands and chances owe to neighbors shows against these. Random vectors go through the
+    same search, so that overlapping charts of one market count once here too.
 
     Args:
         exemplars: labels, times and outcomes.
         queries: whose charts they are and when they were seen.
         scale: (q,), their volatility.
-        eligibility: the law, the same as the model's.
+        eligibility: the same purge as the model's.
         k: how many.
-        seed: which.
+        seed: of the random vectors.
     """
     rng = np.random.default_rng(seed)
-    blind = _unit(rng.normal(size=(len(exemplars), 16)))
-    asked = _unit(rng.normal(size=(len(queries), 16)))
+    random_rows = _unit(rng.normal(size=(len(exemplars), 16)))
+    random_queries = _unit(rng.normal(size=(len(queries), 16)))
     rows = np.full((len(queries), k), -1, np.int64)
     similarity = np.full((len(queries), k), -np.inf, np.float32)
     for interval in np.unique(queries.interval):
+        # terciles are of the exemplars; queries are sorted into the same ones
         own = np.flatnonzero(exemplars.interval == interval)
         here = np.flatnonzero(queries.interval == interval)
         if not len(own):
             continue
         edges = np.nanquantile(exemplars.outcomes.scale[own], [1 / 3, 2 / 3])
-        theirs = np.searchsorted(edges, exemplars.outcomes.scale[own])
-        mine = np.searchsorted(edges, scale[here])
-        for regime in np.unique(mine):
-            some, ask = own[theirs == regime], here[mine == regime]
-            if not len(some):
+        exemplar_regime = np.searchsorted(edges, exemplars.outcomes.scale[own])
+        query_regime = np.searchsorted(edges, scale[here])
+        for regime in np.unique(query_regime):
+            members, query = own[exemplar_regime == regime], here[query_regime == regime]
+            if not len(members):
                 continue
-            index = Index(replace(exemplars.take(some), vectors=blind[some]))
-            found = index.search(asked[ask], queries.take(ask), eligibility=eligibility, k=k)
-            rows[ask] = np.where(found.rows >= 0, some[found.rows], -1)
-            similarity[ask] = found.similarity
+            index = Index(replace(exemplars.take(members), vectors=random_rows[members]))
+            neighbors = index.search(
+                random_queries[query], queries.take(query), eligibility=eligibility, k=k
+            )
+            rows[query] = np.where(neighbors.rows >= 0, members[neighbors.rows], -1)
+            similarity[query] = neighbors.similarity
     return Neighbors(rows, similarity)
 
 
@@ -189,13 +191,15 @@ def _unit(features: Floats) -> Vectors:
     return unit
 
 
-def probe(known: Floats, exemplars: Embeddings, asked: Floats, weight: Floats) -> BaselineAnswers:
+def answer_by_probe(
+    features: Floats, exemplars: Embeddings, query_features: Floats, weight: Floats
+) -> BaselineAnswers:
     """Multinomial logistic regression on features, here the frozen tower's vectors.
 
     Args:
-        known: (n, d), features of the exemplars.
+        features: (n, d), of the exemplars.
         exemplars: their labels.
-        asked: (q, d), features of the charts.
+        query_features: (q, d), of the charts.
         weight: (n,), how much each exemplar counts; undoes how they were chosen.
 
     Raises:
@@ -214,13 +218,17 @@ def probe(known: Floats, exemplars: Embeddings, asked: Floats, weight: Floats) -
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose
             model.fit(features, codes, sample_weight=weights)
-        return lambda rows: _spread(model.predict_proba(rows), model.classes_)
+        return lambda rows: _at_all_codes(model.predict_proba(rows), model.classes_)
 
-    return _guess(fit, known, exemplars, asked, weight)
+    return _answer(fit, features, exemplars, query_features, weight)
 
 
-def trees(known: Floats, exemplars: Embeddings, asked: Floats, weight: Floats) -> BaselineAnswers:
-    """LightGBM on features, here the rule book's own facts: the ceiling. Arguments as in `probe`.
+def answer_by_trees(
+    features: Floats, exemplars: Embeddings, query_features: Floats, weight: Floats
+) -> BaselineAnswers:
+    """LightGBM on features, here the rule book's own facts: the ceiling.
+
+    Arguments as in `answer_by_probe`.
 
     Raises:
         InputError: LightGBM is not installed.
@@ -239,15 +247,15 @@ def trees(known: Floats, exemplars: Embeddings, asked: Floats, weight: Floats) -
         }  # fmt: skip
         data = lightgbm.Dataset(features, own, weight=weights, params={"verbosity": -1})
         model = lightgbm.train(settings, data, num_boost_round=60)
-        return lambda rows: _spread(np.asarray(model.predict(rows)), labels)
+        return lambda rows: _at_all_codes(np.asarray(model.predict(rows)), labels)
 
-    return _guess(fit, known, exemplars, asked, weight)
+    return _answer(fit, features, exemplars, query_features, weight)
 
 
-def warped(
-    known: Floats,
+def answer_by_warping(
+    exemplar_bars: Floats,
     exemplars: Embeddings,
-    asked: Floats,
+    query_bars: Floats,
     queries: Spans,
     *,
     eligibility: Eligibility,
@@ -256,11 +264,11 @@ def warped(
     """Votes of the k exemplars nearest by dynamic time warping of z-scored log closes.
 
     Args:
-        known: bars of the exemplars, (n, 96, 5).
+        exemplar_bars: (n, 96, 5).
         exemplars: their labels.
-        asked: bars of the charts, (q, 96, 5).
+        query_bars: (q, 96, 5).
         queries: whose charts they are and when they were seen.
-        eligibility: the law, the same as the model's.
+        eligibility: the same purge as the model's.
         k: how many vote.
 
     Raises:
@@ -270,36 +278,38 @@ def warped(
         from dtaidistance import dtw
     except ModuleNotFoundError as error:
         raise _missing(error) from error
-    q, n = len(asked), len(known)
-    series = _standard(np.log(np.concatenate([asked, known])[:, :, CLOSE]))
+    q, n = len(query_bars), len(exemplar_bars)
+    series = _standardize(np.log(np.concatenate([query_bars, exemplar_bars])[:, :, CLOSE]))
     block = ((0, q), (q, q + n))
-    distance = dtw.distance_matrix_fast(series, block=block, window=BAND, parallel=False)[:q, q:]
-    admitted = eligibility.eligible(Spans.of(exemplars), queries)
-    admitted &= exemplars.interval == queries.interval[:, None]
-    distance = np.where(admitted, distance, np.inf)
+    distance = dtw.distance_matrix_fast(series, block=block, window=WARPING_BAND, parallel=False)[
+        :q, q:
+    ]
+    eligible = eligibility.eligible(Spans.of(exemplars), queries)
+    eligible &= exemplars.interval == queries.interval[:, None]
+    distance = np.where(eligible, distance, np.inf)
     near = np.argsort(distance, axis=1, kind="stable")[:, :k]
-    voice = np.isfinite(np.take_along_axis(distance, near, 1)).astype(np.float64)
-    reading = _share(voice, exemplars.reading[near], exemplars.reading, len(READINGS))
-    phase = _share(voice, exemplars.phase[near], exemplars.phase, len(PHASES))
+    vote = np.isfinite(np.take_along_axis(distance, near, 1)).astype(np.float64)
+    reading = _share(vote, exemplars.reading[near], exemplars.reading, len(READINGS))
+    phase = _share(vote, exemplars.phase[near], exemplars.phase, len(PHASES))
     return BaselineAnswers(reading.argmax(axis=1), phase.argmax(axis=1), reading.max(axis=1))
 
 
-def _guess(
-    fit: Fit, known: Floats, exemplars: Embeddings, asked: Floats, weight: Floats
+def _answer(
+    fit: Fit, features: Floats, exemplars: Embeddings, query_features: Floats, weight: Floats
 ) -> BaselineAnswers:
-    reading = fit(known, exemplars.reading.astype(np.int64), weight)(asked)
-    phase = fit(known, exemplars.phase.astype(np.int64), weight)(asked)
+    reading = fit(features, exemplars.reading.astype(np.int64), weight)(query_features)
+    phase = fit(features, exemplars.phase.astype(np.int64), weight)(query_features)
     return BaselineAnswers(reading.argmax(axis=1), phase.argmax(axis=1), reading.max(axis=1))
 
 
-def _spread(probabilities: Floats, codes: Ints) -> Floats:
-    """Columns of the codes that were learned, at the places of all codes."""
+def _at_all_codes(probabilities: Floats, codes: Ints) -> Floats:
+    """Probabilities of the codes that were learned, in columns of all codes."""
     wide = np.zeros((len(probabilities), len(READINGS)))
     wide[:, codes] = probabilities
     return wide
 
 
-def _standard(closes: Floats) -> Floats:
+def _standardize(closes: Floats) -> Floats:
     centred = closes - closes.mean(axis=1, keepdims=True)
     spread = np.maximum(centred.std(axis=1, keepdims=True), 1e-12)
     standard: Floats = np.ascontiguousarray(centred / spread, np.float64)

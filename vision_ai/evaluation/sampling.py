@@ -38,8 +38,8 @@ class ChartSample:
         venue: str (n,).
         labels: what the rule book says of each.
         outcomes: what followed each.
-        considered: windows that the candles hold.
-        leaking: windows of those that were left out because they share time with training.
+        considered: how many windows the candles hold.
+        leaking: how many of those were left out, as they share time with training.
         data: SHA-256 over the digests of the candles.
     """
 
@@ -79,23 +79,26 @@ class ChartSample:
             LeakError: every chart leaks.
         """
         share, left = divmod(limit, len(markets))
-        found = [
-            _drawn(market, seen, rule, share + (number < left), seed)
+        parts = [
+            _draw(market, seen, rule, share + (number < left), seed)
             for number, market in enumerate(markets)
         ]
-        considered, leaking = sum(f.considered for f in found), sum(f.leaking for f in found)
-        found = [each for each in found if len(each.ends)]
-        if not found:
+        considered = sum(part.considered for part in parts)
+        leaking = sum(part.leaking for part in parts)
+        parts = [part for part in parts if len(part.ends)]
+        if not parts:
             _refuse(considered, leaking, seen)
-        spans = Spans.concatenate([each.spans for each in found])
+        spans = Spans.concatenate([part.spans for part in parts])
         purge.check_clear(seen, spans, rule)
-        bars = np.concatenate([each.market.klines.windows(each.ends) for each in found])
+        bars = np.concatenate([part.market.klines.windows(part.ends) for part in parts])
         return cls(
             bars=bars,
             spans=spans,
-            venue=np.repeat([each.market.venue for each in found], [len(e.ends) for e in found]),
+            venue=np.repeat([p.market.venue for p in parts], [len(p.ends) for p in parts]),
             labels=rules.label(bars),
-            outcomes=_together([targets.forward_outcomes(e.market.klines, e.ends) for e in found]),
+            outcomes=_concatenate(
+                [targets.forward_outcomes(p.market.klines, p.ends) for p in parts]
+            ),
             considered=considered,
             leaking=leaking,
             data=_digest(markets),
@@ -103,7 +106,7 @@ class ChartSample:
 
 
 @dataclass(frozen=True, eq=False)
-class _Drawn:
+class _MarketDraw:
     market: VenueCandles
     ends: Ints
     spans: Spans
@@ -111,9 +114,9 @@ class _Drawn:
     leaking: int
 
 
-def _drawn(
+def _draw(
     market: VenueCandles, seen: Sequence[Extent], rule: SplitRule, quota: int, seed: int
-) -> _Drawn:
+) -> _MarketDraw:
     klines = market.klines
     ends = klines.window_ends()
     clean = purge.is_clear(seen, _spans(klines, ends), rule)
@@ -121,8 +124,8 @@ def _drawn(
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(named.encode()).digest()[:8], "big"))
     clear = ends[clean]
     kept = np.sort(rng.choice(clear, min(quota, len(clear)), replace=False))
-    kept = kept[_moves(klines, kept)]
-    return _Drawn(market, kept, _spans(klines, kept), len(ends), int((~clean).sum()))
+    kept = kept[_is_traded(klines, kept)]
+    return _MarketDraw(market, kept, _spans(klines, kept), len(ends), int((~clean).sum()))
 
 
 def _spans(klines: Klines, ends: Ints) -> Spans:
@@ -131,7 +134,7 @@ def _spans(klines: Klines, ends: Ints) -> Spans:
     return Spans.at([klines.symbol] * n, [klines.interval.value] * n, close_ms)
 
 
-def _moves(klines: Klines, ends: Ints) -> Bools:
+def _is_traded(klines: Klines, ends: Ints) -> Bools:
     """Which windows a live market could show: a price that moves and at least one trade."""
     bars = klines.windows(ends)
     range_ = bars[:, :, HIGH].max(axis=1) > bars[:, :, LOW].min(axis=1)
@@ -153,7 +156,7 @@ def _refuse(considered: int, leaking: int, seen: Sequence[Extent]) -> None:
     )
 
 
-def _together(parts: Sequence[Outcomes]) -> Outcomes:
+def _concatenate(parts: Sequence[Outcomes]) -> Outcomes:
     names = ("move", "best", "worst", "scale", "complete_ms")
     columns: list[Floats] = [
         np.concatenate([getattr(part, name) for part in parts]) for name in names

@@ -121,10 +121,10 @@ def _from_vectors(asked: Question) -> dict[str, Callable[[], BaselineAnswers]]:
     scale = asked.reader.model.manifest.scale
     return {
         "majority": lambda: _natural_majority(asked),
-        "zero_shot_prompts": lambda: plain.zero_shot(
+        "zero_shot_prompts": lambda: plain.answer_by_prompts(
             evidence.text_reading, evidence.text_phase, scale
         ),
-        "linear_probe": lambda: plain.probe(
+        "linear_probe": lambda: plain.answer_by_probe(
             rows.vectors, rows, asked.vectors, _natural_weight(asked.reader, rows)
         ),
     }
@@ -147,7 +147,7 @@ def _natural_weight(reader: Reader, rows: Embeddings) -> Floats:
 
 
 def _same_regime(asked: Question) -> dict[str, Any]:
-    near = plain.same_regime(
+    near = plain.draw_same_regime(
         asked.exemplars,
         asked.sample.spans,
         asked.sample.outcomes.scale,
@@ -180,17 +180,23 @@ def _from_candles(
     logger.info("exemplars with candles found=%d of=%d", len(rows), len(asked.exemplars))
 
     def nearest(features: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, Any]:
-        guess = plain.nearest(exemplars, features, theirs, sample.spans, eligibility=eligibility)
+        guess = plain.answer_by_neighbors(
+            exemplars, features, theirs, sample.spans, eligibility=eligibility
+        )
         return card.compare_labels(asked.charts, guess)
 
     def facts() -> dict[str, Any]:
         weight = _natural_weight(asked.reader, exemplars)
-        guess = plain.trees(_facts(rules.label(known)), exemplars, _facts(sample.labels), weight)
+        guess = plain.answer_by_trees(
+            _facts(rules.label(known)), exemplars, _facts(sample.labels), weight
+        )
         return card.compare_labels(asked.charts, guess)
 
     work: dict[str, Callable[[], Any]] = {
         "pixel_knn": lambda: nearest(_pixels(known), _pixels(sample.bars)),
-        "returns_knn": lambda: nearest(plain.returns(known), plain.returns(sample.bars)),
+        "returns_knn": lambda: nearest(
+            plain.return_features(known), plain.return_features(sample.bars)
+        ),
         "dtw_knn": lambda: _warped(few, asked.eligibility, known, exemplars),
         "untrained_tower_probe": lambda: _untrained(asked, few, known, exemplars),
         "price_trends_cnn": lambda: _price_trends(asked, few, tables),
@@ -230,7 +236,7 @@ def _untrained(
     kept = None if asked.kept is None else asked.kept / f"untrained-{digest.hexdigest()[:16]}.npy"
     weight = _natural_weight(asked.reader, exemplars)
     learned_from = _once(kept, lambda: vectors(known))
-    guess = plain.probe(learned_from, exemplars, vectors(few.bars), weight)
+    guess = plain.answer_by_probe(learned_from, exemplars, vectors(few.bars), weight)
     return card.compare_labels(few.charts, guess)
 
 
@@ -262,7 +268,8 @@ def _tables(folder: Path) -> Iterator[Klines]:
 
 def _pixels(bars: NDArray[np.float64]) -> NDArray[np.float32]:
     parts = [
-        plain.pixels(raster.render(bars[at : at + CHUNK])) for at in range(0, len(bars), CHUNK)
+        plain.pixel_features(raster.render(bars[at : at + CHUNK]))
+        for at in range(0, len(bars), CHUNK)
     ]
     return np.concatenate(parts)
 
@@ -275,7 +282,7 @@ def _warped(
     few: Few, eligibility: Eligibility, known: Floats, exemplars: Embeddings
 ) -> dict[str, Any]:
     near = _some(len(exemplars), WARPED_EXEMPLARS)
-    guess = plain.warped(
+    guess = plain.answer_by_warping(
         known[near], exemplars.take(near), few.bars, few.spans, eligibility=eligibility
     )
     return card.compare_labels(few.charts, guess)

@@ -95,7 +95,7 @@ class Fold:
             asked.vectors,
             Spans.of(asked),
             eligibility=PointInTimeFilter(),
-            k=reader.WORDS,
+            k=reader.MOST_ANNOTATIONS,
             step=STEP,
         )
         witnesses = NearbyAnnotations.of(said, *found)

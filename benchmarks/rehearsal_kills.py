@@ -25,11 +25,13 @@ from pathlib import Path
 
 from vision_ai.market.replay.listing import Listing
 from vision_ai.pipeline.backtest import simulate
-from vision_ai.pipeline.backtest.simulate import Plan, SimulateOptions
+from vision_ai.pipeline.backtest.simulate import SimulateOptions, SimulationPlan
 from vision_ai.pipeline.workspace import Workspace
 
 
-def child(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> tuple[int, int]:
+def child(
+    workspace: Workspace, listing: Listing, plan: SimulationPlan, root: Path
+) -> tuple[int, int]:
     """Start a process that works until it is done; its id, and where it says that it has begun."""
     reading, writing = os.pipe()
     number = os.fork()
@@ -45,7 +47,9 @@ def child(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> tup
         os._exit(1)
 
 
-def calm(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> tuple[float, float]:
+def calm(
+    workspace: Workspace, listing: Listing, plan: SimulationPlan, root: Path
+) -> tuple[float, float]:
     """Work everything undisturbed; seconds until the first hour is done, and of an hour."""
     started = time.perf_counter()
     number, reading = child(workspace, listing, plan, root)
@@ -73,7 +77,13 @@ def _settled(number: int, reading: int) -> int:
 
 
 def hammer(
-    workspace: Workspace, listing: Listing, plan: Plan, *, kills: int, reach: float, seed: int
+    workspace: Workspace,
+    listing: Listing,
+    plan: SimulationPlan,
+    *,
+    kills: int,
+    reach: float,
+    seed: int,
 ) -> dict[str, int]:
     """Kill and go on, anew after each whole rehearsal, until there were enough kills.
 
@@ -90,7 +100,7 @@ def hammer(
     before: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
         first_s, hour_s = calm(workspace, listing, plan, Path(folder) / "calm")
-        expected = simulate.kept(Path(folder) / "calm")
+        expected = simulate.read_files(Path(folder) / "calm")
         root = Path(folder) / "killed"
         while struck_so_far < kills or root.exists():
             latest_s = first_s + reach * hour_s
@@ -98,7 +108,7 @@ def hammer(
             number, reading = child(workspace, listing, plan, root)
             killed = struck(number, reading, after_s)
             struck_so_far += killed
-            found = simulate.kept(root)
+            found = simulate.read_files(root)
             lost += sum(not found.get(name, b"").startswith(was) for name, was in before.items())
             changed += sum(
                 not expected.get(name, b"").startswith(content) for name, content in found.items()
@@ -136,7 +146,7 @@ def main() -> None:
     wanted = SimulateOptions(
         klines=asked.klines, start=asked.start, days=asked.days, charts=asked.charts
     )
-    listing, plan = simulate.planned(wanted)
+    listing, plan = simulate.plan_simulation(wanted)
     found = hammer(
         Workspace.open(), listing, plan, kills=asked.kills, reach=asked.reach, seed=asked.seed
     )

@@ -78,7 +78,7 @@ def measure(klines: Path, folder: str, limit: int, seed: int) -> dict[str, Any]:
         limit=limit,
         seed=seed,
         learned_from=klines / TRAINED_ON,
-        kept=Paths(ROOT / "data").peers,
+        cache=Paths(ROOT / "data").peers,
     )
     result = evaluate.evaluate(workspace, wanted).payload()
     return {name: value for name, value in result.items() if name != "missing"}

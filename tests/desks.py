@@ -13,7 +13,7 @@ from vision_ai.domain import Interval, Klines, iso, parse_time
 from vision_ai.market import simulate as market
 from vision_ai.market.replay.listing import Listing
 from vision_ai.pipeline.backtest import simulate
-from vision_ai.pipeline.backtest.simulate import Plan
+from vision_ai.pipeline.backtest.simulate import SimulationPlan
 from vision_ai.pipeline.workspace import Workspace
 
 START = parse_time("2025-06-15T12:00:00Z")
@@ -48,7 +48,7 @@ def workspace(root: Path) -> Workspace:
     return Workspace(Config(), paths)
 
 
-def plan(**changes: object) -> Plan:
+def plan(**changes: object) -> SimulationPlan:
     """Ten hours without pictures; the gate is asked every four."""
     told = {
         "source": SOURCE,
@@ -57,7 +57,7 @@ def plan(**changes: object) -> Plan:
         "learn_every_h": 4,
         "charts": False,
     }
-    return Plan.model_validate(told | changes)
+    return SimulationPlan.model_validate(told | changes)
 
 
 def main(models: str, out: str) -> None:

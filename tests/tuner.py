@@ -38,7 +38,7 @@ def champion(folder: Path) -> Path:
     model = train_cv_model.train(
         config, candles, workspace.paths, device="cpu", weights=weights, quiet=True
     )
-    train.put_in_use(workspace, model)
+    train.activate_trained(workspace, model)
     shutil.copytree(candles, workspace.paths.klines_folder)
     calls(workspace, candles, model.version)
     return folder

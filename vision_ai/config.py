@@ -281,8 +281,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
 
 
 def _read(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    given = environ.get("VISION_AI_CONFIG")
-    named = path or (Path(given) if given else None)
+    named_file = environ.get("VISION_AI_CONFIG")
+    named = path or (Path(named_file) if named_file else None)
     source = named or Path("vision_ai.toml")
     if named is None and not source.exists():
         return {}

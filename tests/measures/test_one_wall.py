@@ -180,7 +180,7 @@ PLANTED = {
         """,
     "calibration's former halves": """
         def halves(charts):
-            cut = np.quantile(charts.close_ms, FITTED)
+            cut = np.quantile(charts.close_ms, FIT_SHARE)
             return np.flatnonzero(charts.close_ms <= cut), np.flatnonzero(charts.close_ms > cut)
         """,
     "the report card's former rule": "clean = spans.first_ms >= extent.known_ms",
@@ -206,7 +206,7 @@ INNOCENT = {
 from vision_ai.measures.purge import split_by_time
 
 def halves(charts):
-    earlier, later = split_by_time(Spans.of(charts), FITTED)
+    earlier, later = split_by_time(Spans.of(charts), FIT_SHARE)
     if len(later) < 1:
         raise InputError("too short")
     return earlier, later

@@ -125,7 +125,7 @@ def test_earlier_time_is_measured_as_another_regime(tmp_path, capsys) -> None:
 def test_peers_that_need_pictures_find_the_candles_of_the_exemplars(
     tmp_path, capsys, monkeypatch
 ) -> None:
-    monkeypatch.setattr("vision_ai.pipeline.baselines.FEW", 20)
+    monkeypatch.setattr("vision_ai.pipeline.baselines.SUBSET_SIZE", 20)
     for seed, symbol in enumerate(("CCCUSDT", "DDDUSDT", "EEEUSDT")):
         write(tmp_path / "known", symbol, "2025-03-01T00:00:00Z", 10 + seed, candles=1000)
     write(tmp_path / "candles", "AAAUSDT", LATER, 1, candles=1000)

@@ -18,7 +18,7 @@ from vision_ai.model import registry, vocabulary
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import SHIPPED
 from vision_ai.pipeline import index
-from vision_ai.pipeline.originals import Originals
+from vision_ai.pipeline.lookup import Originals
 
 pytestmark = pytest.mark.skipif(
     not (SHIPPED / "manifest.json").exists(), reason="no model is shipped in this checkout"

@@ -85,7 +85,7 @@ def describe(
     """
     from vision_ai.cli.text import labels as text
     from vision_ai.pipeline.labelling import describe
-    from vision_ai.pipeline.labelling.select import Wanted
+    from vision_ai.pipeline.labelling.select import ChartSelection
     from vision_ai.pipeline.workspace import Workspace
 
     with Workspace.open() as workspace:
@@ -93,20 +93,22 @@ def describe(
             ledger = describe.report(workspace)
             emit(ledger, text.format_ledger(ledger), as_json=as_json)
             return
-        wanted = Wanted.of(
+        selection = ChartSelection.of(
             symbols, since, until, interval, klines=klines, charts=charts, stride=stride
         )
-        terms = describe.Terms(describe.language(language), limit, max_cost, again, wait)
+        options = describe.DescribeOptions(
+            describe.language(language), limit, max_cost, again, wait
+        )
         if dry_run:
-            estimate = describe.estimate(workspace, wanted, terms, in_batch=in_batch)
+            estimate = describe.estimate(workspace, selection, options, in_batch=in_batch)
             missing = estimate.missing
             emit(estimate, text.format_estimate(estimate), as_json=as_json)
         elif in_batch:
-            batches = describe.describe_in_batches(workspace, wanted, terms)
+            batches = describe.describe_in_batches(workspace, selection, options)
             missing = batches.missing
             emit(batches, text.format_batches(batches), as_json=as_json)
         else:
-            described = describe.describe(workspace, wanted, terms)
+            described = describe.describe(workspace, selection, options)
             missing = described.missing
             emit(described, text.format_described(described), as_json=as_json)
     refuse_if_incomplete(

@@ -186,7 +186,7 @@ class Bybit:
         Raises:
             TransientError: no usable answer after all retries.
         """
-        found: dict[str, instruments.Instrument] = {}
+        listed: dict[str, instruments.Instrument] = {}
         cursor: str | None = None
         for _ in range(MOST_PAGES):
             page, cursor = self._ask(
@@ -196,10 +196,10 @@ class Bybit:
                 limit=wire.PAGE,
                 cursor=cursor,
             )
-            found.update(page)
+            listed.update(page)
             if not cursor:
                 break
-        return found
+        return listed
 
     def universe(self, top: int | None = None) -> list[str]:
         """USDT markets that trade now, the largest turnover of the last 24 hours first.
@@ -213,7 +213,7 @@ class Bybit:
         turnover = self._ask(
             "get_tickers", instruments.read_turnover, category=self.config.category
         )
-        open_now = {s for s, found in self.instruments().items() if found.is_usdt_market}
+        open_now = {s for s, instrument in self.instruments().items() if instrument.is_usdt_market}
         ranked = sorted(turnover.keys() & open_now, key=lambda s: (-turnover[s], s))
         return ranked[:top]
 
@@ -321,5 +321,5 @@ def _source(reply: Any) -> str:
 
 def _slug(text: str) -> str:
     netloc = urlsplit(text).netloc.rpartition("@")[2] or text
-    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in netloc.lower())
-    return kept.strip("-")[:40]
+    letters = "".join(c if c.isascii() and c.isalnum() else "-" for c in netloc.lower())
+    return letters.strip("-")[:40]

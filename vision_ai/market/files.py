@@ -71,10 +71,10 @@ def parse_name(path: Path) -> FileName:
     >>> parse_name(Path("bybit-linear_BTCUSDT_15m.parquet"))
     FileName(venue='bybit-linear', symbol='BTCUSDT', interval=<Interval.M15: '15m'>)
     """
-    found = _NAME.match(path.stem)
-    if not found:
+    match = _NAME.match(path.stem)
+    if not match:
         return FileName("", "", None)
-    return FileName(found["venue"] or "", found["symbol"], Interval(found["interval"]))
+    return FileName(match["venue"] or "", match["symbol"], Interval(match["interval"]))
 
 
 def candle_files(folder: Path) -> list[Path]:
@@ -96,8 +96,8 @@ def candle_files(folder: Path) -> list[Path]:
 
 def tables(folder: Path) -> list[Path]:
     """Parquet and CSV files in `folder`, whatever their names, in order of name."""
-    found = sorted(folder.iterdir())
-    return [path for path in found if path.suffix in {".parquet", ".csv"} and path.is_file()]
+    paths = sorted(folder.iterdir())
+    return [path for path in paths if path.suffix in {".parquet", ".csv"} and path.is_file()]
 
 
 def read_folder(folder: Path, interval: Interval | None = None) -> Iterator[tuple[str, Klines]]:
@@ -253,14 +253,14 @@ def _wanted(names: list[str], path: Path) -> dict[str, str]:
             f"{path.name} lacks {lacks}: its columns are {', '.join(map(str, names))[:120]}.",
             hint="Expected columns: open_ms, open, high, low, close, volume.",
         )
-    wanted = {"open_ms": by_plain[time], **{name: by_plain[name] for name in VALUE_COLUMNS}}
-    twice = [name for name in wanted.values() if names.count(name) > 1]
+    columns = {"open_ms": by_plain[time], **{name: by_plain[name] for name in VALUE_COLUMNS}}
+    twice = [name for name in columns.values() if names.count(name) > 1]
     if twice:
         raise KlinesError(
             f"{path.name} has more than one column named {twice[0]!r:.40}.",
             hint="Rename or drop the others.",
         )
-    return wanted
+    return columns
 
 
 def _columns(table: pa.Table, path: Path) -> tuple[Any, Any]:

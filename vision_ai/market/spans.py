@@ -28,15 +28,15 @@ def subtract(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
     >>> subtract([(0, 10)], [(2, 3), (8, 20)])
     [(0, 2), (3, 8)]
     """
-    left = union(spans)
+    remaining = union(spans)
     for start, end in union(taken):
-        left = [
+        remaining = [
             part
-            for a, b in left
+            for a, b in remaining
             for part in ((a, min(b, start)), (max(a, end), b))
             if part[0] < part[1]
         ]
-    return left
+    return remaining
 
 
 def close_up(spans: Iterable[Span], reach_ms: int) -> list[Span]:

@@ -62,10 +62,10 @@ class Cached:
         """What to ask for so that every candle in [start_ms, as_of_ms) is held that exists."""
         return spans.subtract([(start_ms, as_of_ms)], [*spans.held(self.klines), *self.asked])
 
-    def merge(self, klines: Klines, asked: Iterable[spans.Span] = ()) -> "Cached":
+    def merge(self, klines: Klines, requested: Iterable[spans.Span] = ()) -> "Cached":
         """These candles and the given ones; where both have one, the stored one stands."""
         old, new = self.klines, klines
-        known = tuple(spans.union([*self.asked, *asked]))
+        known = tuple(spans.union([*self.asked, *requested]))
         fresh = ~np.isin(new.open_ms, old.open_ms, assume_unique=True)
         if not fresh.any():
             return self if known == self.asked else Cached(old, known)
@@ -176,13 +176,13 @@ class Store:
             return Cached(Klines.empty(symbol, interval))
         try:
             klines = files.read_file(path)
-            asked = self._asked(path, klines)
+            requested = self._asked(path, klines)
         except (InputError, CorruptFileError) as error:
             raise CorruptFileError(
                 f"Cached candles {path} are damaged: {error.message}",
                 hint=f"Run: vision-ai fetch {symbol} (it moves the file aside and fetches again).",
             ) from error
-        return Cached(klines, asked)
+        return Cached(klines, requested)
 
     def _asked(self, path: Path, klines: Klines) -> tuple[spans.Span, ...]:
         metadata = pq.read_schema(path).metadata or {}
@@ -191,12 +191,12 @@ class Store:
         try:
             facts = json.loads(metadata[KEY])
             named = (facts["venue"], facts["symbol"], facts["interval"])
-            asked = tuple((int(start), int(end)) for start, end in facts["asked"])
+            requested = tuple((int(start), int(end)) for start, end in facts["asked"])
         except (ValueError, KeyError, TypeError) as error:
             raise KlinesError(f"its metadata cannot be read ({type(error).__name__}).") from error
         if named != (self.venue, klines.symbol, klines.interval.value):
             raise KlinesError(f"it holds {' '.join(map(str, named))}, so it was renamed.")
-        return asked
+        return requested
 
     def _read_or_set_aside(self, symbol: str, interval: Interval) -> Cached:
         try:
@@ -237,8 +237,8 @@ class Store:
         lock = path.with_name(f".{path.name}.lock")
         with _hold(lock):
             # Only the holder of the lock writes, so a part that is lying about is a dead writer's.
-            for left in path.parent.glob(f".{path.name}.*.tmp"):
-                left.unlink(missing_ok=True)
+            for leftovers in path.parent.glob(f".{path.name}.*.tmp"):
+                leftovers.unlink(missing_ok=True)
             try:
                 yield
             finally:

@@ -25,7 +25,7 @@ from vision_ai.labels import rules
 from vision_ai.market import files
 from vision_ai.measures.purge import Eligibility, Spans
 from vision_ai.pipeline import price_trends
-from vision_ai.pipeline.originals import Originals
+from vision_ai.pipeline.lookup import Originals
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import progress
 from vision_ai.predict_cv_setup import Evidence
@@ -33,7 +33,7 @@ from vision_ai.predict_cv_setup import Evidence
 logger = logging.getLogger(__name__)
 
 CHUNK = 256
-FEW = 1500
+SUBSET_SIZE = 1500
 """Charts, drawn at random, that the slow baselines answer; the model is measured on them too."""
 
 WARPED_EXEMPLARS = 2000
@@ -47,10 +47,10 @@ _OF_CANDLES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class BaselineInputs:
     """What every baseline is asked: the charts, and what may be known of them.
 
-    Networks that a baseline trains are kept in the folder `kept`, None keeps none.
+    Networks that a baseline trains are kept in the folder `cache`, None keeps none.
     """
 
     reader: Reader
@@ -59,7 +59,7 @@ class Question:
     evidence: Evidence
     eligibility: Eligibility
     charts: MeasuredCharts
-    kept: Path | None = None
+    cache: Path | None = None
 
     @property
     def exemplars(self) -> Embeddings:
@@ -68,7 +68,7 @@ class Question:
 
 
 @dataclass(frozen=True, eq=False)
-class Few:
+class ChartSubset:
     """Some of the charts, for baselines that are slow: candles, times and what the model said."""
 
     bars: NDArray[np.float64]
@@ -76,25 +76,25 @@ class Few:
     charts: MeasuredCharts
 
     @classmethod
-    def of(cls, asked: Question) -> Self:
-        """`FEW` of them at most, drawn at random."""
-        rows = _some(len(asked.charts), FEW)
-        sample = asked.sample
-        return cls(sample.bars[rows], sample.spans.take(rows), asked.charts.take(rows))
+    def of(cls, inputs: BaselineInputs) -> Self:
+        """`SUBSET_SIZE` of them at most, drawn at random."""
+        rows = _some(len(inputs.charts), SUBSET_SIZE)
+        sample = inputs.sample
+        return cls(sample.bars[rows], sample.spans.take(rows), inputs.charts.take(rows))
 
 
-def baselines(asked: Question, learned_from: Path | None) -> dict[str, Any]:
+def baselines(inputs: BaselineInputs, learned_from: Path | None) -> dict[str, Any]:
     """Figures of every baseline that can be measured here; of the others, why they cannot."""
     measured: dict[str, Any] = {}
     missing: dict[str, str] = {}
-    for name, answer in _from_vectors(asked).items():
-        _add(measured, missing, name, _scored(asked.charts, answer))
-    measured["same_regime"] = _same_regime(asked)
+    for name, answer in _from_vectors(inputs).items():
+        _add(measured, missing, name, _scored(inputs.charts, answer))
+    measured["same_regime"] = _same_regime(inputs)
     if learned_from is None:
         why = "needs the candles that the exemplars were drawn from: give --learned-from"
         missing.update(dict.fromkeys(_OF_CANDLES, why))
     else:
-        _from_candles(asked, learned_from, measured, missing)
+        _from_candles(inputs, learned_from, measured, missing)
     return {**measured, "not_measured": missing}
 
 
@@ -116,25 +116,28 @@ def _add(
         missing[name] = str(error)
 
 
-def _from_vectors(asked: Question) -> dict[str, Callable[[], BaselineAnswers]]:
-    rows, evidence = asked.exemplars, asked.evidence
-    scale = asked.reader.model.manifest.scale
+def _from_vectors(inputs: BaselineInputs) -> dict[str, Callable[[], BaselineAnswers]]:
+    rows, evidence = inputs.exemplars, inputs.evidence
+    scale = inputs.reader.model.manifest.scale
     return {
-        "majority": lambda: _natural_majority(asked),
+        "majority": lambda: _natural_majority(inputs),
         "zero_shot_prompts": lambda: plain.answer_by_prompts(
             evidence.text_reading, evidence.text_phase, scale
         ),
         "linear_probe": lambda: plain.answer_by_probe(
-            rows.vectors, rows, asked.vectors, _natural_weight(asked.reader, rows)
+            rows.vectors,
+            rows,
+            inputs.vectors,
+            _natural_weight(inputs.reader, rows),
         ),
     }
 
 
-def _natural_majority(asked: Question) -> BaselineAnswers:
-    weight = _natural_weight(asked.reader, asked.exemplars)
-    n = len(asked.charts)
-    reading = np.bincount(asked.exemplars.reading, weight).argmax()
-    phase = np.bincount(asked.exemplars.phase, weight).argmax()
+def _natural_majority(inputs: BaselineInputs) -> BaselineAnswers:
+    weight = _natural_weight(inputs.reader, inputs.exemplars)
+    n = len(inputs.charts)
+    reading = np.bincount(inputs.exemplars.reading, weight).argmax()
+    phase = np.bincount(inputs.exemplars.phase, weight).argmax()
     return BaselineAnswers(np.full(n, reading), np.full(n, phase), np.full(n, 1.0))
 
 
@@ -146,60 +149,66 @@ def _natural_weight(reader: Reader, rows: Embeddings) -> Floats:
     return weight
 
 
-def _same_regime(asked: Question) -> dict[str, Any]:
-    near = plain.draw_same_regime(
-        asked.exemplars,
-        asked.sample.spans,
-        asked.sample.outcomes.scale,
-        eligibility=asked.eligibility,
+def _same_regime(inputs: BaselineInputs) -> dict[str, Any]:
+    neighbors = plain.draw_same_regime(
+        inputs.exemplars,
+        inputs.sample.spans,
+        inputs.sample.outcomes.scale,
+        eligibility=inputs.eligibility,
     )
-    told = predict_cv_setup.gather(
-        asked.vectors,
-        replace(near, similarity=np.where(near.rows >= 0, 1.0, -np.inf).astype(np.float32)),
-        asked.exemplars,
-        asked.reader.prompts,
-        interval=asked.sample.spans.interval,
-        scale=asked.sample.outcomes.scale,
+    evidence = predict_cv_setup.gather(
+        inputs.vectors,
+        replace(
+            neighbors, similarity=np.where(neighbors.rows >= 0, 1.0, -np.inf).astype(np.float32)
+        ),
+        inputs.exemplars,
+        inputs.reader.prompts,
+        interval=inputs.sample.spans.interval,
+        scale=inputs.sample.outcomes.scale,
     )
-    answers = predict_cv_setup.read(told, asked.reader.calibration)
-    return card.compare_outcomes(asked.charts, answers.bands)
+    answers = predict_cv_setup.read(evidence, inputs.reader.calibration)
+    return card.compare_outcomes(inputs.charts, answers.bands)
 
 
 def _from_candles(
-    asked: Question, folder: Path, measured: dict[str, Any], missing: dict[str, str]
+    inputs: BaselineInputs, folder: Path, measured: dict[str, Any], missing: dict[str, str]
 ) -> None:
     tables = tuple(_tables(folder))
-    originals = Originals.find(asked.exemplars, tables)
+    originals = Originals.find(inputs.exemplars, tables)
     rows = originals.found
     if not len(rows):
         why = f"{folder.name} holds none of the exemplars' candles"
         missing.update(dict.fromkeys(_OF_CANDLES, why))
         return
-    known, exemplars = originals.bars(rows), asked.exemplars.take(rows)
-    sample, eligibility, few = asked.sample, asked.eligibility, Few.of(asked)
-    logger.info("exemplars with candles found=%d of=%d", len(rows), len(asked.exemplars))
+    known, exemplars = originals.bars(rows), inputs.exemplars.take(rows)
+    sample, eligibility, subset = (
+        inputs.sample,
+        inputs.eligibility,
+        ChartSubset.of(inputs),
+    )
+    logger.info("exemplars with candles found=%d of=%d", len(rows), len(inputs.exemplars))
 
     def nearest(features: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, Any]:
         guess = plain.answer_by_neighbors(
             exemplars, features, theirs, sample.spans, eligibility=eligibility
         )
-        return card.compare_labels(asked.charts, guess)
+        return card.compare_labels(inputs.charts, guess)
 
     def facts() -> dict[str, Any]:
-        weight = _natural_weight(asked.reader, exemplars)
+        weight = _natural_weight(inputs.reader, exemplars)
         guess = plain.answer_by_trees(
             _facts(rules.label(known)), exemplars, _facts(sample.labels), weight
         )
-        return card.compare_labels(asked.charts, guess)
+        return card.compare_labels(inputs.charts, guess)
 
     work: dict[str, Callable[[], Any]] = {
         "pixel_knn": lambda: nearest(_pixels(known), _pixels(sample.bars)),
         "returns_knn": lambda: nearest(
             plain.return_features(known), plain.return_features(sample.bars)
         ),
-        "dtw_knn": lambda: _warped(few, asked.eligibility, known, exemplars),
-        "untrained_tower_probe": lambda: _untrained(asked, few, known, exemplars),
-        "price_trends_cnn": lambda: _price_trends(asked, few, tables),
+        "dtw_knn": lambda: _warped(subset, inputs.eligibility, known, exemplars),
+        "untrained_tower_probe": lambda: _untrained(inputs, subset, known, exemplars),
+        "price_trends_cnn": lambda: _price_trends(inputs, subset, tables),
         "rule_facts": facts,
     }
     for name, call in progress(work.items(), total=len(work), what="Measuring baselines"):
@@ -207,7 +216,7 @@ def _from_candles(
 
 
 def _untrained(
-    asked: Question, few: Few, known: NDArray[np.float64], exemplars: Embeddings
+    inputs: BaselineInputs, subset: ChartSubset, known: NDArray[np.float64], exemplars: Embeddings
 ) -> dict[str, Any]:
     """The linear probe on vectors of the same tower with the weights that training begins with.
 
@@ -222,7 +231,7 @@ def _untrained(
         raise InputError(
             f"{error.name} is not installed.", hint=install("train,evaluate")
         ) from error
-    model = asked.reader.model
+    model = inputs.reader.model
     tower = trainer.start(trainer.Recipe(preset=model.manifest.preset, seed=0))
 
     def vectors(bars: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -233,31 +242,35 @@ def _untrained(
             )
 
     digest = hashlib.sha256(f"{model.version}|{model.manifest.style}|".encode() + known.tobytes())
-    kept = None if asked.kept is None else asked.kept / f"untrained-{digest.hexdigest()[:16]}.npy"
-    weight = _natural_weight(asked.reader, exemplars)
-    learned_from = _once(kept, lambda: vectors(known))
-    guess = plain.answer_by_probe(learned_from, exemplars, vectors(few.bars), weight)
-    return card.compare_labels(few.charts, guess)
+    cache = (
+        None if inputs.cache is None else inputs.cache / f"untrained-{digest.hexdigest()[:16]}.npy"
+    )
+    weight = _natural_weight(inputs.reader, exemplars)
+    learned_from = _once(cache, lambda: vectors(known))
+    guess = plain.answer_by_probe(learned_from, exemplars, vectors(subset.bars), weight)
+    return card.compare_labels(subset.charts, guess)
 
 
 def _once(path: Path | None, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
-    """An array that stands in a file, or is made and written there; a damaged file is replaced."""
+    """An array that a file holds, or that is made and written there; a damaged file is replaced."""
     if path is None:
         return make()
     try:
-        stands: NDArray[np.float32] = np.load(path, allow_pickle=False)
+        stored: NDArray[np.float32] = np.load(path, allow_pickle=False)
     except (OSError, ValueError):
-        made, buffer = make(), io.BytesIO()
-        np.save(buffer, made)
+        array, buffer = make(), io.BytesIO()
+        np.save(buffer, array)
         storage.write_bytes(path, buffer.getvalue())
-        return made
-    return stands
+        return array
+    return stored
 
 
-def _price_trends(asked: Question, few: Few, tables: tuple[Klines, ...]) -> dict[str, Any]:
-    school = price_trends.School(tables, asked.reader.model.manifest, asked.kept)
-    said = price_trends.trends(school, few.bars)
-    return {**card.compare_answers(few.charts, said.guess, said.up), **said.told}
+def _price_trends(
+    inputs: BaselineInputs, subset: ChartSubset, tables: tuple[Klines, ...]
+) -> dict[str, Any]:
+    training = price_trends.PriceTrendTraining(tables, inputs.reader.model.manifest, inputs.cache)
+    predicted = price_trends.trends(training, subset.bars)
+    return {**card.compare_answers(subset.charts, predicted.guess, predicted.up), **predicted.told}
 
 
 def _tables(folder: Path) -> Iterator[Klines]:
@@ -279,13 +292,17 @@ def _facts(labels: Labels) -> Floats:
 
 
 def _warped(
-    few: Few, eligibility: Eligibility, known: Floats, exemplars: Embeddings
+    subset: ChartSubset, eligibility: Eligibility, known: Floats, exemplars: Embeddings
 ) -> dict[str, Any]:
-    near = _some(len(exemplars), WARPED_EXEMPLARS)
+    exemplar_rows = _some(len(exemplars), WARPED_EXEMPLARS)
     guess = plain.answer_by_warping(
-        known[near], exemplars.take(near), few.bars, few.spans, eligibility=eligibility
+        known[exemplar_rows],
+        exemplars.take(exemplar_rows),
+        subset.bars,
+        subset.spans,
+        eligibility=eligibility,
     )
-    return card.compare_labels(few.charts, guess)
+    return card.compare_labels(subset.charts, guess)
 
 
 def _some(n: int, most: int) -> Ints:

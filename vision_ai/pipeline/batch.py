@@ -65,17 +65,24 @@ class SymbolAnswer:
     charts: list[Chart]
     answers: Answers
 
-    def prediction(self, reader: Reader, made_by: Provenance, *, shown: int) -> Prediction:
+    def prediction(
+        self, reader: Reader, provenance: Provenance, *, neighbor_count: int
+    ) -> Prediction:
         """The record; `shown` look-alikes are listed."""
         return predict_cv_setup.assemble(
-            self.symbol, self.charts, self.answers, reader.index.rows, made_by, shown=shown
+            self.symbol,
+            self.charts,
+            self.answers,
+            reader.index.rows,
+            provenance,
+            shown=neighbor_count,
         )
 
 
 def read_symbols(
     reader: Reader,
     windows: Windows,
-    drawn: Mapping[str, Sequence[str]] | None = None,
+    pictures: Mapping[str, Sequence[str]] | None = None,
     *,
     eligibility: Eligibility = LIVE,
 ) -> Iterator[SymbolAnswer]:
@@ -84,21 +91,27 @@ def read_symbols(
     Args:
         reader: the model, its look-alikes and its calibration.
         windows: the charts.
-        drawn: where their pictures are, relative to the data root; none where left out.
+        pictures: where their pictures are, relative to the data root; none where left out.
         eligibility: which charts are evidence; `PointInTimeFilter(is_replay=True)` replays the
             past, people's labels included.
     """
-    every = [window for made in windows.values() for window in made]
-    if not every:
+    all_windows = [window for symbol_windows in windows.values() for window in symbol_windows]
+    if not all_windows:
         return
     spans = spans_of(
-        [w.symbol for w in every], [w.interval for w in every], [int(w.close_ms[-1]) for w in every]
+        [w.symbol for w in all_windows],
+        [w.interval for w in all_windows],
+        [int(w.close_ms[-1]) for w in all_windows],
     )
-    answers = reader.answers(np.stack([w.bars for w in every]), spans, eligibility=eligibility)
+    answers = reader.answers(
+        np.stack([w.bars for w in all_windows]), spans, eligibility=eligibility
+    )
     at = 0
-    for symbol, made in windows.items():
-        rows = np.arange(at, at + len(made))
-        at += len(made)
-        paths: list[str | None] = [*(drawn or {}).get(symbol, [None] * len(made))]
-        charts = [Chart.of(window, path) for window, path in zip(made, paths, strict=True)]
+    for symbol, symbol_windows in windows.items():
+        rows = np.arange(at, at + len(symbol_windows))
+        at += len(symbol_windows)
+        paths: list[str | None] = [*(pictures or {}).get(symbol, [None] * len(symbol_windows))]
+        charts = [
+            Chart.of(window, path) for window, path in zip(symbol_windows, paths, strict=True)
+        ]
         yield SymbolAnswer(symbol, charts, answers.take(rows))

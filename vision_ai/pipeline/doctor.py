@@ -82,8 +82,8 @@ def _extra(extra: str, names: tuple[str, ...]) -> Check:
             importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
-    found = install(extra) if missing else ", ".join(names)
-    return Check(name=extra, ok=not missing, found=found, needed=False)
+    text = install(extra) if missing else ", ".join(names)
+    return Check(name=extra, ok=not missing, found=text, needed=False)
 
 
 def _attempt(name: str, look: Callable[[], str], *, may_pass: bool = False) -> Check:
@@ -137,12 +137,12 @@ def _decisions(workspace: Workspace) -> str:
 
 
 def _gate(workspace: Workspace) -> str:
-    asked, bad = feedback_journal.read_attempts(workspace.paths)
+    attempts, bad = feedback_journal.read_attempts(workspace.paths)
     _refuse(
         [*bad, *lineage.damaged_history(workspace.paths)],
         "Restore it from a backup: it says what the gate has spent and which model was in use.",
     )
-    return f"{len(asked)} attempts, all whole" if asked else "never asked"
+    return f"{len(attempts)} attempts, all whole" if attempts else "never asked"
 
 
 def _refuse(bad: Sequence[BadLine], hint: str) -> None:

@@ -49,7 +49,7 @@ class EvaluateOptions:
         learned_from: the candles that the exemplars were drawn from, for the baselines that need
             their pictures; None leaves those baselines out.
         report: folder for a Markdown report; None writes none.
-        kept: folder in which baselines that train keep their networks; None is the data root's.
+        cache: folder in which baselines that train keep their networks; None is the data root's.
     """
 
     klines: Path
@@ -58,7 +58,7 @@ class EvaluateOptions:
     seed: int = 0
     learned_from: Path | None = None
     report: Path | None = None
-    kept: Path | None = None
+    cache: Path | None = None
 
 
 Figures = dict[str, JsonValue]
@@ -108,8 +108,8 @@ def evaluate(workspace: Workspace, options: EvaluateOptions) -> EvaluateResult:
     evidence = readers.weigh(reader, vectors, sample.spans, sample.outcomes.scale, eligibility)
     answers = predict_cv_setup.read(evidence, reader.calibration)
     charts = measured(sample, evidence, answers)
-    kept = options.kept or workspace.paths.peers
-    asked = baselines.Question(reader, sample, vectors, evidence, eligibility, charts, kept)
+    cache = options.cache or workspace.paths.peers
+    inputs = baselines.BaselineInputs(reader, sample, vectors, evidence, eligibility, charts, cache)
     result = EvaluateResult(
         n=len(charts),
         **card.nest(card.estimates(charts) | card.noise(charts)),
@@ -117,7 +117,7 @@ def evaluate(workspace: Workspace, options: EvaluateOptions) -> EvaluateResult:
         coverage=bands(charts),
         classes=card.class_rows(charts),
         curves=card.curves(charts),
-        baselines=baselines.baselines(asked, options.learned_from),
+        baselines=baselines.baselines(inputs, options.learned_from),
         method=_method(reader, sample, extents, embargo_ms, options),
         seconds=round(time.monotonic() - started, 1),
     )
@@ -159,21 +159,23 @@ def read_markets(klines: Path, symbols: Sequence[str] | None) -> list[VenueCandl
     Raises:
         KlinesError: no candles, or none of the symbols.
     """
-    asked = None if not symbols else {parse_symbol(symbol) for symbol in symbols}
-    markets = list(_markets(klines, asked))
+    wanted_symbols = None if not symbols else {parse_symbol(symbol) for symbol in symbols}
+    markets = list(_markets(klines, wanted_symbols))
     if not markets:
-        named = "" if asked is None else f" of {', '.join(sorted(asked))[:80]}"
+        of_symbols = (
+            "" if wanted_symbols is None else f" of {', '.join(sorted(wanted_symbols))[:80]}"
+        )
         raise KlinesError(
-            f"{klines} holds no candles of 1h or finer{named}.",
+            f"{klines} holds no candles of 1h or finer{of_symbols}.",
             hint="Check the folder and --symbols.",
         )
     return markets
 
 
-def _markets(klines: Path, asked: set[str] | None) -> Iterator[VenueCandles]:
+def _markets(klines: Path, wanted_symbols: set[str] | None) -> Iterator[VenueCandles]:
     for path in files.candle_files(klines):
         name = files.parse_name(path)
-        if asked is not None and name.symbol not in asked:
+        if wanted_symbols is not None and name.symbol not in wanted_symbols:
             continue
         candles = files.read_file(path)
         for interval in CHART_INTERVALS:
@@ -196,14 +198,14 @@ def measured(sample: ChartSample, evidence: Evidence, answers: Answers) -> Measu
     """What was said beside what is so."""
     bands = answers.bands
     move = np.expm1(sample.outcomes.move)
-    course = adaptive.ChartSeries(
+    series = adaptive.ChartSeries(
         sample.spans.as_of_ms,
         sample.outcomes.complete_ms,
         move,
         sample.outcomes.scale,
         _market(sample.spans),
     )
-    tracked = adaptive.adapt_bands(bands, course)
+    tracked = adaptive.adapt_bands(bands, series)
     return MeasuredCharts(
         block=significance.blocks(sample.spans.symbol, sample.spans.as_of_ms),
         reading=sample.labels.reading.astype(np.int64),
@@ -219,8 +221,8 @@ def measured(sample: ChartSample, evidence: Evidence, answers: Answers) -> Measu
         low=bands.low,
         high=bands.high,
         level=bands.level,
-        cell=_cells(course.market, sample.outcomes.scale),
-        regime=course.regime,
+        cell=_cells(series.market, sample.outcomes.scale),
+        regime=series.regime,
         tracked_low=tracked.low,
         tracked_high=tracked.high,
     )
@@ -256,9 +258,9 @@ def _cells(market: Ints, scale: Floats) -> Ints:
     """Interval and volatility tercile among all charts of it, three codes an interval."""
     cell = np.zeros(len(market), np.int64)
     for number in np.unique(market):
-        here = np.flatnonzero(market == number)
-        edges = np.quantile(scale[here], [1 / 3, 2 / 3])
-        cell[here] = number * len(TERCILES) + np.searchsorted(edges, scale[here])
+        rows = np.flatnonzero(market == number)
+        edges = np.quantile(scale[rows], [1 / 3, 2 / 3])
+        cell[rows] = number * len(TERCILES) + np.searchsorted(edges, scale[rows])
     return cell
 
 
@@ -269,34 +271,34 @@ def bands(charts: MeasuredCharts) -> list[dict[str, Any]]:
     charts (`hindsight`) or of the charts before each (`at the time`).
     """
     rows = []
-    followed = replace(charts, low=charts.tracked_low, high=charts.tracked_high)
-    hits, later = card.band_hits(charts), card.band_hits(followed)
+    adaptive_charts = replace(charts, low=charts.tracked_low, high=charts.tracked_high)
+    held, held_adaptive = card.band_hits(charts), card.band_hits(adaptive_charts)
     for terciles, column in (("hindsight", charts.cell), ("at the time", charts.regime)):
-        shares = scores.coverage_intervals(hits, column, charts.block)
-        tracked = scores.coverage_intervals(later, column, charts.block)
-        for found, share, after in zip(
-            scores.coverage_by_cell(hits, column), shares, tracked, strict=True
+        shares = scores.coverage_intervals(held, column, charts.block)
+        tracked = scores.coverage_intervals(held_adaptive, column, charts.block)
+        for cell, share, adaptive_share in zip(
+            scores.coverage_by_cell(held, column), shares, tracked, strict=True
         ):
-            here = column == found.cell
+            in_cell = column == cell.cell
             rows.append(
                 {
                     "terciles": terciles,
-                    "horizon": HORIZONS[found.column].value,
-                    "interval": CHART_INTERVALS[found.cell // len(TERCILES)].value,
-                    "volatility": TERCILES[found.cell % len(TERCILES)],
-                    "n": found.count,
-                    "meant": float(charts.level[0, found.column]),
+                    "horizon": HORIZONS[cell.column].value,
+                    "interval": CHART_INTERVALS[cell.cell // len(TERCILES)].value,
+                    "volatility": TERCILES[cell.cell % len(TERCILES)],
+                    "n": cell.count,
+                    "meant": float(charts.level[0, cell.column]),
                     "held": card.to_json(share),
-                    "width": _median_width(charts, here, found.column),
-                    "held_adaptive": card.to_json(after),
-                    "width_adaptive": _median_width(followed, here, found.column),
+                    "width": _median_width(charts, in_cell, cell.column),
+                    "held_adaptive": card.to_json(adaptive_share),
+                    "width_adaptive": _median_width(adaptive_charts, in_cell, cell.column),
                 }
             )
     return rows
 
 
-def _median_width(charts: MeasuredCharts, here: Bools, column: int) -> float | None:
-    return card.rounded(float(np.nanmedian((charts.high - charts.low)[here, column])))
+def _median_width(charts: MeasuredCharts, in_cell: Bools, column: int) -> float | None:
+    return card.rounded(float(np.nanmedian((charts.high - charts.low)[in_cell, column])))
 
 
 def _method(

@@ -52,16 +52,16 @@ def run(workspace: Workspace) -> FeedbackRunResult:
             )
         return store.sync(exchange, span.symbol, span.interval, span.first_ms, span.end_ms)
 
-    done = feedback_loop_cv.run(workspace.paths, fetch, workspace.config.feedback, now_ms)
-    waiting = collections.Counter(waiting.reason for waiting in done.waiting)
+    feedback_pass = feedback_loop_cv.run(workspace.paths, fetch, workspace.config.feedback, now_ms)
+    waiting = collections.Counter(waiting.reason for waiting in feedback_pass.waiting)
     return FeedbackRunResult(
         now=iso(now_ms),
-        written=done.written,
+        written=feedback_pass.written,
         waiting=dict(waiting),
-        not_counted=[*done.damaged.values(), *map(str, done.bad)],
-        fetches=done.fetches,
-        bad_lines=len(done.bad),
-        missing=done.damaged,
+        not_counted=[*feedback_pass.damaged.values(), *map(str, feedback_pass.bad)],
+        fetches=feedback_pass.fetches,
+        bad_lines=len(feedback_pass.bad),
+        missing=feedback_pass.damaged,
     )
 
 

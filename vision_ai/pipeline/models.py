@@ -8,7 +8,8 @@ from vision_ai.domain import Embeddings
 from vision_ai.errors import StaleIndexError, VisionError
 from vision_ai.model import lineage, registry
 from vision_ai.model.registry import Manifest, ModelFolder
-from vision_ai.pipeline import annotations, reader
+from vision_ai.pipeline import index as indexing
+from vision_ai.pipeline import reader
 from vision_ai.pipeline.workspace import Result, Workspace
 from vision_ai.predict_cv_setup import Calibration
 from vision_ai.records import Record
@@ -79,10 +80,10 @@ def list_models(workspace: Workspace) -> ModelsResult:
     )
 
 
-def _damage(found: ModelFolder) -> str | None:
+def _damage(folder: ModelFolder) -> str | None:
     """What is wrong with a version's calibration; its other files are checked when it is used."""
     try:
-        reader.calibration(found)
+        reader.calibration(folder)
     except VisionError as error:
         return str(error)
     return None
@@ -126,7 +127,7 @@ def take_over(workspace: Workspace, version: str, now_ms: int) -> None:
     try:
         reader.open_index(workspace.paths, model)
     except StaleIndexError:
-        now = annotations.corrected(workspace, model, reader.exemplars(model))
+        now = indexing.apply_annotations(workspace, model, reader.exemplars(model))
         root = workspace.paths.index
         index.build(root, now.rows, now_ms=now_ms, annotations=now.annotations, activate=False)
     lineage.activate(workspace.paths, version, now_ms=now_ms)

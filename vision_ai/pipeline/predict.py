@@ -288,9 +288,13 @@ def _in_parts(charts: MarketCharts) -> Iterator[MarketCharts]:
 
 def _draw_all(workspace: Workspace, charts: MarketCharts) -> dict[str, list[str]]:
     """Paths of the pictures, relative to the data root, in the order of each symbol's windows."""
-    every = [(symbol, window) for symbol, windows in charts.windows.items() for window in windows]
+    windows_by_symbol = [
+        (symbol, window) for symbol, windows in charts.windows.items() for window in windows
+    ]
     paths: dict[str, list[str]] = {symbol: [] for symbol in charts.windows}
-    for symbol, window in progress(every, total=len(every), what="Drawing charts"):
+    for symbol, window in progress(
+        windows_by_symbol, total=len(windows_by_symbol), what="Drawing charts"
+    ):
         try:
             path = _draw(workspace, window)
         except StaleIndexError as error:  # the file of one symbol
@@ -327,7 +331,9 @@ def _predict_all(
     predictions, outdated = {}, set()
     for answer in batch.read_symbols(reader, charts.windows, paths):
         try:
-            new = answer.prediction(reader, provenance, shown=workspace.config.predict.shown)
+            new = answer.prediction(
+                reader, provenance, neighbor_count=workspace.config.predict.shown
+            )
             stored = _store(workspace, new)
             predictions[answer.symbol] = stored
             if not _says_the_same(stored, new):
@@ -342,32 +348,32 @@ def _store(workspace: Workspace, prediction: Prediction) -> Prediction:
     path = workspace.paths.prediction(prediction.symbol, parse_time(prediction.as_of))
     if path.exists():
         repair = f"Move {path} away and run the same command again."
-        kept = storage.read_document(path, Prediction, repair=repair)
-        _refuse_other_candles(kept, prediction, path, repair)
-        return kept
+        stored = storage.read_document(path, Prediction, repair=repair)
+        _refuse_other_candles(stored, prediction, path, repair)
+        return stored
     storage.write_document(path, prediction)
     return prediction
 
 
-def _refuse_other_candles(kept: Prediction, new: Prediction, path: Path, repair: str) -> None:
+def _refuse_other_candles(stored: Prediction, new: Prediction, path: Path, repair: str) -> None:
     """Two venues may close a candle of one symbol at one time: neither speaks for the other."""
-    hashes = {interval: reading.klines_hash for interval, reading in kept.intervals.items()}
+    hashes = {interval: reading.klines_hash for interval, reading in stored.intervals.items()}
     if hashes != {interval: reading.klines_hash for interval, reading in new.intervals.items()}:
         raise StaleIndexError(
-            f"{path} was made from other candles, of {kept.venue}: these are of {new.venue}.",
+            f"{path} was made from other candles, of {stored.venue}: these are of {new.venue}.",
             hint=f"Set VISION_AI_DATA to another folder for them. {repair}",
         )
 
 
-def _says_the_same(kept: Prediction, new: Prediction) -> bool:
+def _says_the_same(stored: Prediction, new: Prediction) -> bool:
     """Whether both say the same, by the same model and index."""
-    if (kept.model_version, kept.index_version) != (new.model_version, new.index_version):
+    if (stored.model_version, stored.index_version) != (new.model_version, new.index_version):
         return False
     return all(
         (was.setup, was.direction, was.phase, was.abstained)
         == (now.setup, now.direction, now.phase, now.abstained)
         and abs(was.confidence - now.confidence) < CONFIDENCE_TOLERANCE
-        for was, now in ((was, new.intervals[name]) for name, was in kept.intervals.items())
+        for was, now in ((was, new.intervals[name]) for name, was in stored.intervals.items())
     )
 
 

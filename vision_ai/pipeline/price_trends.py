@@ -42,7 +42,7 @@ _CHUNK = 2048
 
 
 @dataclass(frozen=True, eq=False)
-class Trends:
+class PriceTrendAnswers:
     """What the two nets say of q charts, and what they cost.
 
     Attributes:
@@ -57,19 +57,19 @@ class Trends:
 
 
 @dataclass(frozen=True)
-class School:
+class PriceTrendTraining:
     """Where and how the nets learn.
 
     Attributes:
         tables: candles; those that the model learned from are found among them.
         manifest: of the model.
-        kept: folder for trained nets; None trains them each time.
+        cache: folder for trained nets; None trains them each time.
         budget: how long each net learns.
     """
 
     tables: tuple[Klines, ...]
     manifest: Manifest
-    kept: Path | None = None
+    cache: Path | None = None
     budget: Budget = field(default_factory=Budget)
 
     def windows(self) -> Corpus:
@@ -93,7 +93,7 @@ class School:
 
     def file(self, what: str) -> Path | None:
         """Where a net is kept: its name says what it was made from."""
-        if self.kept is None:
+        if self.cache is None:
             return None
         made_from = [
             *sorted(table.digest for table in self.tables),
@@ -102,33 +102,35 @@ class School:
             repr((POOL, BALANCE, HELD_BACK)),
         ]
         digest = hashlib.sha256("|".join(made_from).encode()).hexdigest()[:16]
-        return self.kept / f"price-trends-{what}-{digest}.safetensors"
+        return self.cache / f"price-trends-{what}-{digest}.safetensors"
 
 
-def trends(school: School, asked: NDArray[np.float64]) -> Trends:
+def trends(training: PriceTrendTraining, bars: NDArray[np.float64]) -> PriceTrendAnswers:
     """Teach both nets, or read them back, and ask them about charts (q, 96, 5).
 
     Raises:
         InputError: torch is not installed, or the candles are not those of the training.
         StorageError: a net could not be written.
     """
-    reader, risers = _net_of_labels(school), _net_of_moves(school)
-    reading, phase = price_trends.read(reader, asked)
+    reader, risers = _net_of_labels(training), _net_of_moves(training)
+    reading, phase = price_trends.read(reader, bars)
     chance = fitting.softmax(reading)
-    rises = [fitting.softmax(said)[:, 1] for said in price_trends.read(risers, asked)]
-    return Trends(
+    rises = [
+        fitting.softmax(probabilities)[:, 1] for probabilities in price_trends.read(risers, bars)
+    ]
+    return PriceTrendAnswers(
         BaselineAnswers(reading.argmax(axis=1), phase.argmax(axis=1), chance.max(axis=1)),
         np.stack(rises, axis=1),
-        {"charts_seen": school.budget.charts, "parameters": price_trends.parameters(reader)},
+        {"charts_seen": training.budget.charts, "parameters": price_trends.parameters(reader)},
     )
 
 
-def _net_of_labels(school: School) -> Any:
+def _net_of_labels(training: PriceTrendTraining) -> Any:
     classes = (len(READINGS), len(PHASES))
-    net, found = _opened(school, "labels", classes)
-    if found:
+    net, network = _opened(training, "labels", classes)
+    if network:
         return net
-    windows = school.windows()
+    windows = training.windows()
     labels = [rules.label(bars) for bars in _chunks(windows)]
     reading = np.concatenate([part.reading for part in labels]).astype(np.int64)
     phase = np.concatenate([part.phase for part in labels]).astype(np.int64)
@@ -140,20 +142,22 @@ def _net_of_labels(school: School) -> Any:
         pictures = price_trends.draw(windows.bars(rows))
         return pictures, np.stack([reading[rows], phase[rows]], axis=1)
 
-    net = price_trends.taught(draw, classes, school.budget)
+    net = price_trends.taught(draw, classes, training.budget)
     natural = np.bincount(reading, minlength=len(READINGS)) + 0.5
-    drawn = np.bincount(reading, weight / weight.mean(), minlength=len(READINGS))
-    drawn = np.maximum(drawn, 0.5)
-    price_trends.bend(net, 0, 1.0, np.log(natural / drawn))  # drawn more often: said less readily
-    return _kept(school, "labels", net)
+    class_weight = np.bincount(reading, weight / weight.mean(), minlength=len(READINGS))
+    class_weight = np.maximum(class_weight, 0.5)
+    price_trends.bend(
+        net, 0, 1.0, np.log(natural / class_weight)
+    )  # drawn more often: said less readily
+    return _kept(training, "labels", net)
 
 
-def _net_of_moves(school: School) -> Any:
+def _net_of_moves(training: PriceTrendTraining) -> Any:
     classes = (2,) * len(HORIZONS)
-    net, found = _opened(school, "moves", classes)
-    if found:
+    net, network = _opened(training, "moves", classes)
+    if network:
         return net
-    windows = school.windows()
+    windows = training.windows()
     rose = _rises(windows)
     earlier, later = purge.split_by_time(_spans(windows), 1 - HELD_BACK)
 
@@ -161,28 +165,30 @@ def _net_of_moves(school: School) -> Any:
         rows = rng.choice(earlier, count)
         return price_trends.draw(windows.bars(rows)), rose[rows]
 
-    net = price_trends.taught(draw, classes, school.budget)
-    for head, said in enumerate(price_trends.read(net, windows.bars(later))):
+    net = price_trends.taught(draw, classes, training.budget)
+    for head, probabilities in enumerate(price_trends.read(net, windows.bars(later))):
         known = rose[later, head] != UNKNOWN
-        slopes, bias = fitting.fit_logistic(said[known][:, :, None], rose[later, head][known])
+        slopes, bias = fitting.fit_logistic(
+            probabilities[known][:, :, None], rose[later, head][known]
+        )
         price_trends.bend(net, head, float(slopes[0]), bias)
-    return _kept(school, "moves", net)
+    return _kept(training, "moves", net)
 
 
 def _spans(windows: Corpus) -> Spans:
     return Spans.at(windows.symbol, windows.interval, windows.close_ms)
 
 
-def _opened(school: School, what: str, classes: Sequence[int]) -> tuple[Any, bool]:
-    path, net = school.file(what), price_trends.made(classes, school.budget)
+def _opened(training: PriceTrendTraining, what: str, classes: Sequence[int]) -> tuple[Any, bool]:
+    path, net = training.file(what), price_trends.made(classes, training.budget)
     return net, path is not None and price_trends.restored(net, path)
 
 
-def _kept(school: School, what: str, net: Any) -> Any:
-    path = school.file(what)
+def _kept(training: PriceTrendTraining, what: str, net: Any) -> Any:
+    path = training.file(what)
     if path is not None:
         price_trends.save(net, path)
-    logger.info("price-trend net trained what=%s charts=%d", what, school.budget.charts)
+    logger.info("price-trend net trained what=%s charts=%d", what, training.budget.charts)
     return net
 
 
@@ -196,8 +202,8 @@ def _rises(windows: Corpus) -> Ints:
     """Whether price rose by each horizon: 1, 0, or `UNKNOWN`, int64 (n, horizons)."""
     rose = np.full((len(windows), len(HORIZONS)), UNKNOWN, np.int64)
     for code in np.unique(windows.table):
-        here = np.flatnonzero(windows.table == code)
-        ends = windows.end[here].astype(np.int64)
+        rows = np.flatnonzero(windows.table == code)
+        ends = windows.end[rows].astype(np.int64)
         move = targets.forward_outcomes(windows.tables[code], ends).move
-        rose[here] = np.where(np.isfinite(move), move > 0, UNKNOWN)
+        rose[rows] = np.where(np.isfinite(move), move > 0, UNKNOWN)
     return rose

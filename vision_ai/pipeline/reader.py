@@ -28,8 +28,8 @@ from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, NearbyAnn
 CALIBRATION = "calibration.json"
 """Beside the model it was fitted for."""
 
-WORDS = 8
-"""Charts labelled by people that may speak about one chart."""
+MOST_ANNOTATIONS = 8
+"""Charts labelled by people that may count for one chart."""
 
 LIVE = PointInTimeFilter()
 
@@ -69,10 +69,17 @@ class Reader:
         model = registry.resolve(paths, config.model.version)
         check_style(model)
         embedder = Embedder(model, threads=config.model.threads, batch=config.model.batch)
-        found = open_index(paths, model)
-        fitted = calibration(model)
-        predict_cv_setup.check_maker(fitted, found.rows)
-        return cls(model, embedder, found, prompts(model), fitted, config.index.neighbors)
+        search_index = open_index(paths, model)
+        fitted_calibration = calibration(model)
+        predict_cv_setup.check_maker(fitted_calibration, search_index.rows)
+        return cls(
+            model,
+            embedder,
+            search_index,
+            prompts(model),
+            fitted_calibration,
+            config.index.neighbors,
+        )
 
     def vectors(self, bars: NDArray[np.float64]) -> NDArray[np.float32]:
         """Draw and embed charts (n, 96, 5), a chunk of pictures in memory at a time."""
@@ -88,9 +95,13 @@ class Reader:
         has_scale: bool = True,
     ) -> Evidence:
         """Draw, embed and search charts: bars (n, 96, 5), each with the time it occupies."""
-        found = self.vectors(bars)
+        chart_vectors = self.vectors(bars)
         return weigh(
-            self, found, spans, _scale(bars) if has_scale else _unknown(len(bars)), eligibility
+            self,
+            chart_vectors,
+            spans,
+            _scale(bars) if has_scale else _unknown(len(bars)),
+            eligibility,
         )
 
     def answers(
@@ -106,38 +117,40 @@ class Reader:
         A simulation of the past gives `PointInTimeFilter(is_replay=True)`: then people's labels
         count from the time at which they were given.
         """
-        found = self.vectors(bars)
+        chart_vectors = self.vectors(bars)
         scale = _scale(bars) if has_scale else _unknown(len(bars))
-        return read(self, found, spans, scale, eligibility)
+        return read(self, chart_vectors, spans, scale, eligibility)
 
 
 def read(
     reader: Reader,
-    found: NDArray[np.float32],
+    vectors: NDArray[np.float32],
     spans: Spans,
     scale: Floats,
     eligibility: Eligibility,
 ) -> Answers:
     """What embedded charts show, with what people said of charts like them."""
-    evidence = weigh(reader, found, spans, scale, eligibility)
-    said = reader.index.search_annotated(found, spans, eligibility=eligibility, k=WORDS)
-    if said is None or reader.index.annotated is None:
+    evidence = weigh(reader, vectors, spans, scale, eligibility)
+    nearby = reader.index.search_annotated(
+        vectors, spans, eligibility=eligibility, k=MOST_ANNOTATIONS
+    )
+    if nearby is None or reader.index.annotated is None:
         return predict_cv_setup.read(evidence, reader.calibration)
-    witnesses = NearbyAnnotations.of(reader.index.annotated, *said)
-    return predict_cv_setup.read(evidence, reader.calibration, witnesses)
+    annotations = NearbyAnnotations.of(reader.index.annotated, *nearby)
+    return predict_cv_setup.read(evidence, reader.calibration, annotations)
 
 
 def weigh(
     reader: Reader,
-    found: NDArray[np.float32],
+    vectors: NDArray[np.float32],
     spans: Spans,
     scale: Floats,
     eligibility: Eligibility,
 ) -> Evidence:
     """Search for the look-alikes of embedded charts and collect what they say."""
-    neighbors = reader.index.search(found, spans, eligibility=eligibility, k=reader.neighbors)
+    neighbors = reader.index.search(vectors, spans, eligibility=eligibility, k=reader.neighbors)
     return predict_cv_setup.gather(
-        found, neighbors, reader.index.rows, reader.prompts, interval=spans.interval, scale=scale
+        vectors, neighbors, reader.index.rows, reader.prompts, interval=spans.interval, scale=scale
     )
 
 
@@ -166,13 +179,13 @@ def open_index(paths: Paths, model: ModelFolder) -> Index:
         CorruptFileError: it is damaged.
     """
     try:
-        serves = index.version_for(paths.index, model.version)
-        found = index.load(paths.index, style=raster.STYLE_HASH, version=serves)
+        version = index.version_for(paths.index, model.version)
+        built = index.load(paths.index, style=raster.STYLE_HASH, version=version)
     except EmptyIndexError:
         return Index(exemplars(model))
-    if found.rows.model == model.version:
-        return found
-    return Index(_with_weights_of(paths, found.rows, model), found.annotations)
+    if built.rows.model == model.version:
+        return built
+    return Index(_with_weights_of(paths, built.rows, model), built.annotations)
 
 
 def _with_weights_of(paths: Paths, rows: Embeddings, model: ModelFolder) -> Embeddings:
@@ -187,12 +200,12 @@ def _with_weights_of(paths: Paths, rows: Embeddings, model: ModelFolder) -> Embe
             hint=index.REPAIR,
         )
     was, now = weights(exemplars(maker)), weights(exemplars(model))
-    factor = [now[at] / was[at] if at in now and at in was else 1.0 for at in places(rows)]
+    factor = [now[at] / was[at] if at in now and at in was else 1.0 for at in keys(rows)]
     weight = (rows.weight * np.array(factor)).astype(np.float32)
     return replace(rows, model=model.version, weight=weight)
 
 
-def places(rows: Embeddings) -> list[tuple[str, str, int]]:
+def keys(rows: Embeddings) -> list[tuple[str, str, int]]:
     """Which chart each row is of: symbol, interval, last candle."""
     columns = (rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist())
     return list(zip(*columns, strict=True))
@@ -200,7 +213,7 @@ def places(rows: Embeddings) -> list[tuple[str, str, int]]:
 
 def weights(rows: Embeddings) -> dict[tuple[str, str, int], float]:
     """How loud each chart votes."""
-    return dict(zip(places(rows), rows.weight.tolist(), strict=True))
+    return dict(zip(keys(rows), rows.weight.tolist(), strict=True))
 
 
 def exemplars(model: ModelFolder) -> Embeddings:

@@ -38,7 +38,7 @@ from vision_ai.model import registry
 from vision_ai.model.embed import Embedder
 from vision_ai.pipeline import batch, candles
 from vision_ai.pipeline import reader as readers
-from vision_ai.pipeline.originals import Originals
+from vision_ai.pipeline.lookup import Originals
 from vision_ai.pipeline.workspace import Result, Workspace
 from vision_ai.records import IsoTime, Record
 
@@ -255,8 +255,8 @@ def _draw(
     similar: Sequence[SimilarChart],
 ) -> int:
     """Write the sheet; how many of the similar charts are on it."""
-    near = rows.take(neighbors.rows[0][neighbors.rows[0] >= 0])
-    originals = Originals.find(near, _tables(workspace, options, near))
+    rows_found = rows.take(neighbors.rows[0][neighbors.rows[0] >= 0])
+    originals = Originals.find(rows_found, _tables(workspace, options, rows_found))
     charts: list[NDArray[np.float64]] = []
     captions: list[str] = []
     marks: list[list[sheet.Level]] = []
@@ -298,17 +298,17 @@ def _caption(chart: SimilarChart) -> str:
     )
 
 
-def _tables(workspace: Workspace, options: SearchOptions, near: Embeddings) -> Iterator[Klines]:
+def _tables(workspace: Workspace, options: SearchOptions, charts: Embeddings) -> Iterator[Klines]:
     """Candles of the charts' symbols, in the intervals that they were drawn in."""
     folder = options.klines or workspace.paths.root / "vision_ai" / "klines"
     if options.klines is None and not any(folder.glob("*.parquet")):
         return
-    symbols = set(near.symbol.tolist())
+    symbols = set(charts.symbol.tolist())
     for path in files.candle_files(folder):
         if files.parse_name(path).symbol not in symbols:
             continue
         klines = files.read_file(path)
-        for interval in np.unique(near.interval):
+        for interval in np.unique(charts.interval):
             length = Interval(str(interval))
             if length.ms % klines.interval.ms == 0:
                 yield klines.resample(length)

@@ -120,7 +120,7 @@ def test_another_rehearsal_in_the_same_folder_is_refused(
     with pytest.raises(StateError, match="under way"):
         next(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))
     begun.close()
-    with pytest.raises(InputError, match="holds another rehearsal"):
+    with pytest.raises(InputError, match="holds another simulation"):
         next(simulate.run(workspace, desks.listing(), desks.plan(seed=1), tmp_path))
 
 
@@ -131,7 +131,7 @@ def test_a_folder_of_other_files_is_refused_and_left_alone(
     real = tmp_path / name / ".BTCUSDT.json.a.tmp"
     real.parent.mkdir(parents=True)
     real.write_text("half of a real record, that a sweep would take")
-    with pytest.raises(InputError, match="is no rehearsal"):
+    with pytest.raises(InputError, match="is no simulation"):
         next(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [real]
 

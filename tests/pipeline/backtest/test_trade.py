@@ -19,8 +19,8 @@ from vision_ai.market import simulate as market
 from vision_ai.market.store import Store
 from vision_ai.model.registry import SHIPPED
 from vision_ai.pipeline.backtest import sandbox, simulate, trade
-from vision_ai.pipeline.backtest.cycle import Timetable
-from vision_ai.pipeline.backtest.memory import Market, MemoryDesk, Remembering, World
+from vision_ai.pipeline.backtest.cycle import Schedule
+from vision_ai.pipeline.backtest.memory import CachingReader, Market, MemoryCycle, World
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.trader_decision import journal
@@ -34,8 +34,8 @@ def markets(until_ms: int | None = None) -> dict[str, Market]:
 
 
 def play(workspace: Workspace, hours: int, until_ms: int | None = None) -> list[World]:
-    timetable = Timetable(START, hours, learn_every_h=4)
-    return trade.play(workspace, markets(until_ms), timetable, (False, True))
+    schedule = Schedule(START, hours, learn_every_h=4)
+    return trade.play(workspace, markets(until_ms), schedule, (False, True))
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,8 @@ def test_what_proves_better_comes_into_use_in_the_world_that_learns(
     rng = np.random.default_rng(4)
     worlds = []
     for learns in (False, True):
-        own = sandbox.borrow(workspace, tmp_path / str(learns), AS_OF)
-        reader = Remembering(**vars(Reader.open(own.config, own.paths)))
+        own = sandbox.copy_model(workspace, tmp_path / str(learns), AS_OF)
+        reader = CachingReader(**vars(Reader.open(own.config, own.paths)))
         worlds.append(World("a world", own, reader, learns))
     for day in range(120):
         for symbol in range(4):
@@ -132,7 +132,7 @@ def test_what_proves_better_comes_into_use_in_the_world_that_learns(
         opened.append(Reader.open(own.config, own.paths))
         return opened[-1]
 
-    MemoryDesk({}, worlds, open_reader).learn(AS_OF)
+    MemoryCycle({}, worlds, open_reader).learn(AS_OF)
     frozen, learning = worlds
     assert frozen.versions == []
     assert frozen.reader.model.version == standin.VERSION

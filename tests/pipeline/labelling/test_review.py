@@ -115,7 +115,7 @@ def predicted(workspace: Workspace, window: Klines) -> IntervalReading:
     reader = Reader.open(workspace.config, workspace.paths)
     question = next(iter(batch.read_symbols(reader, {window.symbol: [window]})))
     made_by = batch.provenance(reader, "simulated", END_MS)
-    found = question.prediction(reader, made_by, shown=5)
+    found = question.prediction(reader, made_by, neighbor_count=5)
     jsonschema.validate(found.model_dump(mode="json"), predict_cv_setup.prediction_schema())
     return found.intervals[Interval.M15]
 
@@ -165,7 +165,7 @@ def test_an_older_calibration_says_that_it_cannot_tell(workspace, markets, capsy
     code = READINGS.index(Reading(Setup.TRAP, Direction.SHORT))
     said = ["--setup", "trap", "--direction", "short"]
     assert run(["review", "correct", describe(workspace, window)[:12], *said]) == 0
-    assert "does not say how far a person's word carries" in capsys.readouterr().out
+    assert "does not say how far a person's label carries over" in capsys.readouterr().out
     after, _ = probabilities(workspace, window)
     assert after[code] > before[code]  # it votes, louder than others
     assert (
@@ -195,7 +195,7 @@ def test_the_same_word_twice_builds_no_second_index(workspace, markets, capsys) 
     first = capsys.readouterr().out
     assert "is in use" in first
     assert run(["review", "accept", digest[:12], "--who", "ben"]) == 0
-    assert "says so already" in capsys.readouterr().out
+    assert "holds it already" in capsys.readouterr().out
 
 
 def test_the_queue_begins_with_disagreement_and_forgets_what_was_seen(

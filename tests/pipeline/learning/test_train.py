@@ -33,7 +33,7 @@ def test_a_trained_model_is_in_use_once_it_is_calibrated(tmp_path: Path, candles
     workspace = Workspace(Config(), Paths(tmp_path))
     model = trained(workspace, candles, measured=600, exemplars=300)
     assert not (workspace.paths.models / "current").exists()
-    figures = train.put_in_use(workspace, model)
+    figures = train.activate_trained(workspace, model)
     assert 0 <= figures["calibrated_ece"] <= 1
     assert Reader.open(workspace.config, workspace.paths).model.version == model.version
 
@@ -42,7 +42,7 @@ def test_a_model_that_cannot_be_calibrated_is_not_in_use(tmp_path: Path, candles
     workspace = Workspace(Config(), Paths(tmp_path))
     model = trained(workspace, candles, measured=30)
     with pytest.raises(InputError):
-        train.put_in_use(workspace, model)
+        train.activate_trained(workspace, model)
     assert not (workspace.paths.models / "current").exists()
 
 

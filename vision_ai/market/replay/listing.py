@@ -166,9 +166,13 @@ class Listing:
 
     def market(self, category: str, symbol: str, now_ms: int) -> Market | None:
         """One market, or None where it is not listed by then."""
-        found = self.markets.get((category, symbol))
-        listed = found is not None and len(found.klines) and found.klines.open_ms[0] <= now_ms
-        return found if listed else None
+        market_listing = self.markets.get((category, symbol))
+        listed = (
+            market_listing is not None
+            and len(market_listing.klines)
+            and market_listing.klines.open_ms[0] <= now_ms
+        )
+        return market_listing if listed else None
 
     def open_markets(self, category: str, now_ms: int) -> list[Market]:
         """The markets of a category that trade at that time, in order of symbol.

@@ -75,10 +75,10 @@ def _tickers(markets: Listing, query: Query, now_ms: int) -> Reply:
     category, symbol = query.get("category", ""), query.get("symbol", "")
     if category not in CATEGORIES:
         return _params("params error: Category is invalid", now_ms)
-    found = [m for m in markets.open_markets(category, now_ms) if symbol in {"", m.symbol}]
-    if symbol and not found:
+    markets_shown = [m for m in markets.open_markets(category, now_ms) if symbol in {"", m.symbol}]
+    if symbol and not markets_shown:
         return _params("params error: symbol invalid", now_ms)
-    rows = [listing.ticker(market, now_ms) for market in found]
+    rows = [listing.ticker(market, now_ms) for market in markets_shown]
     return envelope({"category": category, "list": rows}, now_ms)
 
 
@@ -89,13 +89,13 @@ def _instruments(markets: Listing, query: Query, now_ms: int) -> Reply:
         return _params("params error: Category is invalid", now_ms)
     if not limit or cursor is None or limit is _BAD or cursor is _BAD:
         return _params("params error: not a number", now_ms)
-    found = [m for m in markets.open_markets(category, now_ms) if symbol in {"", m.symbol}]
+    markets_shown = [m for m in markets.open_markets(category, now_ms) if symbol in {"", m.symbol}]
     empty = {"category": "", "list": [], "nextPageCursor": ""}
-    if symbol and not found and category != "spot":
+    if symbol and not markets_shown and category != "spot":
         return _params("params error: symbol invalid", now_ms, empty)
     after = cursor + min(max(limit, 1), wire.PAGE)
-    rows = [listing.instrument(market, now_ms) for market in found[cursor:after]]
-    more = str(after) if after < len(found) and category != "spot" else ""
+    rows = [listing.instrument(market, now_ms) for market in markets_shown[cursor:after]]
+    more = str(after) if after < len(markets_shown) and category != "spot" else ""
     return envelope({"category": category, "list": rows, "nextPageCursor": more}, now_ms)
 
 

@@ -1,6 +1,6 @@
 """An hour at the desk: read every chart, look back, learn, decide.
 
-The rehearsal does it over a socket and onto disk, the backtest in memory; the order, the clock and
+A simulation does it over a socket and onto disk, the backtest in memory; the order, the clock and
 the days of learning are these.
 """
 
@@ -16,14 +16,14 @@ H_MS = 3_600_000
 DAY_H = 24
 
 
-class Desk(Protocol):
+class CycleSteps(Protocol):
     """Whoever does the work of an hour. Nothing later than `now_ms` may be looked at."""
 
     def scan(self, now_ms: int) -> Sequence[str]:
         """Predict every symbol that can be read; returns those, sorted."""
         ...
 
-    def look_back(self, now_ms: int) -> None:
+    def resolve_outcomes(self, now_ms: int) -> None:
         """Settle every horizon that is over."""
         ...
 
@@ -37,7 +37,7 @@ class Desk(Protocol):
 
 
 @dataclass(frozen=True)
-class Timetable:
+class Schedule:
     """Which hours are worked, and at which of them the desk learns.
 
     Attributes:
@@ -71,16 +71,16 @@ class Timetable:
         """The clock in the hour of that number, from 0."""
         return self.first_ms + number * H_MS
 
-    def learns(self, now_ms: int) -> bool:
+    def is_update_due(self, now_ms: int) -> bool:
         """Whether the gate is asked in that hour."""
         return self.learn_every_h > 0 and now_ms // H_MS % self.learn_every_h == 0
 
 
-def work(desk: Desk, timetable: Timetable, now_ms: int) -> None:
+def run_hour(steps: CycleSteps, schedule: Schedule, now_ms: int) -> None:
     """Do one hour's work; doing it again must add nothing."""
-    symbols = desk.scan(now_ms)
-    desk.look_back(now_ms)
-    if timetable.learns(now_ms):
-        desk.learn(now_ms)
+    symbols = steps.scan(now_ms)
+    steps.resolve_outcomes(now_ms)
+    if schedule.is_update_due(now_ms):
+        steps.learn(now_ms)
     for symbol in symbols:
-        desk.decide(symbol, now_ms)
+        steps.decide(symbol, now_ms)

@@ -1,4 +1,4 @@
-"""The desk in memory: the hour's work of `desk.work` without an exchange and without a disk.
+"""The desk in memory: the hour's work of `steps.work` without an exchange and without a disk.
 
 Every judgement is made by the functions that the live commands call. Worlds that differ only in
 whether they learn are worked side by side; a chart is embedded once for all of them.
@@ -51,13 +51,13 @@ class Market:
         Raises:
             IntervalError: the candles are coarser than that.
         """
-        made = klines.resample(Interval.M15)
+        bars_15m = klines.resample(Interval.M15)
         if klines.interval is not Interval.M15:
-            shown = listing.Market(klines.symbol, "linear", lambda: klines)
-            known = shown.candles(Interval.M15.bybit, int(klines.close_ms[-1]))
-            made = Klines(klines.symbol, Interval.M15, known.open_ms, known.bars)
-            made = made.until(int(klines.close_ms[-1]))
-        return cls(venue, klines, made)
+            exchange_view = listing.Market(klines.symbol, "linear", lambda: klines)
+            known = exchange_view.candles(Interval.M15.bybit, int(klines.close_ms[-1]))
+            bars_15m = Klines(klines.symbol, Interval.M15, known.open_ms, known.bars)
+            bars_15m = bars_15m.until(int(klines.close_ms[-1]))
+        return cls(venue, klines, bars_15m)
 
     def newest(self, now_ms: int, history_ms: int) -> Klines:
         """The quarter hours that a desk holds at `now_ms`."""
@@ -77,7 +77,7 @@ class Market:
 
 
 @dataclass(frozen=True, eq=False)
-class Remembering(Reader):
+class CachingReader(Reader):
     """A reader that embeds no chart twice, also not for another version of the same tower."""
 
     memory: dict[bytes, NDArray[np.float32]] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Remembering(Reader):
 
 
 @dataclass
-class World:
+class Arm:
     """What one desk has said, seen and decided.
 
     Attributes:
@@ -120,32 +120,32 @@ class World:
     calls: dict[bool, list[TradeCall]] = field(default_factory=lambda: {True: [], False: []})
     versions: list[tuple[str, str]] = field(default_factory=list)
     newest: dict[str, Prediction] = field(default_factory=dict)
-    owed: list[Prediction] = field(default_factory=list)
+    pending: list[Prediction] = field(default_factory=list)
     recent: list[Feedback] = field(default_factory=list)
 
-    def say(self, prediction: Prediction) -> None:
+    def add_prediction(self, prediction: Prediction) -> None:
         """Keep a prediction; one of the same candle stands."""
         before = self.newest.get(prediction.symbol)
         if before is None or before.as_of != prediction.as_of:
             self.newest[prediction.symbol] = prediction
             self.predictions.append(prediction)
-            self.owed.append(prediction)
+            self.pending.append(prediction)
 
-    def settle(self, source: feedback_loop_cv.Source, now_ms: int) -> None:
+    def resolve(self, source: feedback_loop_cv.Source, now_ms: int) -> None:
         """Settle what is over at `now_ms`."""
-        dues = feedback_loop_cv.find_pending(self.owed, self.recent, now_ms)
+        dues = feedback_loop_cv.find_pending(self.pending, self.recent, now_ms)
         settings = self.workspace.config.feedback
         for results in feedback_loop_cv.resolve_pending(
             dues, source, settings, now_ms, FeedbackPass()
         ):
             self.recent += [result for result in results if isinstance(result, Feedback)]
-        done = [(line.symbol, line.as_of) for line in self.recent]
-        finished = {at for at in done if done.count(at) == len(Horizon)}
+        keys = [(line.symbol, line.as_of) for line in self.recent]
+        finished = {at for at in keys if keys.count(at) == len(Horizon)}
         self.lines += [line for line in self.recent if (line.symbol, line.as_of) in finished]
         self.recent = [line for line in self.recent if (line.symbol, line.as_of) not in finished]
-        self.owed = [p for p in self.owed if (p.symbol, p.as_of) not in finished]
+        self.pending = [p for p in self.pending if (p.symbol, p.as_of) not in finished]
 
-    def turn(self, now_ms: int) -> bool:
+    def update(self, now_ms: int) -> bool:
         """Ask the gate; whether another version came into use."""
         champion = reweight.champion(self.workspace, now_ms)
         turn = UpdateStep(self.workspace.paths, now_ms, champion, Horizon.H6, ALPHA)
@@ -158,17 +158,17 @@ class World:
 
 
 @dataclass
-class MemoryDesk:
-    """A desk that works several worlds at once.
+class MemoryCycle:
+    """A desk that works several arms at once.
 
     Attributes:
         markets: by symbol.
-        worlds: the first one is not taught.
-        open_reader: opens the current model of a world's workspace.
+        arms: the first one is not taught.
+        open_reader: opens the current model of a arm's workspace.
     """
 
     markets: Mapping[str, Market]
-    worlds: Sequence[World]
+    arms: Sequence[Arm]
     open_reader: Callable[[Workspace], Reader]
     windows: Windows = field(default_factory=dict)
 
@@ -182,54 +182,54 @@ class MemoryDesk:
                 )
             except KlinesError:
                 continue
-        said: dict[str, list[Prediction]] = {}
-        for world in self.worlds:
-            version = world.reader.model.version
-            if version not in said:
-                said[version] = list(self._said(world, now_ms))
-            for prediction in said[version]:
-                world.say(prediction)
+        predictions: dict[str, list[Prediction]] = {}
+        for arm in self.arms:
+            version = arm.reader.model.version
+            if version not in predictions:
+                predictions[version] = list(self._predict(arm, now_ms))
+            for prediction in predictions[version]:
+                arm.add_prediction(prediction)
         return sorted(self.windows)
 
-    def look_back(self, now_ms: int) -> None:
+    def resolve_outcomes(self, now_ms: int) -> None:
         """Settle every horizon that is over."""
-        for world in self.worlds:
-            world.settle(lambda span: self.markets[span.symbol].between(span, now_ms), now_ms)
+        for arm in self.arms:
+            arm.resolve(lambda span: self.markets[span.symbol].between(span, now_ms), now_ms)
 
     def learn(self, now_ms: int) -> None:
-        """Ask the gate in each world that learns."""
-        for world in self.worlds:
-            if world.learns and world.turn(now_ms):
-                world.reader = self.open_reader(world.workspace)
+        """Ask the gate in each arm that learns."""
+        for arm in self.arms:
+            if arm.learns and arm.update(now_ms):
+                arm.reader = self.open_reader(arm.workspace)
 
     def decide(self, symbol: str, now_ms: int) -> None:
         """Decide with the model's rules and without."""
-        market, settings = self.markets[symbol], self.worlds[0].workspace
+        market, settings = self.markets[symbol], self.arms[0].workspace
         klines = self._newest(market, now_ms)
         plain = decide.weigh(settings, klines, now_ms, cv=WITHOUT)
-        for world in self.worlds:
-            config = world.workspace.config.decision
-            reading = usable(world.newest[symbol], config, now_ms)
-            ruled = decide.weigh(world.workspace, klines, now_ms, cv=reading)
+        for arm in self.arms:
+            config = arm.workspace.config.decision
+            reading = usable(arm.newest[symbol], config, now_ms)
+            ruled = decide.weigh(arm.workspace, klines, now_ms, cv=reading)
             for with_cv, ctx in ((True, ruled), (False, plain)):
                 decision = Decision.of(ctx, now_ms)
-                world.decisions[with_cv].append(decision)
-                call = self._call(decision, reading, now_ms, world)
+                arm.decisions[with_cv].append(decision)
+                call = self._call(decision, reading, now_ms, arm)
                 if call is not None:
-                    world.calls[with_cv].append(call)
+                    arm.calls[with_cv].append(call)
 
     def _newest(self, market: Market, now_ms: int) -> Klines:
-        return market.newest(now_ms, candles.history_ms(self.worlds[0].workspace))
+        return market.newest(now_ms, candles.history_ms(self.arms[0].workspace))
 
-    def _said(self, world: World, now_ms: int) -> Iterable[Prediction]:
-        shown = world.workspace.config.predict.shown
-        for asked in batch.read_symbols(world.reader, self.windows, eligibility=REPLAYED):
-            venue = self.markets[asked.symbol].venue
-            made_by = batch.provenance(world.reader, venue, now_ms)
-            yield asked.prediction(world.reader, made_by, shown=shown)
+    def _predict(self, arm: Arm, now_ms: int) -> Iterable[Prediction]:
+        listed_neighbors = arm.workspace.config.predict.shown
+        for answer in batch.read_symbols(arm.reader, self.windows, eligibility=REPLAYED):
+            venue = self.markets[answer.symbol].venue
+            provenance = batch.provenance(arm.reader, venue, now_ms)
+            yield answer.prediction(arm.reader, provenance, neighbor_count=listed_neighbors)
 
     def _call(
-        self, decision: Decision, reading: CvReading, now_ms: int, world: World
+        self, decision: Decision, reading: CvReading, now_ms: int, arm: Arm
     ) -> TradeCall | None:
         """A decision to join, in the leading setup's direction; None without one."""
         prediction = reading.prediction
@@ -237,7 +237,7 @@ class MemoryDesk:
             return None
         if not prediction.direction.sign:
             return None
-        settings = world.workspace.config.feedback
+        settings = arm.workspace.config.feedback
         target, stop = settings.target, settings.stop
         if settings.atr_multiple is not None:
             lead = CHART_INTERVALS.index(prediction.lead_interval)

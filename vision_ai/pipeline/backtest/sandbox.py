@@ -12,7 +12,7 @@ from vision_ai.pipeline.workspace import Workspace
 _PARTIAL = ".borrowed-"
 
 
-def borrow(workspace: Workspace, root: Path, now_ms: int) -> Workspace:
+def copy_model(workspace: Workspace, root: Path, now_ms: int) -> Workspace:
     """Copy the model and the index in use into `root`; what stands there stays.
 
     Args:

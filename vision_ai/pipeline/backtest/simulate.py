@@ -28,7 +28,7 @@ from vision_ai.market.replay.server import Clock, Replay
 from vision_ai.model import registry
 from vision_ai.pipeline import decide, feedback, predict
 from vision_ai.pipeline.backtest import cycle, sandbox
-from vision_ai.pipeline.backtest.cycle import DAY_H, H_MS, Timetable
+from vision_ai.pipeline.backtest.cycle import DAY_H, H_MS, Schedule
 from vision_ai.pipeline.learning import update
 from vision_ai.pipeline.workspace import Result, Workspace, progress
 from vision_ai.records import Decision, IsoTime, Probability, Record
@@ -44,8 +44,8 @@ SLOW_S = 0.05
 Done = TypeVar("Done")
 
 
-class Plan(Record):
-    """What is rehearsed: `rehearsal.json` in the folder that it is rehearsed in."""
+class SimulationPlan(Record):
+    """What is simulated: `rehearsal.json` in the folder that it is simulated in."""
 
     schema_version: Literal[1] = 1
     source: str = Field(description="name of the replayed candles")
@@ -63,23 +63,23 @@ class Plan(Record):
     )
 
     @property
-    def timetable(self) -> Timetable:
+    def schedule(self) -> Schedule:
         """Which hours, and at which of them the desk learns."""
-        return Timetable(parse_time(self.first), self.hours, self.learn_every_h)
+        return Schedule(parse_time(self.first), self.hours, self.learn_every_h)
 
-    def is_of(self, other: "Plan") -> bool:
-        """Whether it rehearses the same; more hours of the same are the same."""
+    def is_same_run(self, other: "SimulationPlan") -> bool:
+        """Whether it simulates the same; more hours of the same are the same."""
         free = {"hours", "done", "unread"}
         return self.model_dump(exclude=free) == other.model_dump(exclude=free)
 
 
 @dataclass(frozen=True)
 class SimulateOptions:
-    """What the caller of `rehearse` may choose.
+    """What the caller of `simulate` may choose.
 
     Attributes:
         klines: folder of candles.
-        out: data root of the rehearsal; None takes `rehearsal` under the real one.
+        out: data root of the simulation; None takes `rehearsal` under the real one.
         start: ISO time of the first hour; None takes the last `days` of the candles.
         days: how many.
         learn_every_h: hours between two asks of the gate; 0 never asks.
@@ -128,19 +128,19 @@ def simulate(workspace: Workspace, options: SimulateOptions) -> SimulateResult:
 
     Raises:
         InputError: no candles, a start that is not on the hour, or a folder that holds another
-            rehearsal or other files.
+            simulation or other files.
         StateError: it is under way in another process, or the model is damaged.
         TransientError: too many replies went wrong.
     """
     started = time.monotonic()
-    listing, plan = planned(options)
+    listing, plan = plan_simulation(options)
     root = options.out or workspace.paths.root / "rehearsal"
     hours = run(workspace, listing, plan, root)
     reports = list(progress(hours, total=plan.hours, what="Simulating hours"))
     return _result(plan, root, reports, time.monotonic() - started)
 
 
-def planned(options: SimulateOptions) -> tuple[Listing, Plan]:
+def plan_simulation(options: SimulateOptions) -> tuple[Listing, SimulationPlan]:
     """The candles and the plan of a wish.
 
     Raises:
@@ -161,7 +161,7 @@ def planned(options: SimulateOptions) -> tuple[Listing, Plan]:
             f"{options.days} days begin before the candles do, at {iso(begun_ms)}.",
             hint="Start later, or ask for fewer days.",
         )
-    plan = Plan(
+    plan = SimulationPlan(
         source=listing.source,
         first=iso(first_ms),
         hours=options.days * DAY_H,
@@ -171,7 +171,7 @@ def planned(options: SimulateOptions) -> tuple[Listing, Plan]:
         fault_rate=options.fault_rate,
         seed=options.seed,
     )
-    if plan.timetable.at(plan.hours - 1) > last_ms:
+    if plan.schedule.at(plan.hours - 1) > last_ms:
         raise InputError(
             f"{options.days} days from {plan.first} end after the candles do, at {iso(last_ms)}.",
             hint="Start earlier, or ask for fewer days.",
@@ -187,39 +187,39 @@ class Hour:
     missing: dict[str, str] = field(default_factory=dict)
 
 
-def run(workspace: Workspace, listing: Listing, plan: Plan, root: Path) -> Iterator[Hour]:
+def run(workspace: Workspace, listing: Listing, plan: SimulationPlan, root: Path) -> Iterator[Hour]:
     """Work the hours of a plan under `root`, one at each step.
 
     Raises:
-        InputError: the folder holds another rehearsal, or other files.
+        InputError: the folder holds another simulation, or other files.
         StateError: it is under way in another process, or the model is damaged.
         TransientError: too many replies went wrong.
     """
-    timetable = plan.timetable
+    schedule = plan.schedule
     _refuse_other_files(root)
     # Whatever is wrong with the model is said before a note with these settings is left behind.
     registry.resolve(workspace.paths, workspace.config.model.version)
     with _locked(root):
         plan = plan.model_copy(update={"settings": _settings(workspace.config)})
-        kept = _kept(plan, root)
+        note = _read_note(plan, root)
         sandbox.sweep(root)
-        local = sandbox.borrow(workspace, root, timetable.first_ms)
-        clock = Clock(timetable.first_ms, frozen=True)
+        local = sandbox.copy_model(workspace, root, schedule.first_ms)
+        clock = Clock(schedule.first_ms, frozen=True)
         with Replay(listing, clock) as server:
             server.faults = faults.switched(plan.fault_rate, seed=plan.seed, slow_s=SLOW_S)
             with _at(local, server.url, plan) as sandboxed:
-                worker = _Desk(sandboxed, plan)
+                worker = _LiveCycle(sandboxed, plan)
                 for number in range(plan.hours):
-                    now_ms = timetable.at(number)
-                    if number >= kept.done:
+                    now_ms = schedule.at(number)
+                    if number >= note.done:
                         worker.missing = {}
                         clock.set(now_ms)
-                        cycle.work(worker, timetable, now_ms)
+                        cycle.run_hour(worker, schedule, now_ms)
                         gaps = {iso(now_ms): worker.missing} if worker.missing else {}
-                        changes = {"done": number + 1, "unread": kept.unread | gaps}
-                        kept = plan.model_copy(update=changes)
-                        storage.write_document(_note(root), kept)
-                    yield Hour(now_ms, kept.unread.get(iso(now_ms), {}))
+                        changes = {"done": number + 1, "unread": note.unread | gaps}
+                        note = plan.model_copy(update=changes)
+                        storage.write_document(_note(root), note)
+                    yield Hour(now_ms, note.unread.get(iso(now_ms), {}))
 
 
 def _settings(config: Config) -> str:
@@ -232,22 +232,24 @@ def _note(root: Path) -> Path:
     return root / "rehearsal.json"
 
 
-def _kept(plan: Plan, root: Path) -> Plan:
+def _read_note(plan: SimulationPlan, root: Path) -> SimulationPlan:
     """The plan as it was left, or as it begins."""
     if not _note(root).exists():
         storage.write_document(_note(root), plan)
         return plan
-    kept = storage.read_document(_note(root), Plan, repair=f"Delete {root} and rehearse anew.")
-    if not kept.is_of(plan):
+    note = storage.read_document(
+        _note(root), SimulationPlan, repair=f"Delete {root} and simulate anew."
+    )
+    if not note.is_same_run(plan):
         raise InputError(
-            f"{root} holds another rehearsal, of {kept.source} from {kept.first}.",
+            f"{root} holds another simulation, of {note.source} from {note.first}.",
             hint="Name another folder with --out, or delete that one.",
         )
-    return kept
+    return note
 
 
 def _refuse_other_files(root: Path) -> None:
-    """Refuse a folder that is no rehearsal: a rehearsal sweeps and counts all in it as its own.
+    """Refuse a folder that is no simulation: a simulation sweeps and counts all in it as its own.
 
     What a start leaves that is killed before its note stands is no other file.
     """
@@ -257,7 +259,7 @@ def _refuse_other_files(root: Path) -> None:
     others = sorted(path.name for path in root.iterdir() if not own.fullmatch(path.name))
     if others:
         raise InputError(
-            f"{root} holds {others[0]!r} and is no rehearsal: expected a folder of its own.",
+            f"{root} holds {others[0]!r} and is no simulation: expected a folder of its own.",
             hint="Name a new folder with --out.",
         )
 
@@ -272,13 +274,13 @@ def _locked(root: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StateError(
-                f"The rehearsal in {root} is under way in another process.",
+                f"The simulation in {root} is under way in another process.",
                 hint="Wait for it, or stop it.",
             ) from error
         yield
 
 
-def _at(local: Workspace, url: str, plan: Plan) -> Workspace:
+def _at(local: Workspace, url: str, plan: SimulationPlan) -> Workspace:
     """The same settings, but for the address; patient where replies go wrong on purpose."""
     changes: dict[str, Any] = {"base_url": url}
     if plan.fault_rate:
@@ -289,11 +291,11 @@ def _at(local: Workspace, url: str, plan: Plan) -> Workspace:
 
 
 @dataclass
-class _Desk:
+class _LiveCycle:
     """The desk as the commands work it: over HTTP, onto disk."""
 
     workspace: Workspace
-    plan: Plan
+    plan: SimulationPlan
     missing: dict[str, str] = field(default_factory=dict)
 
     def scan(self, now_ms: int) -> Sequence[str]:
@@ -309,7 +311,7 @@ class _Desk:
         self.missing |= result.missing
         return sorted(result.predictions)
 
-    def look_back(self, now_ms: int) -> None:
+    def resolve_outcomes(self, now_ms: int) -> None:
         """`vision-ai feedback run`."""
         del now_ms
         self.missing |= _patiently(lambda: feedback.run(self.workspace)).missing
@@ -333,7 +335,7 @@ def _patiently(step: Callable[[], Done]) -> Done:
 
 
 def logs(paths: Paths) -> dict[str, list[Path]]:
-    """Every file that a rehearsal leaves for good, by kind."""
+    """Every file that a simulation leaves for good, by kind."""
     models = paths.models
     return {
         "predictions": sorted(paths.predictions.glob("*.json")),
@@ -351,14 +353,14 @@ def logs(paths: Paths) -> dict[str, list[Path]]:
     }
 
 
-def kept(root: Path) -> dict[str, bytes]:
+def read_files(root: Path) -> dict[str, bytes]:
     """Every such file by its name below the root."""
-    every = (path for found in logs(Paths(root)).values() for path in found)
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in every}
+    paths = (path for paths_of_kind in logs(Paths(root)).values() for path in paths_of_kind)
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
 
 def digest(paths: Paths, files: Sequence[Path]) -> str:
-    """SHA-256 over names and contents, so that two rehearsals can be told apart at a glance."""
+    """SHA-256 over names and contents, so that two simulations can be told apart at a glance."""
     h = hashlib.sha256()
     for path in files:
         content = path.read_bytes()
@@ -367,7 +369,9 @@ def digest(paths: Paths, files: Sequence[Path]) -> str:
     return h.hexdigest()
 
 
-def _result(plan: Plan, root: Path, hours: Sequence[Hour], seconds: float) -> SimulateResult:
+def _result(
+    plan: SimulationPlan, root: Path, hours: Sequence[Hour], seconds: float
+) -> SimulateResult:
     paths = Paths(root)
     lines, bad = feedback_loop_cv.read_logs(paths)
     decisions, bad_decisions = journal.read(paths)

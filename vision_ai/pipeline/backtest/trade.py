@@ -19,8 +19,8 @@ from vision_ai.market import files
 from vision_ai.measures import purge
 from vision_ai.pipeline import candles, evaluate
 from vision_ai.pipeline.backtest import cycle, sandbox
-from vision_ai.pipeline.backtest.cycle import DAY_H, H_MS, Timetable
-from vision_ai.pipeline.backtest.memory import Market, MemoryDesk, Remembering, World
+from vision_ai.pipeline.backtest.cycle import DAY_H, H_MS, Schedule
+from vision_ai.pipeline.backtest.memory import Arm, CachingReader, Market, MemoryCycle
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Result, Workspace, progress
 
@@ -92,11 +92,11 @@ def backtest(workspace: Workspace, options: BacktestOptions) -> BacktestResult:
         if not 0 <= cost < 0.1:
             raise InputError(f"A {name} of {cost:g} is out of range: expected 0 to 0.1.")
     markets = read_markets(options.klines, options.symbols)
-    timetable = _timetable(workspace, workspace.reader, markets, options)
+    schedule = _schedule(workspace, workspace.reader, markets, options)
     learning = (False, True) if options.learning is None else (options.learning,)
-    worlds = play(workspace, markets, timetable, learning)
+    arms = play(workspace, markets, schedule, learning)
     result = BacktestResult(
-        **_content(worlds, markets, timetable, options),
+        **_content(arms, markets, schedule, options),
         seconds=round(time.monotonic() - started, 1),
     )
     if options.report is None:
@@ -111,34 +111,36 @@ def read_markets(klines: Path, symbols: Sequence[str] | None) -> dict[str, Marke
     Raises:
         KlinesError: no candles of 15m or finer, or none of the symbols.
     """
-    asked = None if not symbols else {parse_symbol(symbol) for symbol in symbols}
-    found: dict[str, Market] = {}
+    wanted_symbols = None if not symbols else {parse_symbol(symbol) for symbol in symbols}
+    markets: dict[str, Market] = {}
     for path in files.candle_files(klines):
         name = files.parse_name(path)
-        if asked is not None and name.symbol not in asked:
+        if wanted_symbols is not None and name.symbol not in wanted_symbols:
             continue
-        read = files.read_file(path)
-        kept = found.get(read.symbol)
-        if read.interval.ms > Interval.M15.ms or not len(read):
+        klines_of_file = files.read_file(path)
+        finer = markets.get(klines_of_file.symbol)
+        if klines_of_file.interval.ms > Interval.M15.ms or not len(klines_of_file):
             continue
-        if kept is None or read.interval.ms < kept.finest.interval.ms:
-            found[read.symbol] = Market.of(name.venue or files.IMPORTED, read)
-    if not found:
-        named = "" if asked is None else f" of {', '.join(sorted(asked))[:80]}"
+        if finer is None or klines_of_file.interval.ms < finer.finest.interval.ms:
+            markets[klines_of_file.symbol] = Market.of(name.venue or files.IMPORTED, klines_of_file)
+    if not markets:
+        of_symbols = (
+            "" if wanted_symbols is None else f" of {', '.join(sorted(wanted_symbols))[:80]}"
+        )
         raise KlinesError(
-            f"{klines} holds no candles of 15m or finer{named}.",
+            f"{klines} holds no candles of 15m or finer{of_symbols}.",
             hint="Check the folder and --symbols.",
         )
-    return dict(sorted(found.items()))
+    return dict(sorted(markets.items()))
 
 
 def play(
     workspace: Workspace,
     markets: dict[str, Market],
-    timetable: Timetable,
+    schedule: Schedule,
     learning: Sequence[bool],
-) -> list[World]:
-    """Work every hour; one world for each of `learning`, on model versions of its own.
+) -> list[Arm]:
+    """Work every hour; one arm for each of `learning`, on model versions of its own.
 
     Raises:
         StateError: model, index and calibration do not belong together.
@@ -146,32 +148,32 @@ def play(
     memory: dict[bytes, Any] = {}
 
     def open_reader(own: Workspace) -> Reader:
-        return Remembering(**vars(own.load_reader(own.config, own.paths)), memory=memory)
+        return CachingReader(**vars(own.load_reader(own.config, own.paths)), memory=memory)
 
     with tempfile.TemporaryDirectory(prefix="backtest-") as folder:
-        worlds = []
+        arms = []
         for learns in learning:
             name = "learning" if learns else "frozen"
-            own = sandbox.borrow(workspace, Path(folder) / name, timetable.first_ms)
-            worlds.append(World(name, own, open_reader(own), learns))
-        worker = MemoryDesk(markets, worlds, open_reader)
-        hours = range(timetable.hours)
-        for number in progress(hours, total=timetable.hours, what="Working hours"):
-            cycle.work(worker, timetable, timetable.at(number))
-    return worlds
+            own = sandbox.copy_model(workspace, Path(folder) / name, schedule.first_ms)
+            arms.append(Arm(name, own, open_reader(own), learns))
+        worker = MemoryCycle(markets, arms, open_reader)
+        hours = range(schedule.hours)
+        for number in progress(hours, total=schedule.hours, what="Working hours"):
+            cycle.run_hour(worker, schedule, schedule.at(number))
+    return arms
 
 
-def _timetable(
+def _schedule(
     workspace: Workspace, reader: Reader, markets: dict[str, Market], options: BacktestOptions
-) -> Timetable:
+) -> Schedule:
     """From the first hour whose charts the model cannot have seen to the last hour of candles."""
     extents = evaluate.seen(reader)
     embargo_ms = round(workspace.config.index.embargo_h * H_MS)
     seen_ms = max(extent.known_ms for extent in extents)
     fair_ms = purge.earliest_as_of(seen_ms, embargo_ms=embargo_ms)
-    every = [market.quarters for market in markets.values()]
-    enough_ms = min(int(k.open_ms[0]) for k in every) + candles.history_ms(workspace)
-    last_ms = max(int(k.close_ms[-1]) for k in every)
+    all_bars_15m = [market.quarters for market in markets.values()]
+    enough_ms = min(int(k.open_ms[0]) for k in all_bars_15m) + candles.history_ms(workspace)
+    last_ms = max(int(k.close_ms[-1]) for k in all_bars_15m)
     asked_ms = max(fair_ms, enough_ms) if options.start is None else parse_time(options.start)
     if asked_ms < fair_ms or fair_ms >= last_ms:
         raise LeakError(
@@ -188,78 +190,80 @@ def _timetable(
         )
     if options.days is not None:
         hours = min(hours, options.days * DAY_H)
-    return Timetable(first_ms, hours, options.learn_every_h)
+    return Schedule(first_ms, hours, options.learn_every_h)
 
 
 def _content(
-    worlds: Sequence[World],
+    arms: Sequence[Arm],
     markets: dict[str, Market],
-    timetable: Timetable,
+    schedule: Schedule,
     options: BacktestOptions,
 ) -> dict[str, Any]:
-    span = TradedPeriod(timetable.first_ms, timetable.at(timetable.hours), len(markets))
+    span = TradedPeriod(schedule.first_ms, schedule.at(schedule.hours), len(markets))
     rules = (True, False) if options.with_cv is None else (options.with_cv,)
     finest = [market.finest for market in markets.values()]
-    arms: dict[str, Any] = {}
+    arm_figures: dict[str, Any] = {}
     ledgers: dict[str, DailyLedger] = {}
     sweeps: dict[str, Any] = {}
-    for world in worlds:
+    for arm in arms:
         for with_cv in rules:
-            name = trading.arm(with_cv=with_cv, learning=world.learns)
-            made = trades.follow_all(finest, world.calls[with_cv])
-            ledgers[name] = DailyLedger.of(made, span, fee=options.fee, slippage=options.slippage)
-            arms[name] = {
-                "decisions": dict(Counter(d.decision for d in world.decisions[with_cv])),
-                "calls": len(world.calls[with_cv]),
-                "ends": dict(sorted(Counter(trade.ended for trade in made).items())),
+            name = trading.arm(with_cv=with_cv, learning=arm.learns)
+            arm_trades = trades.follow_all(finest, arm.calls[with_cv])
+            ledgers[name] = DailyLedger.of(
+                arm_trades, span, fee=options.fee, slippage=options.slippage
+            )
+            arm_figures[name] = {
+                "decisions": dict(Counter(d.decision for d in arm.decisions[with_cv])),
+                "calls": len(arm.calls[with_cv]),
+                "ends": dict(sorted(Counter(trade.ended for trade in arm_trades).items())),
                 **performance.estimates(ledgers[name], seed=options.seed),
             }
-            sweeps[name] = performance.sweep(made, span, FEES, SLIPPAGES)
+            sweeps[name] = performance.sweep(arm_trades, span, FEES, SLIPPAGES)
     return {
-        "arms": arms,
+        "arms": arm_figures,
         "differences": _differences(ledgers, options.seed),
         "sweep": sweeps,
-        "method": _method(worlds, markets, timetable, options),
+        "method": _method(arms, markets, schedule, options),
     }
 
 
 def _differences(ledgers: dict[str, DailyLedger], seed: int) -> dict[str, Any]:
     """Each arm less the next one that lacks one thing."""
-    found = {}
+    differences = {}
     for more, less in trading.PAIRS:
         if more in ledgers and less in ledgers:
             pair = performance.difference(ledgers[more], ledgers[less], seed=seed)
-            found[f"{more} less {less}"] = pair
-    return found
+            differences[f"{more} less {less}"] = pair
+    return differences
 
 
 def _method(
-    worlds: Sequence[World],
+    arms: Sequence[Arm],
     markets: dict[str, Market],
-    timetable: Timetable,
+    schedule: Schedule,
     options: BacktestOptions,
 ) -> dict[str, Any]:
-    settings = worlds[0].workspace.config
+    settings = arms[0].workspace.config
     digests = "".join(market.finest.digest for market in markets.values())
     return {
         "klines": options.klines.name,
         "data": hashlib.sha256(digests.encode()).hexdigest(),
         "symbols": list(markets),
-        "first": iso(timetable.first_ms),
-        "until": iso(timetable.at(timetable.hours)),
-        "hours": timetable.hours,
-        "predictions": len(worlds[0].predictions),
+        "first": iso(schedule.first_ms),
+        "until": iso(schedule.at(schedule.hours)),
+        "hours": schedule.hours,
+        "predictions": len(arms[0].predictions),
         "fee": options.fee,
         "slippage": options.slippage,
         "target": settings.feedback.target,
         "stop": settings.feedback.stop,
         "atr_multiple": settings.feedback.atr_multiple,
         "hold": trades.HOLD.value,
-        "learn_every_h": timetable.learn_every_h,
-        "promotions": [list(change) for world in worlds for change in world.versions],
+        "learn_every_h": schedule.learn_every_h,
+        "promotions": [list(change) for arm in arms for change in arm.versions],
         "block_days": performance.BLOCK_DAYS,
         "draws": performance.DRAWS,
         "seed": options.seed,
-        "model": worlds[0].reader.model.version,
-        "index": worlds[0].reader.index.version,
+        "model": arms[0].reader.model.version,
+        "index": arms[0].reader.index.version,
     }

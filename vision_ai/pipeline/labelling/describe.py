@@ -21,13 +21,13 @@ from vision_ai.labels.gpt.limits import Budget
 from vision_ai.labels.gpt.replies import Attempt, Kind, Language
 from vision_ai.labels.gpt.work import Order, Run
 from vision_ai.pipeline.labelling import select
-from vision_ai.pipeline.labelling.select import Found, Wanted
+from vision_ai.pipeline.labelling.select import ChartSelection, SelectedCharts
 from vision_ai.pipeline.workspace import Result, Workspace, progress
 from vision_ai.records import BadLine, Record
 
 
 @dataclass(frozen=True)
-class Terms:
+class DescribeOptions:
     """How charts are to be described.
 
     Attributes:
@@ -123,20 +123,20 @@ def language(text: str | None) -> Language | None:
 
 
 def estimate(
-    workspace: Workspace, wanted: Wanted, terms: Terms, *, in_batch: bool
+    workspace: Workspace, selection: ChartSelection, options: DescribeOptions, *, in_batch: bool
 ) -> DescribeEstimateResult:
     """Count charts, tokens and money; nothing is sent and no key is needed.
 
     Raises:
         InputError: no candles or pictures there, or no such chart.
     """
-    order, ledger = _order(workspace, terms), Ledger(workspace.paths.descriptions)
-    found = _undescribed(workspace, wanted, terms, order, ledger)
-    parts = [order.estimate(task, batch=in_batch) for task in found.tasks]
+    order, ledger = _order(workspace, options), Ledger(workspace.paths.descriptions)
+    charts = _undescribed(workspace, selection, options, order, ledger)
+    parts = [order.estimate(task, batch=in_batch) for task in charts.tasks]
     inputs, outputs, cost = (sum(part[i] for part in parts) for i in range(3))
-    worst = sum(order.worst(task, batch=in_batch) for task in found.tasks)
+    worst = sum(order.worst(task, batch=in_batch) for task in charts.tasks)
     return DescribeEstimateResult(
-        charts=len(found.tasks),
+        charts=len(charts.tasks),
         model=order.config.model,
         language=order.language,
         prompt=prompt.PROMPT_VERSION,
@@ -144,14 +144,14 @@ def estimate(
         output_tokens=outputs,
         cost=round(cost, 6),
         cost_at_worst=round(worst, 6),
-        missing=found.missing,
+        missing=charts.missing,
     )
 
 
 def describe(
     workspace: Workspace,
-    wanted: Wanted,
-    terms: Terms,
+    selection: ChartSelection,
+    options: DescribeOptions,
     *,
     environ: Mapping[str, str] = os.environ,
 ) -> DescribeResult:
@@ -162,27 +162,27 @@ def describe(
         InputError: no candles or pictures there.
         StateError: another process is at it.
     """
-    with _asking(workspace, terms, environ) as (order, ledger, client):
-        found = _undescribed(workspace, wanted, terms, order, ledger)
-        tasks = found.tasks
-        run = Run(order, ledger, client, max_cost=terms.max_cost)
-        done = run.over(progress(tasks, total=len(tasks), what="Describing charts"))
-    described = sum(attempt.kind is Kind.DESCRIBED for attempt in done.attempts)
+    with _asking(workspace, options, environ) as (order, ledger, client):
+        charts = _undescribed(workspace, selection, options, order, ledger)
+        tasks = charts.tasks
+        run = Run(order, ledger, client, max_cost=options.max_cost)
+        outcome = run.over(progress(tasks, total=len(tasks), what="Describing charts"))
+    described = sum(attempt.kind is Kind.DESCRIBED for attempt in outcome.attempts)
     return DescribeResult(
         asked_for=len(tasks),
         described=described,
-        requests=done.requests,
-        cost=round(done.cost, 9),
-        stopped=done.stopped or None,
+        requests=outcome.requests,
+        cost=round(outcome.cost, 9),
+        stopped=outcome.stopped or None,
         **_ledger_fields(ledger),
-        missing={**found.missing, **done.left},
+        missing={**charts.missing, **outcome.left},
     )
 
 
 def describe_in_batches(
     workspace: Workspace,
-    wanted: Wanted,
-    terms: Terms,
+    selection: ChartSelection,
+    options: DescribeOptions,
     *,
     environ: Mapping[str, str] = os.environ,
 ) -> DescribeBatchResult:
@@ -192,27 +192,32 @@ def describe_in_batches(
         ConfigError: no key, a refused one, an unknown model or no quota; nothing is lost.
         TransientError: the API cannot be asked; run it again.
     """
-    with _asking(workspace, terms, environ) as (order, ledger, client):
+    with _asking(workspace, options, environ) as (order, ledger, client):
         work = Batches(order, ledger, client)
         plans = batch.open_plans(ledger)
-        found = _undescribed(workspace, wanted, terms, order, ledger)
-        budget = Budget(terms.max_cost)
+        charts = _undescribed(workspace, selection, options, order, ledger)
+        budget = Budget(options.max_cost)
         tasks = list(
             itertools.takewhile(
-                lambda task: budget.reserve(order.worst(task, batch=True)) is not None, found.tasks
+                lambda task: budget.reserve(order.worst(task, batch=True)) is not None,
+                charts.tasks,
             )
         )
-        shown = progress(tasks, total=len(tasks), what="Drawing charts")
-        plans = [work.submit(plan) for plan in (*plans, *work.plan(shown))]
-        waiting, kept = _collected(work, plans, poll_s=order.config.poll_s, wait=terms.wait)
-    left = {_name(a): f"{a.kind}: {a.note}" for a in kept if a.kind is not Kind.DESCRIBED}
-    over = {task.name: "the limit of cost is reached" for task in found.tasks[len(tasks) :]}
+        watched_tasks = progress(tasks, total=len(tasks), what="Drawing charts")
+        plans = [work.submit(plan) for plan in (*plans, *work.plan(watched_tasks))]
+        waiting, attempts = _collected(work, plans, poll_s=order.config.poll_s, wait=options.wait)
+    not_described = {
+        _name(a): f"{a.kind}: {a.note}" for a in attempts if a.kind is not Kind.DESCRIBED
+    }
+    beyond_budget = {
+        task.name: "the limit of cost is reached" for task in charts.tasks[len(tasks) :]
+    }
     return DescribeBatchResult(
         submitted=len(tasks),
-        collected=len(kept),
+        collected=len(attempts),
         waiting={str(plan.batch_id): len(plan.subjects) for plan in waiting},
         **_ledger_fields(ledger),
-        missing={**found.missing, **left, **over},
+        missing={**charts.missing, **not_described, **beyond_budget},
     )
 
 
@@ -223,41 +228,45 @@ def report(workspace: Workspace) -> LedgerResult:
 
 @contextlib.contextmanager
 def _asking(
-    workspace: Workspace, terms: Terms, environ: Mapping[str, str]
+    workspace: Workspace, options: DescribeOptions, environ: Mapping[str, str]
 ) -> Iterator[tuple[Order, Ledger, Client]]:
     """What is asked for, the ledger that no other process writes meanwhile, and the API."""
-    order, ledger = _order(workspace, terms), Ledger(workspace.paths.descriptions)
+    order, ledger = _order(workspace, options), Ledger(workspace.paths.descriptions)
     with ledger.locked(), Client(order.config, environ=environ) as client:
         yield order, ledger, client
 
 
-def _order(workspace: Workspace, terms: Terms) -> Order:
+def _order(workspace: Workspace, options: DescribeOptions) -> Order:
     config = workspace.config.gpt
-    return Order(terms.language or Language(config.language), config)
+    return Order(options.language or Language(config.language), config)
 
 
 def _undescribed(
-    workspace: Workspace, wanted: Wanted, terms: Terms, order: Order, ledger: Ledger
-) -> Found:
+    workspace: Workspace,
+    selection: ChartSelection,
+    options: DescribeOptions,
+    order: Order,
+    ledger: Ledger,
+) -> SelectedCharts:
     """Charts that nobody has been paid to describe, and that are in no batch under way."""
-    final = settled(ledger.read()[0], again=terms.again)
+    final = settled(ledger.read()[0], again=options.again)
     known = {digest for digest, language in final if language is order.language}
     for plan in batch.open_plans(ledger):
         if plan.language is order.language:
             known |= {subject.digest for subject in plan.subjects}
-    return select.find(workspace, wanted, known=known, limit=terms.limit)
+    return select.find(workspace, selection, known=known, limit=options.limit)
 
 
 def _collected(
     work: Batches, plans: Sequence[Plan], *, poll_s: float, wait: bool
 ) -> tuple[list[Plan], list[Attempt]]:
-    kept: list[Attempt] = []
+    collected: list[Attempt] = []
     while True:
-        looked = [work.collect(plan) for plan in plans]
-        kept += [attempt for _, attempts in looked for attempt in attempts]
-        plans = [plan for plan, _ in looked if plan.is_open]
+        polled = [work.collect(plan) for plan in plans]
+        collected += [attempt for _, attempts in polled for attempt in attempts]
+        plans = [plan for plan, _ in polled if plan.is_open]
         if not plans or not wait:
-            return list(plans), kept
+            return list(plans), collected
         time.sleep(poll_s)
 
 

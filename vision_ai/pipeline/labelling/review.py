@@ -32,7 +32,7 @@ from vision_ai.labels import review, rules
 from vision_ai.labels.gpt.ledger import Ledger
 from vision_ai.labels.gpt.replies import Attempt, Subject
 from vision_ai.labels.review import Action, Case, Correction, Desk, Opinion
-from vision_ai.pipeline import annotations
+from vision_ai.pipeline import index
 from vision_ai.pipeline.labelling import select
 from vision_ai.pipeline.lookup import Finder
 from vision_ai.pipeline.reader import spans_of
@@ -173,26 +173,26 @@ def decide(
     """
     subject = _find(workspace, chart)
     label = _changed(Label(subject.reading, subject.phase), changes)
-    word = review.correction(
+    correction = review.correction(
         subject, action, label, who=who or reviewer(), at=_now(workspace), words=words
     )
-    Desk(workspace.paths.corrections).write([word])
-    done = None if action is Action.SKIP else annotations.refresh(workspace)
-    return ReviewDecisionResult(correction=word, index=done)
+    Desk(workspace.paths.corrections).write([correction])
+    index_text = None if action is Action.SKIP else index.refresh(workspace)
+    return ReviewDecisionResult(correction=correction, index=index_text)
 
 
 def stats(workspace: Workspace) -> ReviewStatsResult:
     """How much was reviewed, by whom, and how often the rule book was right."""
     corrections, bad = Desk(workspace.paths.corrections).read()
-    every = cases(workspace)
-    standing = review.standing(corrections)
-    kept = [c for c in standing.values() if c.was == f"{c.reading.name} {c.phase}"]
-    right = wilson(len(kept), len(standing))
-    by_setup = Counter(c.was.split(":")[0] for c in standing.values())
-    kept_by_setup = Counter(c.was.split(":")[0] for c in kept)
+    all_cases = cases(workspace)
+    newest = review.standing(corrections)
+    unchanged = [c for c in newest.values() if c.was == f"{c.reading.name} {c.phase}"]
+    right = wilson(len(unchanged), len(newest))
+    by_setup = Counter(c.was.split(":")[0] for c in newest.values())
+    kept_by_setup = Counter(c.was.split(":")[0] for c in unchanged)
     return ReviewStatsResult(
-        waiting=len(review.queue(every, corrections)),
-        disagreements=sum(case.disagreements > 0 for case in every),
+        waiting=len(review.queue(all_cases, corrections)),
+        disagreements=sum(case.disagreements > 0 for case in all_cases),
         words=len(corrections),
         actions=dict(Counter(c.action.value for c in corrections)),
         reviewers=dict(Counter(c.who for c in corrections)),
@@ -226,14 +226,14 @@ def import_(workspace: Workspace, source: Path, *, who: str | None = None) -> La
         text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{source} cannot be read: {error}.") from error
-    found, bad = review.parse(
+    corrections, bad = review.parse(
         text, as_csv=_is_csv(source), who=who or reviewer(), at=_now(workspace)
     )
-    added = Desk(workspace.paths.corrections).write(found)
+    added = Desk(workspace.paths.corrections).write(corrections)
     return LabelsImportResult(
         added=added,
-        known=len(found) - added,
-        index=annotations.refresh(workspace) if added else None,
+        known=len(corrections) - added,
+        index=index.refresh(workspace) if added else None,
         missing=bad,
     )
 
@@ -245,23 +245,23 @@ def reviewer() -> str:
 
 def cases(workspace: Workspace) -> list[Case]:
     """Every chart that GPT described or the model predicted, with what each of them says."""
-    found: dict[str, Case] = {}
+    by_digest: dict[str, Case] = {}
     for attempt in Ledger(workspace.paths.descriptions).read()[0]:
         digest = attempt.subject.digest
-        if attempt.said is not None or digest not in found:
-            found[digest] = Case(attempt.subject, _gpt(attempt), None, _words(attempt))
+        if attempt.said is not None or digest not in by_digest:
+            by_digest[digest] = Case(attempt.subject, _gpt(attempt), None, _words(attempt))
     finder = Finder(workspace)
     for subject, model in _predicted(workspace, finder):
-        known = found.get(subject.digest, Case(subject))
-        found[subject.digest] = replace(known, model=model)
-    return _asked(workspace, finder, list(found.values()))
+        known = by_digest.get(subject.digest, Case(subject))
+        by_digest[subject.digest] = replace(known, model=model)
+    return _asked(workspace, finder, list(by_digest.values()))
 
 
 def _gpt(attempt: Attempt) -> Opinion | None:
-    said = attempt.said
-    if said is None:
+    reply = attempt.said
+    if reply is None:
         return None
-    return Opinion(Reading(said.setup, said.direction), said.phase, said.confidence)
+    return Opinion(Reading(reply.setup, reply.direction), reply.phase, reply.confidence)
 
 
 def _words(attempt: Attempt) -> str:
@@ -276,50 +276,50 @@ def _predicted(workspace: Workspace, finder: Finder) -> Iterator[tuple[Subject, 
         except VisionError as error:
             logger.warning("left out: %s", error)
             continue
-        for shown in prediction.intervals.values():
-            end_ms = parse_time(shown.last_candle) + shown.interval.ms
-            at = finder.window(prediction.symbol, shown.interval, end_ms, shown.klines_hash)
+        for reading in prediction.intervals.values():
+            end_ms = parse_time(reading.last_candle) + reading.interval.ms
+            at = finder.window(prediction.symbol, reading.interval, end_ms, reading.klines_hash)
             if at is not None:
                 klines, end = at
                 window = klines[end + 1 - WINDOW : end + 1]
                 label = rules.label(window.bars[None])[0]
-                yield select.subject_of(window, label, chart=shown.chart), _model(shown)
+                yield select.subject_of(window, label, chart=reading.chart), _model(reading)
 
 
-def _model(shown: IntervalReading) -> Opinion:
+def _model(reading: IntervalReading) -> Opinion:
     """The model's likeliest reading, even where it would not stand by it."""
-    name, probability = max(shown.probabilities.items(), key=lambda item: item[1])
+    name, probability = max(reading.probabilities.items(), key=lambda item: item[1])
     setup, direction = name.split(":")
-    sure = probability if shown.abstained else shown.confidence
-    return Opinion(Reading(Setup(setup), Direction(direction)), shown.phase, sure)
+    sure = probability if reading.abstained else reading.confidence
+    return Opinion(Reading(Setup(setup), Direction(direction)), reading.phase, sure)
 
 
 def _asked(workspace: Workspace, finder: Finder, known: list[Case]) -> list[Case]:
     """Ask the model, where there is one, about charts that it has not predicted."""
-    silent = [case for case in known if case.model is None]
-    able = [(case, shown[0]) for case in silent if (shown := finder.shown(case.subject))]
-    if not able:
+    unread = [case for case in known if case.model is None]
+    readable = [(case, chart[0]) for case in unread if (chart := finder.chart(case.subject))]
+    if not readable:
         return known
     try:
         reader = workspace.reader
     except MissingModelError:
         return known
-    subjects = [case.subject for case, _ in able]
+    subjects = [case.subject for case, _ in readable]
     spans = spans_of(
         [subject.symbol for subject in subjects],
         [subject.interval for subject in subjects],
         [parse_time(subject.as_of) for subject in subjects],
     )
-    answers = reader.answers(np.stack([shown for _, shown in able]), spans)
+    answers = reader.answers(np.stack([chart for _, chart in readable]), spans)
     best = answers.probabilities.reading.argmax(axis=1)
     sure = answers.probabilities.reading.max(axis=1)
-    given = {
+    opinions = {
         subject.digest: Opinion(
             READINGS[int(best[row])], PHASES[int(answers.phase[row])], float(sure[row])
         )
         for row, subject in enumerate(subjects)
     }
-    return [replace(case, model=case.model or given.get(case.subject.digest)) for case in known]
+    return [replace(case, model=case.model or opinions.get(case.subject.digest)) for case in known]
 
 
 def _find(workspace: Workspace, chart: str) -> Subject:
@@ -333,19 +333,19 @@ def _find(workspace: Workspace, chart: str) -> Subject:
     known = {attempt.subject.digest: attempt.subject for attempt in attempts}
     if not any(digest.startswith(digits) for digest in known):
         known |= {s.digest: s for s, _ in _predicted(workspace, Finder(workspace))}
-    found = [subject for digest, subject in known.items() if digest.startswith(digits)]
-    if len(found) != 1:
-        what = "is not known" if not found else f"could be {len(found)} charts"
+    matches = [subject for digest, subject in known.items() if digest.startswith(digits)]
+    if len(matches) != 1:
+        what = "is not known" if not matches else f"could be {len(matches)} charts"
         raise InputError(f"Chart {chart[:70]!r} {what}.", hint="Run vision-ai review next.")
-    return found[0]
+    return matches[0]
 
 
 def _changed(label: Label, changes: Mapping[str, str | None]) -> Label:
     setup = _named(Setup, changes.get("setup"), label.setup)
     phase = _named(Phase, changes.get("phase"), label.phase)
-    able = [reading.direction for reading in READINGS if reading.setup is setup]
-    kept = label.direction if len(able) > 1 else able[0]
-    direction = _named(Direction, changes.get("direction"), kept)
+    directions = [reading.direction for reading in READINGS if reading.setup is setup]
+    own_direction = label.direction if len(directions) > 1 else directions[0]
+    direction = _named(Direction, changes.get("direction"), own_direction)
     return Label(Reading(setup, direction), phase, source="human")
 
 

@@ -29,7 +29,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ChartSelection:
     """Which charts.
 
     Attributes:
@@ -58,7 +58,7 @@ class Wanted:
         until: str | None,
         interval: Sequence[str] | None,
         **rest: Path | int | None,
-    ) -> "Wanted":
+    ) -> "ChartSelection":
         """Check what was asked for.
 
         Raises:
@@ -82,7 +82,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
+class SelectedCharts:
     """Charts, and what could not be read."""
 
     tasks: list[Task]
@@ -90,8 +90,12 @@ class Found:
 
 
 def find(
-    workspace: Workspace, wanted: Wanted, *, known: Container[str] = (), limit: int | None = None
-) -> Found:
+    workspace: Workspace,
+    selection: ChartSelection,
+    *,
+    known: Container[str] = (),
+    limit: int | None = None,
+) -> SelectedCharts:
     """Up to `limit` charts whose digest is not among the known ones.
 
     Raises:
@@ -99,27 +103,27 @@ def find(
         InputError: the folder holds no pictures.
     """
     missing: dict[str, str] = {}
-    if wanted.charts is not None:
-        every = _in_turn(_pictures(wanted.charts, wanted, missing))
+    if selection.charts is not None:
+        candidates = _in_turn(_pictures(selection.charts, selection, missing))
     else:
-        folder = wanted.klines or workspace.paths.klines_folder
-        _refuse_unknown(folder, wanted.symbols)
-        every = _in_turn(_windows(workspace, folder, wanted))
+        folder = selection.klines or workspace.paths.klines_folder
+        _refuse_unknown(folder, selection.symbols)
+        candidates = _in_turn(_windows(workspace, folder, selection))
     seen: set[str] = set()
     tasks: list[Task] = []
-    for task in every:
+    for task in candidates:
         digest = task.subject.digest
         if limit is not None and len(tasks) >= limit:
             break
         if digest not in known and digest not in seen:
             tasks.append(task)
             seen.add(digest)
-    return Found(tasks, missing)
+    return SelectedCharts(tasks, missing)
 
 
 def _refuse_unknown(folder: Path, symbols: frozenset[str]) -> None:
-    here = {files.parse_name(path).symbol for path in files.candle_files(folder)}
-    if unknown := sorted(symbols - here):
+    stored_symbols = {files.parse_name(path).symbol for path in files.candle_files(folder)}
+    if unknown := sorted(symbols - stored_symbols):
         raise KlinesError(
             f"{folder} holds no candles of {', '.join(unknown)}.",
             hint="Fetch or import them, or leave them out.",
@@ -165,17 +169,17 @@ def chart_path(paths: Paths, window: Klines) -> Path:
     return paths.chart(window.symbol, window.interval, int(window.close_ms[-1]))
 
 
-def _windows(workspace: Workspace, folder: Path, wanted: Wanted) -> Iterator[Task]:
+def _windows(workspace: Workspace, folder: Path, selection: ChartSelection) -> Iterator[Task]:
     paths = files.candle_files(folder)
     for klines in progress(
-        files.charts_candles(folder, wanted.symbols, wanted.intervals),
+        files.charts_candles(folder, selection.symbols, selection.intervals),
         total=2 * len(paths),
         what="Looking for charts",
     ):
         ends = klines.window_ends()
         as_of = klines.close_ms[ends]
-        ends = ends[(as_of >= wanted.since_ms) & (as_of <= wanted.until_ms)]
-        ends = ends[:: -wanted.stride]
+        ends = ends[(as_of >= selection.since_ms) & (as_of <= selection.until_ms)]
+        ends = ends[:: -selection.stride]
         if len(ends):
             labels = rules.label(klines.windows(ends))
             yield from (
@@ -200,7 +204,7 @@ def _task(workspace: Workspace, window: Klines, label: Label) -> Task | None:
     )
 
 
-def _pictures(folder: Path, wanted: Wanted, missing: dict[str, str]) -> Iterator[Task]:
+def _pictures(folder: Path, selection: ChartSelection, missing: dict[str, str]) -> Iterator[Task]:
     paths = sorted(folder.rglob("*.png")) if folder.is_dir() else []
     if not paths:
         raise InputError(f"{folder} holds no PNG files.", hint="Name a folder of charts.")
@@ -211,7 +215,7 @@ def _pictures(folder: Path, wanted: Wanted, missing: dict[str, str]) -> Iterator
             missing[str(path)] = str(error)
             continue
         subject = task.subject
-        if wanted.holds(subject.symbol, subject.interval, parse_time(subject.as_of)):
+        if selection.holds(subject.symbol, subject.interval, parse_time(subject.as_of)):
             yield task
 
 

@@ -102,26 +102,26 @@ def contact_sheet(
     rng = np.random.default_rng(seed)
     paths = files.candle_files(klines)
     order = rng.permutation(len(paths))[:limit]
-    found: list[_Example] = []
+    examples: list[_Example] = []
     for at in progress(order, total=len(order), what="Looking for examples"):
         candles = files.read_file(paths[at])
         for interval in parse_intervals(intervals):
             if interval.ms % candles.interval.ms == 0:
-                found += _examples(candles.resample(interval), matches, rng)
-        if len(found) >= EXAMPLES:
+                examples += _examples(candles.resample(interval), matches, rng)
+        if len(examples) >= EXAMPLES:
             break
-    if not found:
+    if not examples:
         raise InputError(
             f"No chart of {name!r} in {klines}.", hint="Give it more candles, or another --seed."
         )
-    found = found[:EXAMPLES]
+    examples = examples[:EXAMPLES]
     picture = sheet.contact_sheet(
-        np.stack([example.bars for example in found]),
-        [f"{example.title} | {facts.caption(example.label)}" for example in found],
-        [facts.marks(example.label, float(example.bars[-1, CLOSE])) for example in found],
+        np.stack([example.bars for example in examples]),
+        [f"{example.title} | {facts.caption(example.label)}" for example in examples],
+        [facts.marks(example.label, float(example.bars[-1, CLOSE])) for example in examples],
     )
     storage.write_bytes(out, picture)
-    titles = [example.title for example in found]
+    titles = [example.title for example in examples]
     return SheetResult(label=name, sheet=str(out), examples=titles)
 
 

@@ -98,7 +98,7 @@ class Curriculum:
 def prepare(
     workspace: Workspace,
     config: TuneConfig,
-    parted: Stages,
+    folds: Stages,
     rows: Embeddings,
     klines: Path | None,
 ) -> Curriculum | str:
@@ -107,7 +107,7 @@ def prepare(
     Args:
         workspace: where predictions, candles and people's words are.
         config: how much of what.
-        parted: whose charts are asked for.
+        folds: whose charts are asked for.
         rows: the index in use; its charts are replayed where their candles are at hand.
         klines: folder of further candles.
 
@@ -120,7 +120,7 @@ def prepare(
     finder = Finder(workspace)
     learned, choosing, judging = (
         resolved.charts(lines, predictions, finder, wording)
-        for lines in (parted.learned, parted.choosing, parted.judging)
+        for lines in (folds.learned, folds.choosing, folds.judging)
     )
     for what, part in (("learn", learned), ("choose", choosing), ("judge", judging)):
         if len(part) < LEAST:
@@ -128,21 +128,21 @@ def prepare(
     candles = resolved.tables(paths, klines)
     again = resolved.originals(rows, candles, wording)
     seed = config.recipe.seed
-    more = resolved.windows(candles, parted.until_ms, config.replay, wording, seed=seed)
+    more = resolved.windows(candles, folds.until_ms, config.replay, wording, seed=seed)
     spans = Spans.at(again.symbol, again.interval, again.close_ms)
-    settled = again.take(purge.settled(spans, parted.until_ms))
+    settled = again.take(purge.settled(spans, folds.until_ms))
     replay = some(resolved.joined([settled, more]), config.replay, seed)
-    voices = [some(learned, config.exemplars // 2, seed)]
-    voices.append(some(again, config.exemplars - len(voices[0]), seed))
-    room = config.exemplars - sum(len(part) for part in voices)
-    voices.append(some(more, room, seed, balance=0.5))
+    voting = [some(learned, config.exemplars // 2, seed)]
+    voting.append(some(again, config.exemplars - len(voting[0]), seed))
+    room = config.exemplars - sum(len(part) for part in voting)
+    voting.append(some(more, room, seed, balance=0.5))
     logger.info(
         "finetune learned=%d replayed=%d found_again=%d choosing=%d judging=%d",
         len(learned), len(replay), len(again), len(choosing), len(judging),
     )  # fmt: skip
     return Curriculum(
         _lessons(learned, replay, config.resolved_share, wording),
-        resolved.distinct(resolved.joined(voices)),
+        resolved.distinct(resolved.joined(voting)),
         choosing,
         judging,
         wording,
@@ -158,8 +158,8 @@ def some(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Corp
 
 def _lessons(learned: Corpus, replay: Corpus, share: float, wording: Wording) -> Corpus:
     """Resolved charts, repeated to about their share, and replayed ones; people's word repeated."""
-    wanted = share / (1 - share) * len(replay) / len(learned)
-    times = int(min(MOST_REPEATS, max(1, round(wanted))))
+    repeats = share / (1 - share) * len(replay) / len(learned)
+    times = int(min(MOST_REPEATS, max(1, round(repeats))))
     often = learned.take(np.tile(np.arange(len(learned)), times))
     return training_data.heeded(
         resolved.joined([often, replay]), wording.words, train_cv_model.CORRECTED

@@ -74,11 +74,11 @@ def update(
     tuner = Tuner(workspace, model, settings, folder, klines, device)
     champion = replace(reweight.champion(workspace, now_ms), tune=tuner)
     with checkpoint.alone(folder, "A fine-tuning"):
-        found = feedback_loop_cv.update_cv_model_weights(
+        proposal = feedback_loop_cv.update_cv_model_weights(
             workspace.paths, now_ms, "finetune", champion=champion
         )
         checkpoint.clear(folder)
-    return found
+    return proposal
 
 
 def _settings(config: TuneConfig, preset: str, steps: int | None) -> TuneConfig:
@@ -107,17 +107,17 @@ class Tuner:
     klines: Path | None
     device: str | None
 
-    def __call__(self, parted: Stages) -> Tuned | str:
+    def __call__(self, folds: Stages) -> Tuned | str:
         """Train, mix and judge; or say what is missing."""
         opened = self.workspace.reader
-        found = curriculum.prepare(
-            self.workspace, self.config, parted, opened.index.rows, self.klines
+        material = curriculum.prepare(
+            self.workspace, self.config, folds, opened.index.rows, self.klines
         )
-        if isinstance(found, str):
-            return found
+        if isinstance(material, str):
+            return material
         start, words = self._champion()
-        trained = self._trained(found, words)
-        scores = self._sweep(found, start, trained, words)
+        trained = self._trained(material, words)
+        scores = self._sweep(material, start, trained, words)
         mix = max(scores, key=lambda tried: (scores[tried], -tried))
         # a hair's breadth in the weights turns a choice here and there: that is no gain
         if scores[mix] < scores[0.0] + self.config.least_gain:
@@ -126,9 +126,9 @@ class Tuner:
         if not mix:
             return Tuned(0.0, np.empty(0), np.empty(0), np.empty(0, np.int64), {}, lambda _: "")
         trainer.blend(trained, start, mix)
-        challenger = self._packed(found, parted, trained, words, opened.calibration)
+        challenger = self._packed(material, folds, trained, words, opened.calibration)
         tried = {f"mix_{share:.2f}": round(score, 6) for share, score in scores.items()}
-        return self._judged(found, parted, opened, challenger, mix, tried)
+        return self._judged(material, folds, opened, challenger, mix, tried)
 
     def _champion(self) -> tuple[ChartReader, Words]:
         """The champion's weights and words."""
@@ -138,53 +138,56 @@ class Tuner:
         tokenizer = vocabulary.load(self.model.tokenizer, repair=_REPAIR)
         return start, training_data.words_of(start, tokenizer)
 
-    def _trained(self, found: Curriculum, words: Words) -> ChartReader:
+    def _trained(self, material: Curriculum, words: Words) -> ChartReader:
         """The champion's weights after training; a killed run of the same goes on."""
         recipe = self.config.recipe
-        work = self.folder / self._fingerprint(found)
+        work = self.folder / self._fingerprint(material)
         for other in self.folder.iterdir():
             if other.is_dir() and other != work:
                 checkpoint.clear(other)
         trainer.set_seed(recipe.seed)
         where = trainer.pick_device(self.device)
         student = train_cv_model.student_of(self._champion()[0], words, recipe, where)
-        practice = train_cv_model.practice_of(found.lessons, recipe)
-        artist = training_data.artist(found.wording)
-        source = Batches(found.lessons, artist, practice, shown=student.shown)
+        sampler = train_cv_model.practice_of(material.lessons, recipe)
+        artist = training_data.artist(material.wording)
+        source = Batches(material.lessons, artist, sampler, shown=student.shown)
         charts = training_data.charts_of(
-            curriculum.some(found.choosing, self.config.tried_on, recipe.seed)
+            curriculum.some(material.choosing, self.config.tried_on, recipe.seed)
         )
         watch = train_cv_model.watching(student, charts)
         fit(student, source, work, watch)
         return student.average.cpu()
 
-    def _fingerprint(self, found: Curriculum) -> str:
-        text = f"{self.model.version}|{self.config.model_dump_json()}|{found.fingerprint}"
+    def _fingerprint(self, material: Curriculum) -> str:
+        text = f"{self.model.version}|{self.config.model_dump_json()}|{material.fingerprint}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _sweep(
-        self, found: Curriculum, start: ChartReader, trained: ChartReader, words: Words
+        self, material: Curriculum, start: ChartReader, trained: ChartReader, words: Words
     ) -> dict[float, float]:
         """Mean score of each mix on the choosing charts, the champion's own weights as mix 0.
 
         Each has the same exemplars and a calibration fitted alike, so only weights differ.
         """
         config, settings = self.config, self.workspace.config
-        known = curriculum.some(found.known, config.tried_with, config.recipe.seed)
-        asked = curriculum.some(found.choosing, config.tried_on, config.recipe.seed)
-        voices, drawn = training_data.charts_of(known), training_data.charts_of(asked)
+        known = curriculum.some(material.known, config.tried_with, config.recipe.seed)
+        choosing = curriculum.some(material.choosing, config.tried_on, config.recipe.seed)
+        voting_charts, choosing_charts = (
+            training_data.charts_of(known),
+            training_data.charts_of(choosing),
+        )
         manifest = self.model.manifest
         rows, charts = (
             training_data.embeddings_of(part, partial(trainer.see, start), manifest)
-            for part in (known, asked)
+            for part in (known, choosing)
         )
         scores = {}
         mixes = (0.0, *config.mixes)
         for mix in progress(mixes, total=len(mixes), what="Trying mixes"):
             mixed = copy.deepcopy(trained)
             trainer.blend(mixed, start, mix)
-            voters = Index(replace(rows, vectors=trainer.see(mixed, voices.pictures)))
-            queries = replace(charts, vectors=trainer.see(mixed, drawn.pictures))
+            voters = Index(replace(rows, vectors=trainer.see(mixed, voting_charts.pictures)))
+            queries = replace(charts, vectors=trainer.see(mixed, choosing_charts.pictures))
             prompts = _prompts(mixed, words)
             evidence = train.gather(voters, queries, prompts, settings.index)
             fitted = predict_cv_setup.fit(
@@ -196,8 +199,8 @@ class Tuner:
 
     def _packed(
         self,
-        found: Curriculum,
-        parted: Stages,
+        material: Curriculum,
+        folds: Stages,
         mixed: ChartReader,
         words: Words,
         was: Calibration,
@@ -210,50 +213,52 @@ class Tuner:
         with storage.writing(self.folder):
             staging = Path(tempfile.mkdtemp(prefix="staging-", dir=self.folder))
         staging.chmod(0o755)
-        some = training_data.charts_of(curriculum.some(found.choosing, 32, 0))
+        some = training_data.charts_of(curriculum.some(material.choosing, 32, 0))
         parity = train_cv_model.write_towers(mixed, words, staging, some.pictures)
-        manifest = self._manifest(found, parted, mixed, words, parity)
+        manifest = self._manifest(material, folds, mixed, words, parity)
         folder = ModelFolder(staging, manifest)
-        rows = self._embedded(found, folder)
+        rows = self._embedded(material, folder)
         vectors.save(folder.exemplars, rows)
         settings = self.workspace.config
         images = Embedder(folder, threads=settings.model.threads).images
-        charts = training_data.embeddings_of(found.choosing, images, manifest)
+        charts = training_data.embeddings_of(material.choosing, images, manifest)
         evidence = train.gather(Index(rows), charts, reader.prompts(folder), settings.index)
         fitted = predict_cv_setup.fit(evidence, charts, rows, level=settings.predict.level)
-        kept = {name: getattr(was, name) for name in ("bands", "transfer", "human_error")}
-        fitted = fitted.model_copy(update=kept)
+        own_fields = {name: getattr(was, name) for name in ("bands", "transfer", "human_error")}
+        fitted = fitted.model_copy(update=own_fields)
         storage.write_document(staging / reader.CALIBRATION, fitted)
         return _Challenger(folder, rows, fitted)
 
     def _manifest(
-        self, found: Curriculum, parted: Stages, mixed: ChartReader, words: Words, parity: float
+        self, material: Curriculum, folds: Stages, mixed: ChartReader, words: Words, parity: float
     ) -> Manifest:
         was = self.model.manifest
-        digest = hashlib.sha256(self._fingerprint(found).encode())
+        digest = hashlib.sha256(self._fingerprint(material).encode())
         for tensor in mixed.state_dict().values():
             digest.update(tensor.numpy().tobytes())
         data = was.data.model_copy(
             update={
-                "klines": _digest(found.lessons),
-                "train_symbols": sorted({*was.data.train_symbols, *found.lessons.symbol.tolist()}),
-                "held_out_symbols": sorted(
-                    {*was.data.held_out_symbols, *found.choosing.symbol.tolist()}
+                "klines": _digest(material.lessons),
+                "train_symbols": sorted(
+                    {*was.data.train_symbols, *material.lessons.symbol.tolist()}
                 ),
-                "train_until": max(was.data.train_until, iso(parted.until_ms)),
-                "held_out_until": max(was.data.held_out_until, iso(parted.chosen_until_ms)),
-                "train_windows": len(found.lessons),
-                "held_out_windows": len(found.choosing),
+                "held_out_symbols": sorted(
+                    {*was.data.held_out_symbols, *material.choosing.symbol.tolist()}
+                ),
+                "train_until": max(was.data.train_until, iso(folds.until_ms)),
+                "held_out_until": max(was.data.held_out_until, iso(folds.chosen_until_ms)),
+                "train_windows": len(material.lessons),
+                "held_out_windows": len(material.choosing),
             }
         )
         prototypes = trainer.prototypes(mixed, words)
         return was.model_copy(
             update={
                 "version": lineage.child(
-                    self.model.version, f"f{parted.number}", digest.hexdigest()
+                    self.model.version, f"f{folds.number}", digest.hexdigest()
                 ),
                 "rules": rules.RULES_VERSION,
-                "created_at": iso(parted.now_ms),
+                "created_at": iso(folds.now_ms),
                 "recipe": {**was.recipe, "finetune": self.config.model_dump(mode="json")},
                 "data": data,
                 "figures": {"onnx_parity": parity},
@@ -264,14 +269,14 @@ class Tuner:
             }
         )
 
-    def _embedded(self, found: Curriculum, folder: ModelFolder) -> Embeddings:
+    def _embedded(self, material: Curriculum, folder: ModelFolder) -> Embeddings:
         """The exemplars, with the weights that the champion's carried and people's labels."""
         settings = self.workspace.config.model
         images = Embedder(folder, threads=settings.threads, batch=settings.batch).images
-        starts = range(0, len(found.known), _SLICE)
+        starts = range(0, len(material.known), _SLICE)
         parts = [
             training_data.embeddings_of(
-                found.known.take(np.arange(at, min(at + _SLICE, len(found.known)))),
+                material.known.take(np.arange(at, min(at + _SLICE, len(material.known)))),
                 images,
                 folder.manifest,
             )
@@ -281,14 +286,14 @@ class Tuner:
         for part in parts[1:]:
             rows = index.merge(rows, part)
         carried = reader.weights(reader.exemplars(self.model))
-        weight = [carried.get(at, 1.0) for at in reader.places(rows)]
+        weight = [carried.get(at, 1.0) for at in reader.keys(rows)]
         rows = replace(rows, weight=np.array(weight, np.float32))
-        return review.apply(rows, found.wording.words, train_cv_model.CORRECTED)[0]
+        return review.apply(rows, material.wording.words, train_cv_model.CORRECTED)[0]
 
     def _judged(
         self,
-        found: Curriculum,
-        parted: Stages,
+        material: Curriculum,
+        folds: Stages,
         opened: Reader,
         challenger: _Challenger,
         mix: float,
@@ -307,16 +312,16 @@ class Tuner:
         scores: dict[str, Floats] = {}
         figures: dict[str, float] = {}
         for side, (seer, voters, prompts, calibration) in sides.items():
-            charts = training_data.embeddings_of(found.judging, seer.images, seer.model.manifest)
+            charts = training_data.embeddings_of(material.judging, seer.images, seer.model.manifest)
             evidence = train.gather(voters, charts, prompts, settings.index)
             scores[side] = _scores(predict_cv_setup.read(evidence, calibration), charts)
             measured = train.measure(evidence, charts, calibration)
             figures |= {f"{side}_{name}": round(value, 6) for name, value in measured.items()}
             at_ms = charts.close_ms
         publish = partial(self._publish, challenger, figures, tried, mix)
-        shown = {name: value for name, value in figures.items() if np.isfinite(value)}
+        finite_figures = {name: value for name, value in figures.items() if np.isfinite(value)}
         day = at_ms // DAY_MS
-        return Tuned(mix, scores["champion"], scores["challenger"], day, shown, publish)
+        return Tuned(mix, scores["champion"], scores["challenger"], day, finite_figures, publish)
 
     def _publish(
         self,

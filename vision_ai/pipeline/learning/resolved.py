@@ -16,8 +16,7 @@ from vision_ai.measures.purge import Spans
 from vision_ai.model.training import split
 from vision_ai.model.training.batches import Corpus
 from vision_ai.model.training.split import SplitConfig
-from vision_ai.pipeline.lookup import Finder
-from vision_ai.pipeline.originals import Originals
+from vision_ai.pipeline.lookup import Finder, Originals
 from vision_ai.records import Feedback, Prediction
 
 
@@ -29,19 +28,21 @@ def charts(
     A chart that several calls share counts once.
     """
     calls = {(p.symbol, p.as_of): p for p in predictions if p.source == "klines"}
-    said = [calls[key] for line in lines if (key := (line.symbol, line.as_of)) in calls]
+    predictions_of_lines = [
+        calls[key] for line in lines if (key := (line.symbol, line.as_of)) in calls
+    ]
     keys = dict.fromkeys(
         (call.symbol, interval, parse_time(reading.last_candle), reading.klines_hash)
-        for call in said
+        for call in predictions_of_lines
         for interval, reading in sorted(call.intervals.items())
     )
-    found = [at for chart in keys if (at := _found(finder, *chart))]
-    tables = {id(klines): klines for klines, _ in found}
-    place = {name: number for number, name in enumerate(tables)}
+    located = [at for chart in keys if (at := _found(finder, *chart))]
+    tables = {id(klines): klines for klines, _ in located}
+    table_number = {name: number for number, name in enumerate(tables)}
     return labelled(
         tuple(tables.values()),
-        np.array([place[id(klines)] for klines, _ in found], np.int32),
-        np.array([end for _, end in found], np.int32),
+        np.array([table_number[id(klines)] for klines, _ in located], np.int32),
+        np.array([end for _, end in located], np.int32),
         wording,
     )
 
@@ -79,18 +80,20 @@ def tables(paths: Paths, klines: Path | None) -> list[Klines]:
         KlinesError: `klines` is no folder of candles.
         CorruptFileError: a file is damaged.
     """
-    found = [] if klines is None else list(files.charts_candles(klines))
+    folder_tables = [] if klines is None else list(files.charts_candles(klines))
     try:
-        return [*found, *files.charts_candles(paths.klines_folder)]
+        return [*folder_tables, *files.charts_candles(paths.klines_folder)]
     except KlinesError:  # nothing was ever fetched
-        return found
+        return folder_tables
 
 
 def originals(rows: Embeddings, candles: Sequence[Klines], wording: Wording) -> Corpus:
     """The indexed charts whose candles are at hand, labelled anew."""
-    places = Originals.find(rows, candles)
-    here = places.found
-    return labelled(places.tables, places.table[here], places.end[here], wording)
+    sources = Originals.find(rows, candles)
+    rows_with_candles = sources.found
+    return labelled(
+        sources.tables, sources.table[rows_with_candles], sources.end[rows_with_candles], wording
+    )
 
 
 def windows(
@@ -100,12 +103,12 @@ def windows(
     whole = tuple(part for table in candles if len(part := table.until(until_ms)))
     if not whole:
         return joined([])
-    every = split.windows(whole, SplitConfig())
-    spans = Spans.at(every.symbol, every.interval, every.close_ms)
+    candidates = split.windows(whole, SplitConfig())
+    spans = Spans.at(candidates.symbol, candidates.interval, candidates.close_ms)
     rows_settled = np.flatnonzero(purge.settled(spans, until_ms))
     rng = np.random.default_rng([seed, count])
     rows = np.sort(rng.choice(rows_settled, min(count, len(rows_settled)), replace=False))
-    return labelled(whole, every.table[rows], every.end[rows], wording)
+    return labelled(whole, candidates.table[rows], candidates.end[rows], wording)
 
 
 def distinct(corpus: Corpus) -> Corpus:
@@ -119,15 +122,15 @@ def distinct(corpus: Corpus) -> Corpus:
 
 def joined(parts: Sequence[Corpus]) -> Corpus:
     """Several corpora as one, the rows of each in their order."""
-    kept = [part for part in parts if len(part)]
-    starts = np.cumsum([0, *(len(part.tables) for part in kept)])[:-1]
+    filled = [part for part in parts if len(part)]
+    starts = np.cumsum([0, *(len(part.tables) for part in filled)])[:-1]
     blank = [np.empty(0, np.int32)]
     codes = [np.empty(0, np.int8)]
-    table = [part.table + start for part, start in zip(kept, starts, strict=True)]
+    table = [part.table + start for part, start in zip(filled, starts, strict=True)]
     return Corpus(
-        tuple(table for part in kept for table in part.tables),
+        tuple(table for part in filled for table in part.tables),
         np.concatenate([*blank, *table]).astype(np.int32),
-        np.concatenate([*blank, *(part.end for part in kept)]),
-        np.concatenate([*codes, *(part.reading for part in kept)]),
-        np.concatenate([*codes, *(part.phase for part in kept)]),
+        np.concatenate([*blank, *(part.end for part in filled)]),
+        np.concatenate([*codes, *(part.reading for part in filled)]),
+        np.concatenate([*codes, *(part.phase for part in filled)]),
     )

@@ -55,15 +55,15 @@ class _Maker:
     model: ModelFolder
     now_ms: int
 
-    def publish(self, found: Challenge) -> str:
+    def publish(self, challenge: Challenge) -> str:
         """Make the version; its name follows from what it is made of."""
-        changes = _changes(found)
+        changes = _changes(challenge)
         text = json.dumps(changes, sort_keys=True)
-        version = lineage.child(self.model.version, f"r{found.attempt.number}", text)
+        version = lineage.child(self.model.version, f"r{challenge.attempt.number}", text)
         if (self.workspace.paths.models / version / "manifest.json").is_file():
             return registry.resolve(self.workspace.paths, version).version
         rows = reader.exemplars(self.model)
-        weight = _reweighted(rows, found)
+        weight = _reweighted(rows, challenge)
         old = storage.read_document(
             self.model.path / reader.CALIBRATION, Calibration, repair="Run vision-ai train again."
         )
@@ -81,7 +81,7 @@ class _Maker:
             self.model.exemplars.name: vectors.reweighted(
                 self.model.exemplars, weight, model=version
             ),
-            reader.CALIBRATION: _document(_stretched(old, found, version)),
+            reader.CALIBRATION: _document(_stretched(old, challenge, version)),
         }
         return lineage.derive(self.workspace.paths, self.model, manifest, files).version
 
@@ -95,7 +95,7 @@ class _Maker:
         charts = rows.take(chosen)
         settings, spans = self.workspace.config.index, Spans.of(charts)
         eligibility = PurgeAndEmbargo(round(settings.embargo_h * 3_600_000))
-        near = Index(rows).search(
+        neighbors = Index(rows).search(
             charts.vectors, spans, eligibility=eligibility, k=settings.neighbors
         )
         prompts = reader.prompts(self.model)
@@ -103,7 +103,7 @@ class _Maker:
         def read(exemplars: Embeddings) -> predict_cv_setup.Answers:
             evidence = predict_cv_setup.gather(
                 charts.vectors,
-                near,
+                neighbors,
                 exemplars,
                 prompts,
                 interval=spans.interval,
@@ -129,12 +129,14 @@ def verdict(attempt: GateAttempt) -> dict[str, object]:
     return attempt.model_dump(mode="json", exclude={"line", "check", "version", "made_at", "v"})
 
 
-def _changes(found: Challenge) -> dict[str, object]:
+def _changes(challenge: Challenge) -> dict[str, object]:
     return {
         "by": "feedback, mode reweight",
-        "exemplars": len(found.factors),
-        "width_factor": {horizon.value: factor for horizon, factor in found.width_factor.items()},
-        "gate": verdict(found.attempt),
+        "exemplars": len(challenge.factors),
+        "width_factor": {
+            horizon.value: factor for horizon, factor in challenge.width_factor.items()
+        },
+        "gate": verdict(challenge.attempt),
     }
 
 
@@ -143,18 +145,20 @@ def _places(rows: Embeddings) -> list[ExemplarKey]:
     return [(name, Interval(i), iso(ms)) for name, i, ms in zip(*columns, strict=True)]
 
 
-def _reweighted(rows: Embeddings, found: Challenge) -> NDArray[np.float32]:
-    factor = np.array([found.factors.get(place, 1.0) for place in _places(rows)])
+def _reweighted(rows: Embeddings, challenge: Challenge) -> NDArray[np.float32]:
+    factor = np.array([challenge.factors.get(key, 1.0) for key in _places(rows)])
     weight: NDArray[np.float32] = (rows.weight * factor).astype(np.float32)
     return weight
 
 
-def _stretched(old: Calibration, found: Challenge, version: str) -> Calibration:
+def _stretched(old: Calibration, challenge: Challenge, version: str) -> Calibration:
     """Both intervals' bands are stretched alike: logs judge the interval that led."""
     rules = {
         interval: {
             horizon: rule.model_copy(
-                update={"width_factor": rule.width_factor * found.width_factor.get(horizon, 1.0)}
+                update={
+                    "width_factor": rule.width_factor * challenge.width_factor.get(horizon, 1.0)
+                }
             )
             for horizon, rule in per_horizon.items()
         }

@@ -18,7 +18,7 @@ from vision_ai.pipeline import reader
 from vision_ai.pipeline.workspace import Result, Workspace
 from vision_ai.predict_cv_setup import Answers, Calibration, Evidence, Prototypes
 
-FITTED = 0.5
+FIT_SHARE = 0.5
 """Share of the held-out time that the calibration is fitted on; the rest measures it."""
 
 
@@ -68,12 +68,12 @@ def train(workspace: Workspace, klines: Path, options: TrainOptions) -> TrainRes
         device=options.device,
         weights=options.weights,
     )
-    figures = {**model.manifest.figures, **put_in_use(workspace, model)}
+    figures = {**model.manifest.figures, **activate_trained(workspace, model)}
     workspace.reload_reader()
     return TrainResult(version=model.version, path=str(model.path), figures=figures)
 
 
-def put_in_use(workspace: Workspace, model: ModelFolder) -> dict[str, float]:
+def activate_trained(workspace: Workspace, model: ModelFolder) -> dict[str, float]:
     """Calibrate a trained model and only then make it the current one.
 
     Raises:
@@ -162,7 +162,7 @@ def halves(charts: Embeddings) -> tuple[Ints, Ints]:
     Raises:
         InputError: their time is too short to be halved.
     """
-    earlier, later = split_by_time(Spans.of(charts), FITTED)
+    earlier, later = split_by_time(Spans.of(charts), FIT_SHARE)
     if not len(later):
         raise InputError(
             f"The held-out charts end at {iso(int(charts.close_ms.max()))}: too short a time to "

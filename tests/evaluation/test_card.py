@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vision_ai.calibration.bands import Bands
 from vision_ai.domain import PHASES, READINGS
-from vision_ai.evaluation import card, report
+from vision_ai.evaluation import card
 from vision_ai.evaluation.baselines import BaselineAnswers
 from vision_ai.evaluation.card import MeasuredCharts
 from vision_ai.measures import scores
@@ -126,63 +127,87 @@ def test_parts_add_up_to_all_charts() -> None:
     assert {"classes", "curves", "retrieval", "bands"} <= set(parts["15m"])
 
 
-def content() -> dict:
-    charts = measured(300)
-    guess = BaselineAnswers(charts.predicted, charts.predicted_phase, charts.confidence)
-    seen = {"what": "training", "symbols": 3, "first": "2024-01-01", "until": "2024-06-01"}
-    return {
-        "n": 300,
-        **card.nest(card.estimates(charts, draws=10) | card.noise(charts)),
-        "by": card.measure_groups(charts, {"interval": np.full(300, "15m")}),
-        "coverage": [],
-        "classes": card.class_rows(charts),
-        "curves": card.curves(charts),
-        "baselines": {
-            "majority": card.compare_labels(charts, guess),
-            "not_measured": {"dtw_knn": "for a | reason"},
-        },
-        "method": {
-            "klines": "bench", "data": "0" * 64, "symbols": ["AAAUSDT"], "venues": ["bybit"],
-            "intervals": {"15m": 300}, "first": "2025-01-01T00:00:00Z",
-            "until": "2025-02-01T00:00:00Z", "windows": 900, "windows_leaking": 100,
-            "seen": [seen],
-            "embargo_h": 24.0, "seed": 0, "limit": 300, "blocks": 30, "draws": 10, "model": "m-1",
-            "index": "i" * 64, "exemplars": 10, "calibration": "c" * 16, "rules": "1",
-        },
-    }  # fmt: skip
-
-
-def test_the_page_says_first_that_there_is_no_outcome_skill(tmp_path) -> None:
-    told = content()
-    told["outcome"]["2h"]["brier_skill"] = {"value": 0.001, "low": -0.01, "high": 0.012}
-    told["outcome"]["6h"]["brier_skill"] = {"value": 0.03, "low": 0.01, "high": 0.05}
-    told["setup"]["macro_f1"]["value"], told["phase"]["macro_f1"]["value"] = 0.8499, 0.9
-    *skill, missed = report.verdict(told)
-    assert skill == [
-        "Outcome skill at 2h is not different from zero: 0.0010 (-0.0100 to 0.0120).",
-        "Outcome skill at 6h is above zero: 0.0300 (0.0100 to 0.0500).",
-    ]
-    assert missed.startswith("Aims missed: setup macro-F1 0.8499 (")
-    assert "phase macro-F1 0.9" not in missed
-    page = report.write(tmp_path, told).read_text()
-    assert page.index("not different from zero") < page.index("### Figures")
-    for words in (
-        "m-1",
-        "100 of 900 windows",
-        "95 %",
-        "dtw_knn (for a | reason)",
-        "setup: this model",
-        "at least 0.85",
-        "ECE that perfect calibration would show by chance",
-    ):
-        assert words in page
-    assert (tmp_path / "reliability.svg").read_text().startswith("<svg")
-    assert (tmp_path / "risk_coverage.svg").read_text().count("<circle") > 20
-
-
-def test_what_is_undefined_is_null_and_a_dash() -> None:
+def test_what_is_undefined_is_null() -> None:
     charts = measured(20)
     charts = replace(charts, move=np.full((20, 2), np.nan))
     found = card.nest(card.estimates(charts, draws=5))
     assert found["outcome"]["2h"]["brier_skill"] == {"value": None, "low": None, "high": None}
-    assert report.format_estimate(found["outcome"]["2h"]["brier_skill"]) == "-"
+
+
+def test_classes_equal_scikit_learn() -> None:
+    sklearn = pytest.importorskip("sklearn.metrics")
+    charts = measured(500)
+    rows = card.class_rows(charts)
+    for facet, truth, predicted in (
+        ("setup", card.SETUP_OF[charts.reading], card.SETUP_OF[charts.predicted]),
+        ("phase", charts.phase, charts.predicted_phase),
+    ):
+        columns = sklearn.precision_recall_fscore_support(
+            truth, predicted, labels=range(len(rows[facet])), zero_division=0
+        )
+        for name, column in zip(("precision", "recall", "f1", "support"), columns, strict=True):
+            assert [row[name] for row in rows[facet]] == pytest.approx(column, abs=1e-4)
+
+
+def test_curves_are_thinned_to_the_points_of_a_plot_and_end_at_all_charts() -> None:
+    charts = measured(1000)
+    curves = card.curves(charts, points=40)
+    coverage = [point["coverage"] for point in curves["risk_coverage"]]
+    assert len(coverage) <= 40
+    assert coverage == sorted(set(coverage))
+    assert coverage[-1] == 1.0
+    assert curves["risk_coverage"][-1]["accuracy"] == pytest.approx(charts.right.mean(), abs=1e-4)
+    assert sum(row["n"] for row in curves["reliability"]) == 1000
+
+
+def test_the_surer_half_is_read_better_than_all() -> None:
+    charts = measured(2000)
+    assert card.accuracy_at_50(charts) > charts.right.mean() + 0.03
+    shuffled = replace(charts, confidence=np.full(len(charts), 0.7))
+    assert card.accuracy_at_50(shuffled) == pytest.approx(charts.right.mean())
+
+
+def test_a_chart_that_is_drawn_twice_counts_twice() -> None:
+    charts = measured(50)
+    rows = np.r_[np.arange(50), 7, 7]
+    drawn = charts.take(rows)
+    assert len(drawn) == 52
+    right = (card.SETUP_OF[charts.reading] == card.SETUP_OF[charts.predicted]).astype(int)
+    assert card.setup_accuracy(drawn) == pytest.approx((right.sum() + 2 * right[7]) / 52)
+
+
+def test_tracked_bands_are_judged_in_the_regimes_known_at_the_time() -> None:
+    charts = measured(600)
+    wide = np.full((600, 2), 9.0)
+    charts = replace(charts, tracked_low=-wide, tracked_high=wide)
+    assert card.band_hits(charts.tracked).all()
+    assert charts.tracked.cell is charts.regime
+    figures = card.estimates(charts, draws=5)
+    assert figures["bands.adaptive.coverage.2h"].value == 1.0
+    assert figures["bands.adaptive.width.6h"].value == pytest.approx(18.0)
+    assert figures["bands.adaptive.coverage_error_max"].value == pytest.approx(0.2)
+    assert figures["bands.coverage.2h"].value < 0.9
+
+
+def test_other_bands_are_compared_on_skill_alone() -> None:
+    charts = measured(300)
+    known = np.where(charts.move > 0, 0.99, 0.01)
+    bands = Bands(charts.low * 2, charts.low * 0, charts.high * 2, known, charts.reading, 0.8)
+    found = card.compare_outcomes(charts, bands)
+    assert found["bands"]["width"]["2h"]["value"] == pytest.approx(
+        2 * float((charts.high - charts.low)[:, 0].mean()), abs=1e-4
+    )
+    assert set(found["model_minus"]) == {"outcome"}
+    assert found["model_minus"]["outcome"]["2h"]["brier_skill"]["high"] < -0.8
+    assert "adaptive" not in found["bands"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_json_has_no_number_for_what_is_not_finite(value: float) -> None:
+    assert card.rounded(value) is None
+    assert card.rounded(0.123456) == 0.1235
+
+
+def test_means_leave_out_what_is_not_known() -> None:
+    assert card.mean(np.array([1.0, np.nan, 3.0])) == 2.0
+    assert np.isnan(card.mean(np.array([np.nan])))

@@ -103,3 +103,88 @@ def test_a_buyer_and_a_seller_mirror_each_other_before_costs() -> None:
     assert down is not None
     both = trades.returns([up, down], fee=0, slippage=0).gross
     assert both.sum() == pytest.approx(0)
+
+
+def walked(klines: Klines, made: TradeCall) -> tuple[str, float, int] | None:
+    """How a trade ends, price and time, by a walk from candle to candle in prices."""
+    rows = [row for row, at in enumerate(klines.open_ms.tolist()) if at >= made.at_ms]
+    if not rows or klines.open_ms[rows[0]] != made.at_ms:
+        return None
+    entry = float(klines.bars[rows[0], 0])
+    goal, loss = entry * (1 + made.sign * made.target), entry * (1 - made.sign * made.stop)
+    for row in rows[:HOLD]:
+        opened, high, low, close = klines.bars[row, :4].tolist()
+        best, worst = (high, low) if made.sign > 0 else (low, high)
+        until = int(klines.open_ms[row]) + M15
+        if made.sign * (opened - goal) >= 0:
+            return "target", goal, until
+        if made.sign * (opened - loss) <= 0:
+            return "stop", opened, until
+        met_goal, met_loss = made.sign * (best - goal) >= 0, made.sign * (worst - loss) <= 0
+        if met_loss:
+            return ("ambiguous" if met_goal else "stop"), loss, until
+        if met_goal:
+            return "target", goal, until
+    if len(rows) < HOLD:
+        return None
+    return "time", close, until
+
+
+@given(
+    seed=st.integers(0, 500),
+    sign=st.sampled_from([1, -1]),
+    at=st.integers(0, 60),
+    target=st.floats(0.002, 0.03),
+    stop=st.floats(0.002, 0.03),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_trade_ends_where_a_walk_by_hand_ends_it(seed, sign, at, target, stop) -> None:
+    klines = simulate("AAAUSDT", Interval.M15, 70, seed=seed, end_ms=70 * M15)
+    made = TradeCall("AAAUSDT", at * M15, sign, target, stop)
+    trade, expected = trades.follow(klines, made), walked(klines, made)
+    if expected is None:
+        assert trade is None
+        return
+    assert trade is not None
+    assert (trade.ended, trade.exit_ms) == (expected[0], expected[2])
+    assert trade.exit == pytest.approx(expected[1])
+    assert trade.held_ms == expected[2] - at * M15
+
+
+@given(
+    sign=st.sampled_from([1, -1]),
+    entry=st.floats(1, 1000),
+    gain=st.floats(-0.2, 0.2),
+    fee=st.floats(0, 0.01),
+    slippage=st.floats(0, 0.01),
+)
+def test_costs_are_those_of_buying_and_selling_one_unit(sign, entry, gain, fee, slippage) -> None:
+    leave = entry * (1 + gain)
+    trade = trades.Trade(call(sign), entry, leave, M15, "time")
+    found = trades.returns([trade], fee=fee, slippage=slippage)
+    worse_entry = entry * (1 + slippage) if sign > 0 else entry * (1 - slippage)
+    worse_exit = leave * (1 - slippage) if sign > 0 else leave * (1 + slippage)
+    earned = sign * (worse_exit - worse_entry) - fee * (worse_entry + worse_exit)
+    assert found.net[0] == pytest.approx(earned / worse_entry, abs=1e-12)
+    assert found.gross[0] == pytest.approx(sign * gain, abs=1e-12)
+
+
+def test_symbols_are_followed_each_by_itself_and_told_in_order_of_exit() -> None:
+    markets = [
+        Klines(name, k.interval, k.open_ms, k.bars)
+        for name, k in (
+            ("AAAUSDT", market((100, 101, 99, 100), (100, 103, 100, 102))),
+            ("BBBUSDT", market((100, 103, 99, 102))),
+        )
+    ]
+    made = trades.follow_all(markets, [call(symbol="BBBUSDT"), call(), call(symbol="CCCUSDT")])
+    assert [(one.call.symbol, one.exit_ms // M15) for one in made] == [
+        ("BBBUSDT", 1),
+        ("AAAUSDT", 2),
+    ]
+
+
+def test_nothing_is_entered_after_a_position_that_the_candles_leave_open() -> None:
+    klines = market((100, 101, 99, 100))[: HOLD + 1]
+    late = [call(at_ms=M15 * row) for row in (1, 2, 3)]
+    assert [one.call.at_ms // M15 for one in trades.follow_all([klines], late)] == [1]

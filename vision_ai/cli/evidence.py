@@ -186,8 +186,7 @@ def backtest(
     """Walk forward through past candles and account for the trades that decisions led to.
 
     Hour by hour: charts, predictions, feedback, updates, decisions, in memory. Every figure has a
-    95 % interval. Candles that share time with what the model has learned from are refused. It
-    needs `pip install -e '.[evaluate]'`.
+    95 % interval. Candles that share time with what the model has learned from are refused.
 
     Examples: `vision-ai backtest --klines candles/ --days 30`,
     `vision-ai backtest --klines candles/ --without-cv --frozen --report walk/`

@@ -100,7 +100,7 @@ def main() -> None:
     paths, tables = Paths(wanted.out), train_cv_model.read_tables(wanted.klines)
     for name, wording in (("offline", Wording()), ("offline and loopback", Mixed())):
         run = Run(config, paths, tables, None, wording)
-        model = train_cv_model.carry_out(run, trainer.pick_device())
+        model = train_cv_model.run_training(run, trainer.pick_device())
         row = {"trained_on": name, "steps": wanted.steps, "seed": wanted.seed}
         row |= {"model": model.version, "asked_by": asked(model, paths)}
         print(json.dumps(row), flush=True)

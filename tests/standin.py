@@ -18,7 +18,7 @@ from vision_ai.index import Index, PurgeAndEmbargo, Spans
 from vision_ai.labels import rules
 from vision_ai.model import lineage, registry, vectors
 from vision_ai.model.embed import Embedder
-from vision_ai.model.registry import Data, Manifest, ModelFolder
+from vision_ai.model.registry import Manifest, ModelFolder, TrainingCandles
 from vision_ai.pipeline import index, reader
 
 VERSION = "stand-in-1"
@@ -95,7 +95,7 @@ def manifest() -> Manifest:
         context=8,
         created_at="2025-01-01T00:00:00Z",
         recipe={},
-        data=Data(
+        data=TrainingCandles(
             klines="", train_symbols=[], held_out_symbols=[], train_until="", held_out_from="",
             train_windows=0, held_out_windows=0,
         ),

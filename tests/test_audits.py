@@ -37,7 +37,7 @@ from vision_ai.market.simulate import simulate
 from vision_ai.measures import indicators, scores, significance, targets
 from vision_ai.measures.purge import PointInTimeFilter, Spans
 from vision_ai.model.registry import SHIPPED
-from vision_ai.model.training.batches import mirrored
+from vision_ai.model.training.batches import mirror
 from vision_ai.pipeline import reader as readers
 from vision_ai.pipeline.reader import Reader
 from vision_ai.predict_cv_setup import Answers
@@ -132,7 +132,7 @@ def test_a_picture_of_shuffled_pixels_is_refused_at_the_door() -> None:
 
 def test_a_mirrored_chart_gets_the_mirrored_label(reader, charts) -> None:
     upright = read(reader, charts)
-    turned = read(reader, replace(charts, bars=mirrored(charts.bars)))
+    turned = read(reader, replace(charts, bars=mirror(charts.bars)))
     assert (turned.code == MIRROR[upright.code]).mean() > 0.88
     assert (turned.phase == PHASE_MIRROR[upright.phase]).mean() > 0.94
     # law broken: the chart is not turned over

@@ -14,7 +14,7 @@ from vision_ai.config import Paths
 from vision_ai.domain import Horizon, iso
 from vision_ai.feedback import journal as feedback_journal
 from vision_ai.model import lineage
-from vision_ai.model.lineage import History
+from vision_ai.model.lineage import Switch
 from vision_ai.records import BadLine, Decision, GateAttempt
 from vision_ai.trader_decision import journal
 
@@ -68,12 +68,12 @@ def write_attempts(paths: Paths) -> Path:
 
 def write_history(paths: Paths) -> Path:
     for number in range(4):
-        switch = History(at=iso(AS_OF), kind="promote", was=f"m{number}", to=f"m{number + 1}")
-        lineage.note(paths, switch)
+        switch = Switch(at=iso(AS_OF), kind="promote", was=f"m{number}", to=f"m{number + 1}")
+        lineage.record_switch(paths, switch)
     return paths.models / "history.jsonl"
 
 
-def read_history(paths: Paths) -> tuple[list[History], list[BadLine]]:
+def read_history(paths: Paths) -> tuple[list[Switch], list[BadLine]]:
     return lineage.read_history(paths), lineage.damaged_history(paths)
 
 

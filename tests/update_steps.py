@@ -80,13 +80,13 @@ def run_step(workspace: Workspace, now_ms: int, case: str) -> None:
 def trained(workspace: Workspace, attempt: GateAttempt) -> str:
     """A version with another tower, so that it needs an index of its own."""
     parent = registry.resolve(workspace.paths, attempt.champion)
-    version = lineage.child(parent.version, f"f{attempt.number}", "trained")
+    version = lineage.child_name(parent.version, f"f{attempt.number}", "trained")
     if (workspace.paths.models / version / "manifest.json").is_file():
         return version
     rows = reader.exemplars(parent)
     own = {
         "image.onnx": standin.tower() + b"\x12\x00",  # an empty name of the maker
-        parent.exemplars.name: vectors.reweighted(parent.exemplars, rows.weight, model=version),
+        parent.exemplars.name: vectors.reweight(parent.exemplars, rows.weight, model=version),
     }
     manifest = parent.manifest.model_copy(
         update={"version": version, "parents": [parent.version], "files": {}}

@@ -3,8 +3,8 @@
 Candles are cut into windows, windows are split so that neither a symbol nor an hour is shared
 between training and validation, the rule book labels them, and the model learns from charts
 that are drawn anew at each step. The run ends with both towers in ONNX, exemplars, vectors in
-`data/vision_ai/embeddings/` and figures on the held-out windows. A run that is killed goes on
-where its last checkpoint stands; a run that is finished is not run again.
+`data/vision_ai/embeddings/` and figures on the held-out windows. A run that is killed resumes
+from its last checkpoint; a run that is finished is not run again.
 """
 
 if __name__ == "__main__":  # before the imports below: `--help` answers without torch
@@ -42,7 +42,7 @@ from vision_ai.labels.captions import Wording
 from vision_ai.market import files
 from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
-from vision_ai.model.registry import Data, Manifest, ModelFolder
+from vision_ai.model.registry import Manifest, ModelFolder, TrainingCandles
 from vision_ai.model.training import (
     batches,
     checkpoint,
@@ -52,20 +52,20 @@ from vision_ai.model.training import (
     trainer,
 )
 from vision_ai.model.training.batches import Batches, Corpus
-from vision_ai.model.training.fit import Course, Validate, fit
+from vision_ai.model.training.fit import TrainingState, Validate, fit
 from vision_ai.model.training.presets import ChartReader
-from vision_ai.model.training.sampler import Practice
+from vision_ai.model.training.sampler import PrioritizedSampler
 from vision_ai.model.training.split import Split, SplitConfig
-from vision_ai.model.training.trainer import Device, Learner, Recipe, Words
+from vision_ai.model.training.trainer import Device, PromptSet, Recipe, Trainer
 
 logger = logging.getLogger(__name__)
 
 
-CORRECTED = 4
-"""Times that a chart counts in training, and as an exemplar, once a person labelled it."""
+ANNOTATION_WEIGHT = 4
+"""How often training repeats a chart that a person annotated, and its weight as an exemplar."""
 
 
-NAMES = (*(reading.name for reading in READINGS), *(f"phase:{phase}" for phase in PHASES))
+CLASS_NAMES = (*(reading.name for reading in READINGS), *(f"phase:{phase}" for phase in PHASES))
 """Each class's name in a manifest, in the order of the prompts."""
 
 
@@ -106,16 +106,16 @@ def train(
         StorageError: the disk is full or read-only.
     """
     where = trainer.pick_device(device)
-    run = Run(config, paths, read_tables(klines), weights, training_data.written(paths))
-    return carry_out(run, where, quiet=quiet)
+    run = Run(config, paths, read_tables(klines), weights, training_data.read_captions(paths))
+    return run_training(run, where, quiet=quiet)
 
 
-def carry_out(run: "Run", where: Device, *, quiet: bool = False) -> ModelFolder:
-    """Train what a run says, or go on with it; raises what `train` does."""
+def run_training(run: "Run", where: Device, *, quiet: bool = False) -> ModelFolder:
+    """Train a run, or resume it; raises what `train` does."""
     with run.locked():
         if not run.is_done:
-            run.check_place()
-            trained = _learn(run, where, quiet=quiet)
+            run.check_target()
+            trained = _train(run, where, quiet=quiet)
             _finish(run, trained)
         checkpoint.clear(run.folder)
     return registry.resolve(run.paths, run.version)
@@ -130,7 +130,7 @@ def read_tables(klines: Path) -> tuple[Klines, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run's identity and places: the same settings and candles are the same run."""
+    """A run's identity and folders: the same settings and candles are the same run."""
 
     config: TrainConfig
     paths: Paths
@@ -156,19 +156,19 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where checkpoints stand until the run is done."""
+        """Where checkpoints are kept until the run is done."""
         return self.paths.models / f".run-{self.version}"
 
     @property
     def is_done(self) -> bool:
-        """Whether the version stands already."""
+        """Whether the version exists already."""
         return (self.paths.models / self.version / "manifest.json").is_file()
 
-    def check_place(self) -> None:
+    def check_target(self) -> None:
         """Refuse to train for hours what could not be published then.
 
         Raises:
-            StateError: a folder without a manifest stands where the version will.
+            StateError: a folder without a manifest is where the version will be.
         """
         target = self.paths.models / self.version
         if target.exists():
@@ -184,114 +184,127 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class _Trained:
-    """What training hands to the export."""
+    """What training passes to the export."""
 
     reader: ChartReader
-    parts: Split
-    course: Course
+    windows: Split
+    state: TrainingState
 
 
-def _learn(run: Run, where: Device, *, quiet: bool) -> _Trained:
+def _train(run: Run, device: Device, *, quiet: bool) -> _Trained:
     config, recipe = run.config, run.config.recipe
-    parts = _labelled(run)
-    reader = trainer.start(recipe, run.weights)
-    words = training_data.words_of(reader)
-    student = student_of(reader, words, recipe, where)
+    windows = _label_windows(run)
+    reader = trainer.create_model(recipe, run.weights)
+    prompts = training_data.make_prompts(reader)
+    model = make_trainer(reader, prompts, recipe, device)
     logger.info(
         "training version=%s device=%s bf16=%s train=%d held_out=%d",
-        run.version, where, student.bf16, len(parts.train), len(parts.held_out),
+        run.version, device, model.bf16, len(windows.train), len(windows.held_out),
     )  # fmt: skip
-    practice = practice_of(parts.train, recipe)
-    source = Batches(parts.train, training_data.artist(run.wording), practice, shown=student.shown)
-    charts = training_data.charts_of(
-        training_data.sampled(parts.held_out, config.validation, recipe.seed)
+    sampler = make_sampler(windows.train, recipe)
+    factory = training_data.example_factory(run.wording)
+    source = Batches(windows.train, factory, sampler, shown=model.shown)
+    charts = training_data.render_charts(
+        training_data.sample_rows(windows.held_out, config.validation, recipe.seed)
     )
-    course = fit(student, source, run.folder, watching(student, charts), quiet=quiet)
-    average = student.average.cpu()
-    if average.preset.kept:
-        first = trainer.start(recipe, run.weights)
-        trainer.blend(average, first, 1 - average.preset.kept)
-    return _Trained(average, parts, course)
+    state = fit(model, source, run.folder, make_validation(model, charts), quiet=quiet)
+    average = model.average.cpu()
+    if average.preset.wise_ft_alpha < 1:
+        start = trainer.create_model(recipe, run.weights)
+        trainer.interpolate_weights(average, start, average.preset.wise_ft_alpha)
+    return _Trained(average, windows, state)
 
 
-def student_of(reader: ChartReader, words: Words, recipe: Recipe, where: Device) -> Learner:
-    """A model about to be trained on what `artist` draws and measures."""
-    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and trainer.bf16_pays(where))
-    return Learner(reader, words, recipe, where, facts=training_data.FACTS, bf16=bf16)
+def make_trainer(
+    reader: ChartReader, prompts: PromptSet, recipe: Recipe, device: Device
+) -> Trainer:
+    """A model about to be trained on what `training_data.example_factory` draws and measures."""
+    bf16 = recipe.precision == "bf16" or (
+        recipe.precision == "auto" and trainer.is_bf16_faster(device)
+    )
+    return Trainer(reader, prompts, recipe, device, facts=training_data.FACTS, bf16=bf16)
 
 
-def practice_of(corpus: Corpus, recipe: Recipe) -> Practice:
-    """Which charts of a corpus come when, as a recipe has it."""
-    return Practice(
+def make_sampler(corpus: Corpus, recipe: Recipe) -> PrioritizedSampler:
+    """The sampler of a corpus, with a recipe's settings."""
+    return PrioritizedSampler(
         corpus.reading, size=recipe.batch, seed=recipe.seed, balance=recipe.balance,
         hard=recipe.hard,
     )  # fmt: skip
 
 
-def watching(student: Learner, charts: report.Charts) -> Validate:
+def make_validation(model: Trainer, charts: report.Charts) -> Validate:
     """What early stopping watches: how well prompts alone read `charts`."""
 
     def validate(average: ChartReader) -> dict[str, float]:
-        read = trainer.see(average, charts.pictures, bf16=student.bf16)
-        found = report.by_prompts(read, trainer.prototypes(average, student.words), charts)
-        return {"score": (found["setup_macro_f1"] + found["phase_macro_f1"]) / 2, **found}
+        vectors = trainer.embed_pictures(average, charts.pictures, bf16=model.bf16)
+        prototypes = trainer.prototypes(average, model.prompts)
+        figures = report.read_by_prompts(vectors, prototypes, charts)
+        score = (figures["setup_macro_f1"] + figures["phase_macro_f1"]) / 2
+        return {"score": score, **figures}
 
     return validate
 
 
 def _finish(run: Run, trained: _Trained) -> None:
-    """Export, measure and publish; nothing is visible until all of it is there."""
-    reader, parts, config = trained.reader, trained.parts, run.config
+    """Export, measure and publish; nothing is visible until everything is written."""
+    reader, windows, config = trained.reader, trained.windows, run.config
     with storage.writing(run.folder):
         staging = Path(tempfile.mkdtemp(prefix="staging-", dir=run.folder))
     staging.chmod(0o755)  # a model is for every user of the machine
-    words = training_data.words_of(reader)
-    known = training_data.sampled(parts.train, config.exemplars, config.recipe.seed, balance=0.5)
-    unseen = training_data.sampled(parts.held_out, config.measured, config.recipe.seed + 1)
-    charts = training_data.charts_of(unseen)
-    sentences, meant = words.sentences(NAMES)
-    parity = write_towers(reader, words, staging, charts.pictures[:32])
-    prototypes = trainer.prototypes(reader, words)
-    manifest = _manifest(run, trained, named(prototypes))
+    prompts = training_data.make_prompts(reader)
+    exemplar_rows = training_data.sample_rows(
+        windows.train, config.exemplars, config.recipe.seed, balance=0.5
+    )
+    held_out_rows = training_data.sample_rows(
+        windows.held_out, config.measured, config.recipe.seed + 1
+    )
+    charts = training_data.render_charts(held_out_rows)
+    sentences, labels = prompts.sentences(CLASS_NAMES)
+    parity = write_towers(reader, prompts, staging, charts.pictures[:32])
+    prototypes = trainer.prototypes(reader, prompts)
+    manifest = _manifest(run, trained, prototypes_by_name(prototypes))
     embedder = Embedder(ModelFolder(staging, manifest))
-    figures = report.figures(embedder.images, prototypes, charts, training_data.charts_of(known))
+    figures = report.measure_readers(
+        embedder.images, prototypes, charts, training_data.render_charts(exemplar_rows)
+    )
     manifest = manifest.model_copy(update={"figures": {**figures, "onnx_parity": parity}})
-    exemplars = training_data.embeddings_of(known, embedder.images, manifest)
-    exemplars, _ = review.apply(exemplars, run.wording.words, CORRECTED)
+    exemplars = training_data.embed_charts(exemplar_rows, embedder.images, manifest)
+    exemplars, _ = review.apply(exemplars, run.wording.words, ANNOTATION_WEIGHT)
     vectors.save(staging / "exemplars.parquet", exemplars)
     folder = run.paths.embeddings
     vectors.save(folder / f"{run.version}.parquet", exemplars)
-    held_out = training_data.embeddings_of(unseen, embedder.images, manifest)
+    held_out = training_data.embed_charts(held_out_rows, embedder.images, manifest)
     vectors.save(folder / f"{run.version}-held-out.parquet", held_out)
     vectors.save_texts(
         folder / f"{run.version}-texts.parquet",
-        vectors.Texts(sentences, meant, embedder.texts(sentences)),
+        vectors.TextVectors(sentences, labels, embedder.texts(sentences)),
         model=run.version,
     )
     registry.publish(run.paths, staging, manifest)
 
 
-def write_towers(reader: ChartReader, words: Words, folder: Path, pictures: Bytes) -> float:
-    """Write a model's towers, weights and words; gives how closely ONNX and torch agree.
+def write_towers(reader: ChartReader, prompts: PromptSet, folder: Path, pictures: Bytes) -> float:
+    """Write a model's towers, weights and tokenizer; returns how closely ONNX and torch agree.
 
     Raises:
         StateError: they do not agree on `pictures` or on the prompts.
         StorageError: the disk is full or read-only.
     """
     export.export(reader, folder)
-    storage.write_text(folder / "tokenizer.json", words.tokenizer.to_str())
-    sentences, _ = words.sentences(NAMES)
-    return export.check_parity(reader, folder, pictures, words.tokens(sentences))
+    storage.write_text(folder / "tokenizer.json", prompts.tokenizer.to_str())
+    sentences, _ = prompts.sentences(CLASS_NAMES)
+    return export.check_parity(reader, folder, pictures, prompts.tokens(sentences))
 
 
-def named(prototypes: NDArray[np.float32]) -> dict[str, list[float]]:
+def prototypes_by_name(prototypes: NDArray[np.float32]) -> dict[str, list[float]]:
     """Prototypes as a manifest holds them."""
-    rows = zip(NAMES, prototypes.tolist(), strict=True)
+    rows = zip(CLASS_NAMES, prototypes.tolist(), strict=True)
     return {name: [round(x, 6) for x in row] for name, row in rows}
 
 
 def _manifest(run: Run, trained: _Trained, prototypes: dict[str, list[float]]) -> Manifest:
-    parts, recipe = trained.parts, run.config.recipe
+    windows, recipe = trained.windows, run.config.recipe
     return Manifest(
         version=run.version,
         preset=recipe.preset,
@@ -301,32 +314,32 @@ def _manifest(run: Run, trained: _Trained, prototypes: dict[str, list[float]]) -
         context=trained.reader.context,
         created_at=iso(round(time.time() * 1000)),
         recipe=run.config.model_dump(mode="json"),
-        data=Data(
+        data=TrainingCandles(
             klines=run.data,
-            train_symbols=sorted(set(parts.train.symbol.tolist())),
-            held_out_symbols=sorted(set(parts.held_out.symbol.tolist())),
-            train_until=iso(parts.train_until_ms),
-            held_out_from=iso(parts.held_out_from_ms),
-            train_windows=len(parts.train),
-            held_out_windows=len(parts.held_out),
+            train_symbols=sorted(set(windows.train.symbol.tolist())),
+            held_out_symbols=sorted(set(windows.held_out.symbol.tolist())),
+            train_until=iso(windows.train_until_ms),
+            held_out_from=iso(windows.held_out_from_ms),
+            train_windows=len(windows.train),
+            held_out_windows=len(windows.held_out),
         ),
         figures={},
-        prior=batches.shares(parts.train),
+        prior=batches.class_shares(windows.train),
         scale=float(trained.reader.scale.detach()),
         prototypes=prototypes,
         files={},
     )
 
 
-def _labelled(run: Run) -> Split:
-    parts = split.divide(run.tables, run.config.split)
+def _label_windows(run: Run) -> Split:
+    windows = split.divide(run.tables, run.config.split)
     cache = batches.LabelCache(
         run.paths.root / "vision_ai" / "labels", rules.label, rules.RULES_VERSION
     )
-    train, held_out = cache.label(parts.train), cache.label(parts.held_out)
+    train, held_out = cache.label(windows.train), cache.label(windows.held_out)
     if run.wording.words:
         train, held_out = (
-            training_data.heeded(train, run.wording.words, CORRECTED),
-            training_data.heeded(held_out, run.wording.words, 1),
+            training_data.apply_annotations(train, run.wording.words, ANNOTATION_WEIGHT),
+            training_data.apply_annotations(held_out, run.wording.words, 1),
         )
-    return replace(parts, train=train, held_out=held_out)
+    return replace(windows, train=train, held_out=held_out)

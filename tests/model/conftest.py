@@ -11,7 +11,7 @@ def published(tmp_path_factory):
     from tests.model import tiny
     from vision_ai.config import Paths
     from vision_ai.model import registry, vectors
-    from vision_ai.model.registry import Data, Manifest
+    from vision_ai.model.registry import Manifest, TrainingCandles
     from vision_ai.model.training import export, trainer
 
     paths = Paths(tmp_path_factory.mktemp("data"))
@@ -26,7 +26,7 @@ def published(tmp_path_factory):
     manifest = Manifest(
         version="tiny-1", preset="chart-clip-tiny", style="s", rules="r", dimension=32,
         context=reader.context, created_at="2026-01-01T00:00:00Z", recipe={},
-        data=Data(
+        data=TrainingCandles(
             klines="d", train_symbols=["A"], held_out_symbols=["B"], train_until="x",
             held_out_from="y", train_windows=1, held_out_windows=1,
         ),

@@ -5,7 +5,7 @@ import numpy as np
 from vision_ai.domain import PHASES, READINGS, Embeddings, Interval, Klines, Labels, Outcomes
 from vision_ai.market.simulate import simulate
 from vision_ai.model.training import anchors
-from vision_ai.model.training.batches import Artist, Corpus
+from vision_ai.model.training.batches import Corpus, ExampleFactory
 
 END_MS = 1_720_051_200_000
 
@@ -49,15 +49,17 @@ def measure(labels):
 def locate(bars):
     """One place on a rising chart, its mirror on a falling one."""
     rises = rules(bars).reading == 0
-    stretches = np.zeros((len(bars), 2, len(anchors.STRETCHES), anchors.STANDS + 1), np.bool_)
-    turns = np.zeros((len(bars), 2, anchors.RECENT, anchors.TURN_MARKS), np.bool_)
+    stretches = np.zeros(
+        (len(bars), 2, len(anchors.SEGMENT_ANCHORS), anchors.IS_CANDIDATE + 1), np.bool_
+    )
+    turns = np.zeros((len(bars), 2, anchors.SWING_BARS, anchors.SWING_CLASSES), np.bool_)
     stretches[:, 0, 3, 1] = turns[:, 0, 5, 0] = rises
     stretches[:, 1, 3, 1] = turns[:, 1, 5, 0] = ~rises
-    stretches[:, :, 3, anchors.STANDS] = True
+    stretches[:, :, 3, anchors.IS_CANDIDATE] = True
     return stretches, turns
 
 
-ARTIST = Artist(draw, rules, describe, measure, locate)
+ARTIST = ExampleFactory(draw, rules, describe, measure, locate)
 WORDS = ["phase", *(str(n) for n in range(3))]
 WORDS += [word for r in READINGS for word in (r.setup.value, r.direction.value)]
 WORDS += [phase.value for phase in PHASES]

@@ -12,8 +12,8 @@ from vision_ai.labels import box, leg_forms, measure
 from vision_ai.labels.measure import Charts
 from vision_ai.labels.thresholds import Thresholds
 from vision_ai.model.training import anchors, batches, swings, tower
-from vision_ai.model.training.segments import Stretches
-from vision_ai.model.training.swings import Turns
+from vision_ai.model.training.segments import SegmentDetector
+from vision_ai.model.training.swings import SwingDetector
 
 pytestmark = pytest.mark.train
 
@@ -27,16 +27,16 @@ def windows(seed, count=3):
 
 
 def numbers(bars):
-    return anchors.Numbers()(torch.from_numpy(batches.digits(bars)))
+    return anchors.NormalizedBars()(torch.from_numpy(batches.scale_ohlcv(bars)))
 
 
 def test_the_model_looks_where_the_rule_book_looks():
-    assert anchors.STRETCHES == box.STRETCHES + box.FLOORS
-    assert anchors.RECENT == leg_forms.RECENT_BARS
-    assert anchors.AFTER == box.REACH
-    assert anchors.LEG == leg_forms.LEG_BARS
-    assert anchors.VISIBLE == measure.VISIBLE
-    assert int(Thresholds().retest_bars) + 1 == anchors.FRESH
+    assert anchors.SEGMENT_ANCHORS == box.STRETCHES + box.FLOORS
+    assert anchors.SWING_BARS == leg_forms.RECENT_BARS
+    assert anchors.BARS_AFTER == box.REACH
+    assert anchors.MAX_LEG_BARS == leg_forms.LEG_BARS
+    assert anchors.MIN_UNIT == measure.VISIBLE
+    assert int(Thresholds().retest_bars) + 1 == anchors.RETEST_BARS
 
 
 @settings(max_examples=20, deadline=None)
@@ -46,8 +46,8 @@ def test_numbers_are_the_rule_books_distances_in_its_unit(seed):
     found, charts = numbers(bars).numpy(), Charts.of(bars)
     unit = charts.unit[:, None]
     for channel, truth in (
-        (anchors.HIGH, charts.h), (anchors.LOW, -charts.l), (anchors.CLOSE, charts.c),
-        (anchors.SOFT_HIGH, charts.soft_h), (anchors.SPAN, charts.true_range),
+        (anchors.HIGH, charts.h), (anchors.NEG_LOW, -charts.l), (anchors.CLOSE, charts.c),
+        (anchors.SOFT_HIGH, charts.soft_h), (anchors.TRUE_RANGE, charts.true_range),
     ):  # fmt: skip
         assert np.allclose(found[..., channel], truth / unit, atol=0.02)
     assert np.allclose(found[..., anchors.VOLUME], charts.v, atol=1e-3)
@@ -57,19 +57,19 @@ def test_numbers_are_the_rule_books_distances_in_its_unit(seed):
 @given(SEEDS)
 def test_a_mirrored_chart_is_the_same_numbers_exchanged(seed):
     bars = windows(seed)
-    turned = numbers(batches.mirrored(bars))
-    assert torch.allclose(turned, numbers(bars)[..., list(anchors.EXCHANGED)], atol=1e-2)
+    turned = numbers(batches.mirror(bars))
+    assert torch.allclose(turned, numbers(bars)[..., list(anchors.MIRRORED_CHANNELS)], atol=1e-2)
 
 
 @settings(max_examples=10, deadline=None)
 @given(SEEDS)
 def test_judgements_of_the_mirrored_chart_change_sides(seed):
     values = numbers(windows(seed))
-    turned = values[..., list(anchors.EXCHANGED)]
-    stretches, turns = Stretches(8, 3), Turns(8)
+    turned = values[..., list(anchors.MIRRORED_CHANNELS)]
+    stretches, turns = SegmentDetector(8, 3), SwingDetector(8)
     for look in (
-        lambda x: stretches(x, tower.highest_since(x)).proposed,
-        lambda x: stretches(x, tower.highest_since(x)).marks,
+        lambda x: stretches(x, tower.highest_since(x)).proposal_logits,
+        lambda x: stretches(x, tower.highest_since(x)).logits,
         lambda x: turns(x, tower.highest_since(x), tower.highest_so_far(x))[1],
     ):
         assert torch.allclose(look(values).flip(0), look(turned), atol=1e-4)
@@ -80,19 +80,19 @@ def test_judgements_of_the_mirrored_chart_change_sides(seed):
 @given(SEEDS, st.integers(1, 30))
 def test_rolling_and_ordered_equal_plain_loops(seed, width):
     values = torch.randn(2, 40, 3, generator=torch.Generator().manual_seed(seed))
-    rolled = anchors.rolling(values, width)
+    rolled = anchors.rolling_max(values, width)
     assert rolled.shape[1] == 40 - width + 1
     for start in range(rolled.shape[1]):
         assert torch.equal(rolled[:, start], values[:, start : start + width].amax(1))
     cells = values[:, :36].view(2, 9, 4, 3)
-    assert torch.equal(anchors.ordered(cells), cells.sort(dim=2, descending=True).values)
+    assert torch.equal(anchors.sort_quarters(cells), cells.sort(dim=2, descending=True).values)
 
 
 @settings(max_examples=20, deadline=None)
 @given(SEEDS)
 def test_leading_quarters_equal_plain_loops(seed):
     cells = torch.randn(3, 5, 4, 2, generator=torch.Generator().manual_seed(seed))
-    highest, second, apart = anchors.leading(cells)
+    highest, second, apart = anchors.rank_quarters(cells)
     for chart, place, channel in np.ndindex(3, 5, 2):
         quarters = cells[chart, place, :, channel].tolist()
         ranked = sorted(quarters, reverse=True)
@@ -106,10 +106,10 @@ def test_leading_quarters_equal_plain_loops(seed):
 @given(SEEDS)
 def test_a_rebound_is_counted_from_the_fresh_extreme(seed):
     values = numbers(windows(seed))
-    found = anchors.rebound(values, tower.highest_since(values))
-    for row, chart in enumerate(values[:, -anchors.FRESH :]):
+    found = anchors.rebound_from_extremes(values, tower.highest_since(values))
+    for row, chart in enumerate(values[:, -anchors.RETEST_BARS :]):
         for side, (extreme, close) in enumerate(
-            ((anchors.LOW, anchors.CLOSE), (anchors.HIGH, anchors.FALL))
+            ((anchors.NEG_LOW, anchors.CLOSE), (anchors.HIGH, anchors.NEG_CLOSE))
         ):
             at = int((chart[:, extreme] == chart[:, extreme].max()).nonzero()[-1])
             back = chart[at:, close].max() + chart[at, extreme]
@@ -122,13 +122,13 @@ def test_ways_are_counted_from_where_the_rule_book_sees_a_leg_begin(seed):
     bars = windows(seed)
     charts = Charts.of(bars)
     values = numbers(bars)
-    found = Turns(8).ways(values, swings.way_of(values)).numpy()
+    found = SwingDetector(8).leg_paths(values, swings.cumulative_path(values)).numpy()
     steps = np.abs(np.diff(charts.c, axis=1)) / charts.unit[:, None]
     sides = ((charts.soft_l, np.argmin), (charts.soft_h, np.argmax))
     for side, (values, pick) in enumerate(sides):
-        for row, bar in np.ndindex(len(bars), anchors.RECENT):
-            end = WINDOW - anchors.RECENT + bar
-            first = max(end - anchors.LEG, 0)
+        for row, bar in np.ndindex(len(bars), anchors.SWING_BARS):
+            end = WINDOW - anchors.SWING_BARS + bar
+            first = max(end - anchors.MAX_LEG_BARS, 0)
             begun = first + int(pick(values[row, first : end + 1]))
             way = steps[row, begun:end].sum()
             assert found[row, bar, side] == pytest.approx(way, rel=0.05, abs=0.3)
@@ -144,7 +144,7 @@ def test_passage_is_the_chance_of_the_first_event(seed):
     for bar in range(6):
         expected[:, bar] = hazard[:, bar] * lasting
         lasting *= 1 - hazard[:, bar]
-    found = anchors.passage(
+    found = anchors.first_passage_probability(
         torch.tensor(logits), torch.tensor(open_, dtype=torch.float64),
         torch.ones(6, 6, dtype=torch.float64).triu(1),
     )  # fmt: skip
@@ -152,4 +152,4 @@ def test_passage_is_the_chance_of_the_first_event(seed):
 
 
 def test_a_window_is_as_long_as_the_longest_stretch_needs():
-    assert max(bars + ended for bars, ended in anchors.STRETCHES) <= WINDOW
+    assert max(bars + ended for bars, ended in anchors.SEGMENT_ANCHORS) <= WINDOW

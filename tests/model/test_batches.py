@@ -8,17 +8,17 @@ from vision_ai.domain import HIGH, LOW, WINDOW
 from vision_ai.labels import rules
 from vision_ai.model.training import batches
 from vision_ai.model.training.batches import Batches, LabelCache
-from vision_ai.model.training.sampler import Practice
+from vision_ai.model.training.sampler import PrioritizedSampler
 
 
 def source(seed=0, size=6, shown=1.0):
     corpus = making.corpus()
-    practice = Practice(corpus.reading, size=size, seed=seed, balance=0.5)
+    practice = PrioritizedSampler(corpus.reading, size=size, seed=seed, balance=0.5)
     return Batches(corpus, making.ARTIST, practice, shown=shown)
 
 
 def same(left, right):
-    names = ("pictures", "reading", "phase", "digits", "facts", "stretches", "turns", "noise")
+    names = ("pictures", "reading", "phase", "ohlcv", "facts", "segments", "swings", "noise")
     arrays = all(np.array_equal(getattr(left, n), getattr(right, n)) for n in names)
     return arrays and left.captions == right.captions
 
@@ -35,9 +35,9 @@ def test_a_batch_holds_every_column():
     batch = source().at(3)
     assert len(batch) == len(batch.captions) == 6
     assert batch.pictures.shape == (6, 192, WINDOW, 3)
-    assert batch.digits.shape == (6, WINDOW, 5)
+    assert batch.ohlcv.shape == (6, WINDOW, 5)
     assert batch.facts.shape == (6, 1)
-    assert len(batch.stretches) == len(batch.turns) == 6
+    assert len(batch.segments) == len(batch.swings) == 6
     assert len(batch.noise) == 1
 
 
@@ -45,18 +45,18 @@ def test_charts_that_are_told_come_first_and_are_not_drawn():
     whole = source()
     part = source(shown=1 / 3)
     one, all_shown = part.at(2), whole.at(2)
-    assert (one.told, all_shown.told) == (4, 0)
+    assert (one.given, all_shown.given) == (4, 0)
     assert len(one) == 6
     assert np.array_equal(one.pictures, all_shown.pictures[4:])
     assert len(one.captions) == 2
-    assert np.array_equal(one.digits, all_shown.digits)
+    assert np.array_equal(one.ohlcv, all_shown.ohlcv)
     assert len(one.noise) == 1
 
 
 def test_noise_is_the_pixels_of_a_chart_elsewhere():
     picture = source().at(3).pictures[:1]
     for seed in range(6):
-        noise = batches.scrambled(picture, np.random.default_rng(seed))
+        noise = batches.scramble(picture, np.random.default_rng(seed))
         assert not np.array_equal(noise, picture)
         assert np.array_equal(np.sort(noise, axis=None), np.sort(picture, axis=None))
 
@@ -64,7 +64,7 @@ def test_noise_is_the_pixels_of_a_chart_elsewhere():
 def test_mirrored_windows_carry_mirrored_labels():
     table = making.klines()
     bars = table.windows(table.window_ends()[::40])
-    upright, turned = rules.label(bars), rules.label(batches.mirrored(bars))
+    upright, turned = rules.label(bars), rules.label(batches.mirror(bars))
     for one, other in zip(upright, turned, strict=True):
         assert other.reading == one.reading.mirror
         assert other.phase == one.phase.mirror
@@ -75,9 +75,9 @@ def test_mirrored_windows_carry_mirrored_labels():
 def test_mirroring_twice_changes_nothing(seed):
     table = making.klines(seed=seed, n=100)
     bars = table.windows(table.window_ends()[-1:])
-    again = batches.mirrored(batches.mirrored(bars))
+    again = batches.mirror(batches.mirror(bars))
     assert np.allclose(again, bars, rtol=1e-12)
-    assert (batches.mirrored(bars)[..., HIGH] >= batches.mirrored(bars)[..., LOW]).all()
+    assert (batches.mirror(bars)[..., HIGH] >= batches.mirror(bars)[..., LOW]).all()
 
 
 @settings(max_examples=25, deadline=None)
@@ -87,12 +87,12 @@ def test_digits_do_not_depend_on_the_unit_of_price(factor):
     bars = table.windows(table.window_ends()[-2:])
     scaled = bars.copy()
     scaled[..., :4] *= factor
-    assert np.allclose(batches.digits(scaled), batches.digits(bars), atol=1e-5)
+    assert np.allclose(batches.scale_ohlcv(scaled), batches.scale_ohlcv(bars), atol=1e-5)
 
 
 def test_digits_span_the_window():
     table = making.klines()
-    digits = batches.digits(table.windows(table.window_ends()[::50]))
+    digits = batches.scale_ohlcv(table.windows(table.window_ends()[::50]))
     assert digits.dtype == np.float32
     assert np.allclose(digits[..., LOW].min(axis=1), 0)
     assert np.allclose(digits[..., HIGH].max(axis=1), 1)
@@ -118,7 +118,7 @@ def test_times_of_a_corpus_are_those_of_its_candles():
 
 
 def test_shares_of_readings_and_of_phases_sum_to_one():
-    shares = batches.shares(making.corpus())
+    shares = batches.class_shares(making.corpus())
     phases = sum(share for name, share in shares.items() if name.startswith("phase:"))
     assert np.isclose(phases, 1)
     assert np.isclose(sum(shares.values()), 2)

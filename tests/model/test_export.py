@@ -16,7 +16,7 @@ pytestmark = pytest.mark.train
 def test_onnx_and_torch_agree_on_charts(published, pictures):
     paths, reader, _ = published
     onnx = Embedder(registry.resolve(paths, "tiny-1")).images(pictures)
-    cosine = (onnx * trainer.see(reader, pictures)).sum(axis=1)
+    cosine = (onnx * trainer.embed_pictures(reader, pictures)).sum(axis=1)
     assert cosine.min() > 0.9999
 
 
@@ -63,7 +63,9 @@ def test_kept_weights_make_the_same_vectors(published, pictures):
     paths, reader, _ = published
     again = tiny.reader(seed=8)
     presets.load_weights(again, registry.resolve(paths, "tiny-1").weights, repair="")
-    cosine = (trainer.see(again, pictures) * trainer.see(reader, pictures)).sum(axis=1)
+    cosine = (
+        trainer.embed_pictures(again, pictures) * trainer.embed_pictures(reader, pictures)
+    ).sum(axis=1)
     assert cosine.min() > 0.9999
 
 

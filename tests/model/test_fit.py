@@ -3,7 +3,7 @@ import torch
 
 from tests.model import tiny
 from vision_ai.model.training import checkpoint
-from vision_ai.model.training.fit import Course, fit
+from vision_ai.model.training.fit import TrainingState, fit
 
 pytestmark = pytest.mark.train
 
@@ -19,8 +19,8 @@ class Unplugged:
         self.source, self.last = source, last
 
     @property
-    def practice(self):
-        return self.source.practice
+    def sampler(self):
+        return self.source.sampler
 
     def draw(self, step, rows):
         if step >= self.last:
@@ -101,5 +101,5 @@ def test_the_best_average_is_the_one_that_stays(tmp_path):
     [([], False), ([1.0], False), ([1.0, 0.5], False), ([1.0, 0.5, 0.6], True), ([1, 2, 3], False)],
 )
 def test_staleness_looks_at_the_last_validations(scores, stale):
-    course = Course(checks=[{"score": score} for score in scores])
+    course = TrainingState(checks=[{"score": score} for score in scores])
     assert course.is_stale(patience=2) is stale

@@ -46,7 +46,7 @@ def test_prompted_equals_brute_force():
     images, prompts = unit(rng, 7, 5), unit(rng, 4, 5)
     codes = rng.integers(0, 4, 7)
     expected = brute_one_way(9 * images @ prompts.T, np.eye(4, dtype=bool)[codes])
-    found = loss.prompted(
+    found = loss.prompt_cross_entropy(
         torch.tensor(images), torch.tensor(prompts), torch.tensor(codes), torch.tensor(9.0)
     )
     assert float(found.mean()) == pytest.approx(expected, rel=1e-5)
@@ -55,7 +55,7 @@ def test_prompted_equals_brute_force():
 
 def test_all_charts_in_one_point_is_no_optimum():
     codes = torch.tensor([0, 1, 2, 3])
-    positive = loss.same(codes, codes)
+    positive = loss.same_label(codes, codes)
     scale = torch.tensor(10.0)
     apart = loss.contrastive(torch.eye(4), torch.eye(4), positive, scale)
     one_point = torch.ones(4, 4) / 2
@@ -68,18 +68,25 @@ def test_a_second_chart_of_a_label_is_no_negative():
     codes = torch.tensor([0, 0, 1])
     vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     scale = torch.tensor(50.0)
-    masked = loss.contrastive(vectors, vectors, loss.same(codes, codes), scale)
+    masked = loss.contrastive(vectors, vectors, loss.same_label(codes, codes), scale)
     strict = loss.contrastive(vectors, vectors, torch.eye(3, dtype=torch.bool), scale)
     assert float(masked) == pytest.approx(float(strict), abs=1e-5)
     apart = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
-    assert float(loss.contrastive(apart, vectors, loss.same(codes, codes), scale)) > float(masked)
+    assert float(loss.contrastive(apart, vectors, loss.same_label(codes, codes), scale)) > float(
+        masked
+    )
 
 
 def test_rows_without_a_positive_say_nothing():
     logits = torch.tensor([[5.0, 1.0], [0.0, 9.0]])
     positive = torch.tensor([[True, False], [False, False]])
-    assert torch.equal(loss.one_way(logits, positive), loss.one_way(logits[:1], positive[:1]))
-    assert float(loss.one_way(logits, torch.zeros(2, 2, dtype=torch.bool))) == 0.0
+    assert torch.equal(
+        loss.multi_positive_cross_entropy(logits, positive),
+        loss.multi_positive_cross_entropy(logits[:1], positive[:1]),
+    )
+    assert (
+        float(loss.multi_positive_cross_entropy(logits, torch.zeros(2, 2, dtype=torch.bool))) == 0.0
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -89,8 +96,10 @@ def test_the_order_of_a_batch_changes_nothing(seed, order):
     images, texts = torch.tensor(unit(rng, 6, 4)), torch.tensor(unit(rng, 6, 4))
     codes, scale = torch.tensor(rng.integers(0, 3, 6)), torch.tensor(7.0)
     rows = torch.tensor(order)
-    one = loss.contrastive(images, texts, loss.same(codes, codes), scale)
-    moved = loss.contrastive(images[rows], texts[rows], loss.same(codes[rows], codes[rows]), scale)
+    one = loss.contrastive(images, texts, loss.same_label(codes, codes), scale)
+    moved = loss.contrastive(
+        images[rows], texts[rows], loss.same_label(codes[rows], codes[rows]), scale
+    )
     assert float(one) == pytest.approx(float(moved), rel=1e-5)
 
 
@@ -106,8 +115,8 @@ def test_gradients_pull_positives_together():
 
 def test_reading_back_exact_digits_costs_nothing():
     digits = torch.rand(2, 96, 5)
-    assert float(loss.read_back(digits, digits)) == 0.0
-    assert float(loss.read_back(digits, digits + 0.25)) == pytest.approx(0.25)
+    assert float(loss.ohlcv_l1(digits, digits)) == 0.0
+    assert float(loss.ohlcv_l1(digits, digits + 0.25)) == pytest.approx(0.25)
 
 
 @settings(max_examples=20, deadline=None)
@@ -120,12 +129,14 @@ def test_detected_equals_a_loop_over_places(seed):
         chance = 1 / (1 + np.exp(-logit))
         right = chance if truth else 1 - chance
         total -= (1 - right) ** 2 * np.log(right)
-    found = loss.detected(torch.tensor(logits), torch.tensor(held))
+    found = loss.focal(torch.tensor(logits), torch.tensor(held))
     assert float(found) == pytest.approx(total / max(held.sum(), 1), rel=1e-4)
 
 
 def test_what_fits_every_prompt_alike_is_undecided():
     prompts = torch.eye(4)[:3]
     even, sure = torch.tensor([[0.0, 0.0, 0.0, 1.0]]), torch.tensor([[1.0, 0.0, 0.0, 0.0]])
-    assert float(loss.undecided(even, prompts, torch.tensor(10.0))) == pytest.approx(0, abs=1e-5)
-    assert float(loss.undecided(sure, prompts, torch.tensor(10.0))) > 1
+    assert float(loss.outlier_exposure(even, prompts, torch.tensor(10.0))) == pytest.approx(
+        0, abs=1e-5
+    )
+    assert float(loss.outlier_exposure(sure, prompts, torch.tensor(10.0))) > 1

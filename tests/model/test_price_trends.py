@@ -81,18 +81,20 @@ def test_the_net_learns_what_a_picture_shows_and_is_read_back(tmp_path):
         return price_trends.draw(bars[rows]), answers
 
     budget = price_trends.Budget(channels=2, batch=16, steps=60, rate=5e-3)
-    net = price_trends.taught(draw, (2, 3), budget)
+    net = price_trends.train_net(draw, (2, 3), budget)
     asked, expected = question(40, seed=4)
-    said = price_trends.read(net, asked)
+    said = price_trends.compute_logits(net, asked)
     assert [part.shape for part in said] == [(40, 2), (40, 3)]
     assert (said[0].argmax(axis=1) == expected).mean() > 0.9
     price_trends.save(net, tmp_path / "net.safetensors")
-    again = price_trends.made((2, 3), budget)
-    assert price_trends.restored(again, tmp_path / "net.safetensors")
-    np.testing.assert_allclose(price_trends.read(again, asked)[0], said[0])
-    price_trends.bend(again, 0, 2.0, np.array([0.5, 0.0]))
+    again = price_trends.make_net((2, 3), budget)
+    assert price_trends.restore(again, tmp_path / "net.safetensors")
+    np.testing.assert_allclose(price_trends.compute_logits(again, asked)[0], said[0])
+    price_trends.adjust_head(again, 0, 2.0, np.array([0.5, 0.0]))
     expected_logits = 2 * said[0] + np.array([0.5, 0.0])
-    np.testing.assert_allclose(price_trends.read(again, asked)[0], expected_logits, atol=1e-4)
+    np.testing.assert_allclose(
+        price_trends.compute_logits(again, asked)[0], expected_logits, atol=1e-4
+    )
     (tmp_path / "net.safetensors").write_bytes(b"damaged")
-    assert not price_trends.restored(again, tmp_path / "net.safetensors")
-    assert not price_trends.restored(again, tmp_path / "missing.safetensors")
+    assert not price_trends.restore(again, tmp_path / "net.safetensors")
+    assert not price_trends.restore(again, tmp_path / "missing.safetensors")

@@ -145,7 +145,7 @@ def test_publishing_twice_is_refused_and_changes_nothing(paths):
     shutil.copytree(paths.models / "tiny-1", staging)
     (staging / "manifest.json").unlink()
     manifest = registry.resolve(paths, "tiny-1").manifest
-    with pytest.raises(StateError, match="stands already"):
+    with pytest.raises(StateError, match="exists already"):
         registry.publish(paths, staging, manifest)
     assert registry.resolve(paths, "tiny-1").manifest == manifest
 

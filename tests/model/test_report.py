@@ -26,7 +26,9 @@ def all_seeing(pictures):
 
 
 def test_a_perfect_model_beats_every_baseline():
-    found = report.figures(all_seeing, np.eye(23, dtype=np.float32), made(80, 1), made(600, 2))
+    found = report.measure_readers(
+        all_seeing, np.eye(23, dtype=np.float32), made(80, 1), made(600, 2)
+    )
     for reader in ("prompts", "votes", "probe"):
         assert found[f"{reader}/setup_macro_f1"] > 0.95, reader
         assert found[f"{reader}/phase_macro_f1"] > 0.95, reader
@@ -38,13 +40,13 @@ def test_a_blind_model_is_no_better_than_chance():
     def blind(pictures):
         return np.tile(np.float32([[1.0] + [0.0] * 22]), (len(pictures), 1))
 
-    found = report.figures(blind, np.eye(23, dtype=np.float32), made(60, 1), made(60, 2))
+    found = report.measure_readers(blind, np.eye(23, dtype=np.float32), made(60, 1), made(60, 2))
     assert found["prompts/reading_macro_f1"] < 0.1
     assert found["pixel_votes/reading_macro_f1"] > found["votes/reading_macro_f1"]
 
 
 def test_figures_are_named_by_reader_and_measure():
-    found = report.figures(all_seeing, np.eye(23, dtype=np.float32), made(9, 1), made(9, 2))
+    found = report.measure_readers(all_seeing, np.eye(23, dtype=np.float32), made(9, 1), made(9, 2))
     readers = {name.split("/")[0] for name in found}
     assert readers == {"prompts", "votes", "probe", "pixel_votes", "majority"}
     assert all(0 <= value <= 1 for value in found.values())
@@ -64,8 +66,8 @@ def test_nearest_equals_a_full_sort(seed, known_count, k):
 
 def test_a_vote_counts_close_neighbors_more():
     neighbors = np.array([[2, 1, 1]])
-    assert report.vote(neighbors, np.array([[0.99, 0.5, 0.5]]), 3).tolist() == [2]
-    assert report.vote(neighbors, np.array([[0.9, 0.9, 0.9]]), 3).tolist() == [1]
+    assert report.weighted_vote(neighbors, np.array([[0.99, 0.5, 0.5]]), 3).tolist() == [2]
+    assert report.weighted_vote(neighbors, np.array([[0.9, 0.9, 0.9]]), 3).tolist() == [1]
 
 
 def test_setups_of_readings_follow_the_domain():
@@ -88,6 +90,6 @@ def test_the_wrong_direction_is_a_right_setup():
     )
     swapped = np.eye(23, dtype=np.float32)[[1, 0, *range(2, 23)]]
     vectors = np.eye(23, dtype=np.float32)[:2] + np.eye(23, dtype=np.float32)[18]
-    found = report.by_prompts(vectors, swapped, charts)
+    found = report.read_by_prompts(vectors, swapped, charts)
     assert found["setup_accuracy"] == 1.0
     assert found["reading_macro_f1"] == 0.0

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests.model import making
 from vision_ai.charts import raster
 from vision_ai.domain import WINDOW
-from vision_ai.model.training import anchors, batches, tower
-from vision_ai.model.training.segments import CHOSEN
+from vision_ai.model.training import anchors, batches, stem, tower
+from vision_ai.model.training.segments import PROPOSALS
 
 pytestmark = pytest.mark.train
 
@@ -27,7 +27,7 @@ def test_running_maxima_equal_a_plain_loop(seed, n, channels):
 @given(st.integers(0, 2**31))
 def test_doublings_for_onnx_equal_the_running_maximum(seed):
     values = torch.randn(2, WINDOW, 3, generator=torch.Generator().manual_seed(seed))
-    assert torch.equal(tower.by_doublings(values), tower.highest_so_far(values))
+    assert torch.equal(tower.cumulative_max_for_onnx(values), tower.highest_so_far(values))
 
 
 def test_the_shipped_tower_stays_below_six_million_parameters():
@@ -37,35 +37,35 @@ def test_the_shipped_tower_stays_below_six_million_parameters():
 
 def test_a_tower_gives_features_numbers_and_marks():
     model = tower.chart_tower_tiny()
-    seen = model.look(torch.rand(2, 3, tower.ROWS, WINDOW))
+    seen = model.analyze(torch.rand(2, 3, stem.PIXEL_ROWS, WINDOW))
     assert seen.features.shape == (2, model.num_features)
-    assert seen.digits.shape == (2, WINDOW, tower.DIGITS)
-    assert seen.proposed.shape == (2, 2, len(anchors.STRETCHES))
-    assert seen.chosen.shape == (2, 2, CHOSEN)
-    assert seen.stretches.shape == (2, 2, CHOSEN, anchors.STRETCH_MARKS)
-    assert seen.turns.shape == (2, 2, anchors.RECENT, anchors.TURN_MARKS)
-    first = seen.part(slice(1))
-    assert torch.equal(first.turns, seen.turns[:, :1])
+    assert seen.ohlcv.shape == (2, WINDOW, stem.OHLCV)
+    assert seen.proposal_logits.shape == (2, 2, len(anchors.SEGMENT_ANCHORS))
+    assert seen.proposals.shape == (2, 2, PROPOSALS)
+    assert seen.segment_logits.shape == (2, 2, PROPOSALS, anchors.SEGMENT_CLASSES)
+    assert seen.swing_logits.shape == (2, 2, anchors.SWING_BARS, anchors.SWING_CLASSES)
+    first = seen.take(slice(1))
+    assert torch.equal(first.swing_logits, seen.swing_logits[:, :1])
     assert torch.equal(first.features, seen.features[:1])
 
 
 def test_a_chart_that_is_told_is_one_that_was_read_perfectly():
     model = tower.chart_tower_tiny()
-    pixels = torch.rand(3, 3, tower.ROWS, WINDOW)
-    shown = model.look(pixels)
-    mixed = model.look(pixels[2:], shown.digits[:2])
-    assert torch.equal(mixed.digits, shown.digits)
+    pixels = torch.rand(3, 3, stem.PIXEL_ROWS, WINDOW)
+    shown = model.analyze(pixels)
+    mixed = model.analyze(pixels[2:], shown.ohlcv[:2])
+    assert torch.equal(mixed.ohlcv, shown.ohlcv)
     assert torch.allclose(mixed.features, shown.features, atol=1e-5)
-    other = model.look(pixels[2:], shown.digits[1:])
+    other = model.analyze(pixels[2:], shown.ohlcv[1:])
     assert not torch.allclose(other.features[:1], shown.features[:1], atol=1e-3)
 
 
 def test_digits_of_a_candle_depend_on_its_own_column_alone():
     model = tower.chart_tower_tiny()
-    pixels = torch.rand(1, 3, tower.ROWS, WINDOW)
+    pixels = torch.rand(1, 3, stem.PIXEL_ROWS, WINDOW)
     swapped = pixels.clone()
     swapped[..., [3, 70]] = pixels[..., [70, 3]]
-    left, right = model.look(pixels).digits, model.look(swapped).digits
+    left, right = model.analyze(pixels).ohlcv, model.analyze(swapped).ohlcv
     others = [column for column in range(WINDOW) if column not in (3, 70)]
     assert torch.allclose(left[:, others], right[:, others], atol=1e-5)
     assert not torch.allclose(left[:, 3], right[:, 3], atol=1e-3)
@@ -78,16 +78,16 @@ def test_a_tower_starts_as_the_inverse_of_the_canonical_drawing(seed):
     bars = table.windows(table.window_ends()[::60])
     pictures = torch.from_numpy(np.ascontiguousarray(raster.render(bars)))
     torch.manual_seed(seed)
-    digits = tower.chart_tower().look(pictures.permute(0, 3, 1, 2).float() / 255).digits
+    digits = tower.chart_tower().analyze(pictures.permute(0, 3, 1, 2).float() / 255).ohlcv
     prices = digits.detach().numpy()[..., :4]
-    assert np.abs(prices - batches.digits(bars)[..., :4]).mean() < 0.08
+    assert np.abs(prices - batches.scale_ohlcv(bars)[..., :4]).mean() < 0.08
     # law broken: another chart's numbers
-    assert np.abs(prices - batches.digits(bars[::-1])[..., :4]).mean() > 0.1
+    assert np.abs(prices - batches.scale_ohlcv(bars[::-1])[..., :4]).mean() > 0.1
 
 
 def test_every_parameter_learns():
     model = tower.chart_tower_tiny()
-    seen = model.look(torch.rand(4, 3, tower.ROWS, WINDOW))
+    seen = model.analyze(torch.rand(4, 3, stem.PIXEL_ROWS, WINDOW))
     told = (part for part in seen if part.is_floating_point())
     torch.autograd.backward(sum(part.square().sum() for part in told))
     still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]

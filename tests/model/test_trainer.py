@@ -18,26 +18,28 @@ pytestmark = pytest.mark.train
 def test_training_brings_the_loss_down_and_learns_to_read():
     student = tiny.learner(steps=100, rate=5e-3, warmup=5)
     source = tiny.batches()
-    losses = [student.learn(source.at(step), step).loss for step in range(100)]
+    losses = [student.train_step(source.at(step), step).loss for step in range(100)]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
     corpus = making.corpus(count=60, seed=1)
     bars = corpus.bars(np.arange(len(corpus)))
     charts = report.Charts(making.draw(bars, None), corpus.reading, corpus.phase)
-    vectors = learning.see(student.average, charts.pictures)
-    found = report.by_prompts(vectors, learning.prototypes(student.average, student.words), charts)
+    vectors = learning.embed_pictures(student.average, charts.pictures)
+    found = report.read_by_prompts(
+        vectors, learning.prototypes(student.average, student.prompts), charts
+    )
     assert found["phase_accuracy"] > 0.6
 
 
 def test_a_restored_state_takes_the_very_same_steps():
     source, one = tiny.batches(), tiny.learner()
     for step in range(3):
-        one.learn(source.at(step), step)
+        one.train_step(source.at(step), step)
     other = tiny.learner()
     other.restore(one.state())
     for step in range(3, 6):
-        left, right = (student.learn(source.at(step), step) for student in (one, other))
+        left, right = (student.train_step(source.at(step), step) for student in (one, other))
         assert left.loss == right.loss
-        assert np.array_equal(left.missed, right.missed)
+        assert np.array_equal(left.errors, right.errors)
     left, right = one.state(), other.state()
     assert left.keys() == right.keys()
     assert all(torch.equal(left[name], right[name]) for name in left)
@@ -45,14 +47,14 @@ def test_a_restored_state_takes_the_very_same_steps():
 
 def test_a_state_holds_weights_average_and_optimizer():
     student = tiny.learner()
-    student.learn(tiny.batches().at(0), 0)
+    student.train_step(tiny.batches().at(0), 0)
     kinds = {name.split("/")[0] for name in student.state()}
     assert kinds == {"now", "mean", "optimizer"}
 
 
 def test_the_rate_rises_then_falls():
     student = tiny.learner(steps=100, warmup=10, rate=1.0)
-    rates = [student.rate(step) for step in range(100)]
+    rates = [student.learning_rate(step) for step in range(100)]
     assert rates[9] == max(rates) == 1.0
     assert np.all(np.diff(rates[:10]) > 0)
     assert np.all(np.diff(rates[10:]) < 0)
@@ -63,7 +65,7 @@ def test_the_average_follows_the_weights():
     student = tiny.learner()
     before = student.average.clip.logit_scale.clone()
     for step in range(6):
-        student.learn(tiny.batches().at(step), step)
+        student.train_step(tiny.batches().at(step), step)
     now, mean = student.reader.clip.logit_scale.detach(), student.average.clip.logit_scale
     assert abs(mean - now) < abs(before - now)
     assert not mean.requires_grad
@@ -71,7 +73,7 @@ def test_the_average_follows_the_weights():
 
 def test_prototypes_are_unit_vectors_in_the_order_of_codes():
     student = tiny.learner()
-    rows = learning.prototypes(student.average, student.words)
+    rows = learning.prototypes(student.average, student.prompts)
     assert rows.shape == (23, 32)
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
 
@@ -94,8 +96,8 @@ def test_a_device_that_is_not_here_is_refused(name):
 
 
 def test_half_floats_are_chosen_by_measurement():
-    assert learning.bf16_pays(torch.device("cpu")) in (True, False)
-    assert learning.bf16_pays(torch.device("mps")) is False
+    assert learning.is_bf16_faster(torch.device("cpu")) in (True, False)
+    assert learning.is_bf16_faster(torch.device("mps")) is False
 
 
 @pytest.mark.parametrize("change", [{"steps": 0}, {"rate": -1}, {"batch": 1}, {"colour": "red"}])
@@ -109,7 +111,7 @@ def test_a_blend_lies_between_the_start_and_the_end():
     expected = 0.75 * end.clip.logit_scale + 0.25 * start.clip.logit_scale
     weight = 0.75 * end.clip.text.token_embedding.weight
     weight = (weight + 0.25 * start.clip.text.token_embedding.weight).detach()
-    learning.blend(end, start, 0.75)
+    learning.interpolate_weights(end, start, 0.75)
     assert torch.allclose(end.clip.logit_scale, expected)
     assert torch.allclose(end.clip.text.token_embedding.weight, weight)
 
@@ -119,17 +121,20 @@ def test_a_blend_lies_between_the_start_and_the_end():
 def test_a_blend_of_nothing_is_the_start_and_of_everything_the_end(first, second):
     pictures = np.random.default_rng(first).integers(0, 255, (3, 192, 96, 3), dtype=np.uint8)
     start, trained = tiny.reader(seed=first), tiny.reader(seed=second)
-    before, after = learning.see(start, pictures), learning.see(trained, pictures)
+    before, after = (
+        learning.embed_pictures(start, pictures),
+        learning.embed_pictures(trained, pictures),
+    )
     everything, nothing = copy.deepcopy(trained), copy.deepcopy(trained)
-    learning.blend(everything, start, 1.0)
-    learning.blend(nothing, start, 0.0)
-    assert np.array_equal(learning.see(everything, pictures), after)
-    assert np.array_equal(learning.see(nothing, pictures), before)
-    assert np.array_equal(learning.see(start, pictures), before)
+    learning.interpolate_weights(everything, start, 1.0)
+    learning.interpolate_weights(nothing, start, 0.0)
+    assert np.array_equal(learning.embed_pictures(everything, pictures), after)
+    assert np.array_equal(learning.embed_pictures(nothing, pictures), before)
+    assert np.array_equal(learning.embed_pictures(start, pictures), before)
 
 
 def test_a_preset_may_be_moved_more_gently():
     usual, gentle = tiny.learner(), tiny.learner()
-    gentle.reader.preset = replace(gentle.reader.preset, pace=0.01)
+    gentle.reader.preset = replace(gentle.reader.preset, rate_factor=0.01)
     for step in (0, 3, 7):
-        assert gentle.rate(step) == pytest.approx(usual.rate(step) / 100)
+        assert gentle.learning_rate(step) == pytest.approx(usual.learning_rate(step) / 100)

@@ -62,7 +62,7 @@ def test_a_missing_file_is_one_sentence(tmp_path):
 
 def test_a_file_of_another_format_is_refused(tmp_path):
     path = tmp_path / "texts.parquet"
-    texts = vectors.Texts(["a"], ["range:neutral"], np.ones((1, 4), np.float32))
+    texts = vectors.TextVectors(["a"], ["range:neutral"], np.ones((1, 4), np.float32))
     vectors.save_texts(path, texts, model="m")
     with pytest.raises(CorruptFileError, match="format"):
         vectors.load(path)

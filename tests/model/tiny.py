@@ -6,8 +6,8 @@ from tests.model import making
 from vision_ai.domain import PHASES, READINGS
 from vision_ai.model.training import presets
 from vision_ai.model.training.batches import Batches
-from vision_ai.model.training.sampler import Practice
-from vision_ai.model.training.trainer import Learner, Recipe, Words
+from vision_ai.model.training.sampler import PrioritizedSampler
+from vision_ai.model.training.trainer import PromptSet, Recipe, Trainer
 
 torch.set_num_threads(1)  # a tiny net gains nothing from more, and sums stay in one order
 
@@ -30,15 +30,15 @@ def reader(seed=0):
 def words(model):
     groups = [[f"{r.setup} {r.direction}"] for r in READINGS]
     groups += [[f"phase {phase}", f"phase {phase} 1"] for phase in PHASES]
-    return Words(presets.tokenizer(model, making.WORDS), model.context, groups)
+    return PromptSet(presets.tokenizer(model, making.WORDS), model.context, groups)
 
 
 def learner(**changes: object):
     model = reader()
-    return Learner(model, words(model), recipe(**changes), CPU, facts=1, bf16=False)
+    return Trainer(model, words(model), recipe(**changes), CPU, facts=1, bf16=False)
 
 
 def batches(size=8):
     corpus = making.corpus()
-    practice = Practice(corpus.reading, size=size, seed=0, balance=0.5, hard=0.95)
+    practice = PrioritizedSampler(corpus.reading, size=size, seed=0, balance=0.5, hard=0.95)
     return Batches(corpus, making.ARTIST, practice)

@@ -82,7 +82,7 @@ def test_an_unknown_word_is_named(capsys) -> None:
 
 def test_unknown_words_are_told_once_as_they_were_written() -> None:
     known = vocabulary.build(["a", "range"])
-    assert vocabulary.unknown(known, "A FooBar range foobar FooBar") == ["FooBar", "foobar"]
+    assert vocabulary.unknown_words(known, "A FooBar range foobar FooBar") == ["FooBar", "foobar"]
 
 
 def test_look_alikes_of_a_symbol_are_known_before_it_and_drawn(

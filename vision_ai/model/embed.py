@@ -1,6 +1,6 @@
 """Charts and texts to vectors, on ONNX Runtime. The only door to that library.
 
-Runs on the best provider at hand (CUDA, CoreML, then CPU) and needs no torch.
+Runs on the best provider that is installed (CUDA, CoreML, then CPU) and needs no torch.
 """
 
 import logging
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "CPUExecutionProvider")
 """Tried in this order; the last one is always there."""
 
-_REFUSALS = (
+_LOAD_ERRORS = (
     state.Fail,
     state.InvalidArgument,
     state.InvalidGraph,
@@ -33,9 +33,9 @@ _REFUSALS = (
     state.NotImplemented,
     state.RuntimeException,
 )
-"""Errors of ONNX Runtime that say a file is no model; they share no base but Exception."""
+"""Errors of ONNX Runtime that mean a file is no model; they share no base but Exception."""
 
-PICTURE = (192, 96, 3)
+PICTURE_SHAPE = (192, 96, 3)
 """Shape of one picture of the model view."""
 
 
@@ -54,7 +54,7 @@ class Embedder:
         batch: int = 32,
         providers: Sequence[str] | None = None,
     ) -> None:
-        """Load the image tower; the text tower follows when it is first asked for.
+        """Load the image tower; the text tower is loaded when it is first needed.
 
         Args:
             model: an opened version.
@@ -68,9 +68,9 @@ class Embedder:
         self.model = model
         self._threads = threads
         self._batch = batch
-        here = onnxruntime.get_available_providers()
-        self._providers = list(providers or [name for name in PROVIDERS if name in here])
-        self._image = self._session(model.image)
+        available = onnxruntime.get_available_providers()
+        self._providers = list(providers or [name for name in PROVIDERS if name in available])
+        self._image = self._open_session(model.image)
         self._text: onnxruntime.InferenceSession | None = None
 
     @property
@@ -90,7 +90,7 @@ class Embedder:
         Raises:
             ConfigError: another shape or type.
         """
-        if pictures.dtype != np.uint8 or pictures.shape[1:] != PICTURE:
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != PICTURE_SHAPE:
             raise ConfigError(
                 f"Pictures must be uint8 of shape (n, 192, 96, 3), were {pictures.dtype} of "
                 f"{pictures.shape}."
@@ -100,16 +100,16 @@ class Embedder:
     def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of sentences: float32 (n, d)."""
         if self._text is None:
-            self._text = self._session(self.model.text)
-        tokens = vocabulary.encode(self._words, texts, self.model.manifest.context)
+            self._text = self._open_session(self.model.text)
+        tokens = vocabulary.encode(self._tokenizer, texts, self.model.manifest.context)
         return self._run(self._text, "tokens", tokens)
 
     def unknown_words(self, text: str) -> list[str]:
         """The words of a text that this model has no vector for, each once."""
-        return vocabulary.unknown(self._words, text)
+        return vocabulary.unknown_words(self._tokenizer, text)
 
     @cached_property
-    def _words(self) -> Tokenizer:
+    def _tokenizer(self) -> Tokenizer:
         repair = "Run vision-ai models to pick another version, or vision-ai train."
         return vocabulary.load(self.model.tokenizer, repair=repair)
 
@@ -122,15 +122,15 @@ class Embedder:
             out[start : start + self._batch] = session.run(None, {name: part})[0]
         return out
 
-    def _session(self, path: Path) -> onnxruntime.InferenceSession:
+    def _open_session(self, path: Path) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
-        options.log_severity_level = 3  # errors only: provider fallbacks are not news
+        options.log_severity_level = 3  # errors only: a fallback to another provider is no error
         try:
             session = onnxruntime.InferenceSession(
                 path.read_bytes(), options, providers=self._providers
             )
-        except _REFUSALS as error:
+        except _LOAD_ERRORS as error:
             raise CorruptFileError(
                 f"{path} cannot be loaded by ONNX Runtime: {str(error)[:200]}.",
                 hint="Run vision-ai models to pick another version, or vision-ai train.",

@@ -25,8 +25,8 @@ from vision_ai.records import BadLine, IsoTime, LogLine
 Kind = Literal["promote", "rollback"]
 
 
-class History(LogLine):
-    """One switch: from which version to which."""
+class Switch(LogLine):
+    """One change of the active version: from which to which."""
 
     v: Literal[1] = 1
     at: IsoTime
@@ -35,10 +35,10 @@ class History(LogLine):
     to: str
 
 
-def note(paths: Paths, line: History) -> None:
-    """Append a line, under a lock, synced; not if the last one says the same of the same time.
+def record_switch(paths: Paths, line: Switch) -> None:
+    """Append a line, under a lock, synced; not if the last line is equal, time included.
 
-    Then its switch never came, and this is the same one, done again.
+    Then its switch never came, and this is the same one, repeated.
 
     Raises:
         StorageError: nothing was written.
@@ -46,49 +46,49 @@ def note(paths: Paths, line: History) -> None:
     lines = read_history(paths)
     if lines and lines[-1].model_copy(update={"line": 0, "check": ""}) == line:
         return
-    checksummed_log.append_once(_path(paths), [line], _place)
+    checksummed_log.append_once(_path(paths), [line], _line_number)
 
 
-def read_history(paths: Paths) -> list[History]:
+def read_history(paths: Paths) -> list[Switch]:
     """Every intact line, oldest first; damaged ones do not count."""
-    return checksummed_log.read(_path(paths), History, _place)[0]
+    return checksummed_log.read(_path(paths), Switch, _line_number)[0]
 
 
 def damaged_history(paths: Paths) -> list[BadLine]:
     """The lines that do not count, and why."""
-    return checksummed_log.read(_path(paths), History, _place)[1]
+    return checksummed_log.read(_path(paths), Switch, _line_number)[1]
 
 
-def line_of_descent(lines: Sequence[History], current: str) -> list[str]:
-    """Versions in use, each with the one that it replaced before it; the last one is `current`.
+def active_versions(lines: Sequence[Switch], current: str) -> list[str]:
+    """Names of active versions, each after the one it replaced; the last one is `current`.
 
-    A rollback takes the last one away; void lines leave nothing.
+    A rollback removes the last one; void lines leave nothing.
 
     >>> def line(was, to, kind="promote"):
-    ...     return History(at="2025-06-15T12:00:00Z", kind=kind, was=was, to=to)
-    >>> line_of_descent([line("a", "b"), line("b", "c"), line("c", "b", "rollback")], "b")
+    ...     return Switch(at="2025-06-15T12:00:00Z", kind=kind, was=was, to=to)
+    >>> active_versions([line("a", "b"), line("b", "c"), line("c", "b", "rollback")], "b")
     ['a', 'b']
-    >>> line_of_descent([line("a", "b"), line("b", "c")], "b")  # killed before the switch to c
+    >>> active_versions([line("a", "b"), line("b", "c")], "b")  # killed before the switch to c
     ['a', 'b']
     """
     stack: list[str] = []
     for line in lines:
-        _settle(stack, line.was)
+        _make_last(stack, line.was)
         if line.kind == "promote":
             stack.append(line.to)
         else:
-            _settle(stack, line.to)
-    _settle(stack, current)
+            _make_last(stack, line.to)
+    _make_last(stack, current)
     return stack
 
 
 def activate(
     paths: Paths, version: str, *, kind: Kind = "promote", now_ms: int | None = None
 ) -> None:
-    """Make a version the current one: noted in the history first, then switched in one step.
+    """Make a version the current one: recorded in the history first, then switched in one step.
 
-    Killed in between, the earlier version stays current and the note is known to be void. The
-    note says `now_ms`, or the time on this machine where it is left out.
+    Killed in between, the earlier version stays current and the line is known to be void. Its
+    time is `now_ms`, or that of this machine where it is left out.
 
     Raises:
         ConfigError: `current` names no version.
@@ -103,19 +103,19 @@ def activate(
     was = _active_or_empty(paths)
     if was != version:
         at = iso(time.time_ns() // 1_000_000 if now_ms is None else now_ms)
-        note(paths, History(at=at, kind=kind, was=was, to=version))
+        record_switch(paths, Switch(at=at, kind=kind, was=was, to=version))
     storage.write_text(paths.models / registry.CURRENT, version + "\n")
 
 
 _DERIVED = re.compile(r"-[rf]\d+-[0-9a-f]{6}\Z")
 
 
-def child(parent: str, kind: str, content: str) -> str:
+def child_name(parent: str, kind: str, content: str) -> str:
     """A name for a version made of `parent`: its stem, which try of which kind, and a hash.
 
     The same content gives the same name.
 
-    >>> child("chart-clip-d69415e16b-r1-0a1b2c", "f2", "anything")
+    >>> child_name("chart-clip-d69415e16b-r1-0a1b2c", "f2", "anything")
     'chart-clip-d69415e16b-f2-f73325'
     """
     digest = hashlib.sha256(f"{parent} {content}".encode()).hexdigest()[:6]
@@ -125,9 +125,9 @@ def child(parent: str, kind: str, content: str) -> str:
 def derive(
     paths: Paths, parent: ModelFolder, manifest: Manifest, files: Mapping[str, bytes]
 ) -> ModelFolder:
-    """Make a version of a parent's files, some of them replaced; it is not yet in use.
+    """Make a version of a parent's files, some of them replaced; it is not active yet.
 
-    Killed at any instant, either the whole version stands or none.
+    Killed at any instant, either the whole version exists or none.
 
     Args:
         paths: where versions are kept.
@@ -136,7 +136,7 @@ def derive(
         files: name and content of those that differ.
 
     Raises:
-        StateError: a version of that name stands already.
+        StateError: a version of that name exists already.
         StorageError: the disk is full or read-only.
     """
     with storage.writing(paths.models):
@@ -156,7 +156,7 @@ def derive(
 
 
 def rollback(paths: Paths) -> ModelFolder:
-    """Bring back the version that the current one replaced.
+    """Activate the version that the current one replaced.
 
     Raises:
         StateError: the current version replaced none.
@@ -164,7 +164,7 @@ def rollback(paths: Paths) -> ModelFolder:
         CorruptFileError: it is damaged; the current one stays.
     """
     current = registry.resolve(paths).version
-    before = line_of_descent(read_history(paths), current)[:-1]
+    before = active_versions(read_history(paths), current)[:-1]
     if not before:
         raise StateError(
             f"Model {current} replaced no other: there is nothing to go back to.",
@@ -179,10 +179,10 @@ def rollback(paths: Paths) -> ModelFolder:
     return registry.resolve(paths)
 
 
-def was_cut_short(paths: Paths, version: str) -> bool:
-    """Whether a version that was to be promoted never came into use.
+def is_promotion_unfinished(paths: Paths, version: str) -> bool:
+    """Whether a version that was to be promoted never became the active one.
 
-    True if the history does not name it, or if its last word is a switch to it that did not come;
+    True if the history does not name it, or if its last line is a switch to it that never came;
     not if somebody has deleted it since.
     """
     if not (paths.models / version / "manifest.json").is_file():
@@ -201,8 +201,8 @@ def _active_or_empty(paths: Paths) -> str:
         return ""
 
 
-def _settle(stack: list[str], current: str) -> None:
-    """Make `current` the last of the stack: the entry above it is void or taken back."""
+def _make_last(stack: list[str], current: str) -> None:
+    """Make `current` the last of the stack: the entry above it is void or was rolled back."""
     if stack and stack[-1] == current:
         return
     if len(stack) > 1 and stack[-2] == current:
@@ -215,5 +215,5 @@ def _path(paths: Paths) -> Path:
     return paths.models / "history.jsonl"
 
 
-def _place(line: History) -> int:
+def _line_number(line: Switch) -> int:
     return line.line

@@ -29,15 +29,15 @@ CURRENT = "current"
 """Name that stands for the version in use, and of the file that says which that is."""
 
 
-NEEDED = ("image.onnx", "exemplars.parquet")
-"""Files without which a version can read nothing."""
+REQUIRED_FILES = ("image.onnx", "exemplars.parquet")
+"""Files without which a version cannot read charts."""
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*\.[a-z]+$")]
 """A file of a version's own folder, never a path."""
 
 
-class Data(Record):
-    """The candles that a model learned from."""
+class TrainingCandles(Record):
+    """The candles that a model was trained on."""
 
     klines: str = Field(description="SHA-256 over the digests of all tables")
     train_symbols: list[str]
@@ -50,7 +50,7 @@ class Data(Record):
 
 
 class Manifest(Record):
-    """`manifest.json`: what a model is, what it learned from and how well it reads."""
+    """`manifest.json`: what a model is, what it was trained on and how well it reads."""
 
     schema_version: Literal[1] = 1
     version: str
@@ -61,7 +61,7 @@ class Manifest(Record):
     context: int = Field(ge=1, description="tokens of a text")
     created_at: str
     recipe: dict[str, Any]
-    data: Data
+    data: TrainingCandles
     figures: dict[str, Finite] = Field(description="measured on held-out symbols, later in time")
     prior: dict[str, float] = Field(description="natural share of each reading and phase")
     scale: float = Field(description="inverse temperature of the contrastive loss")
@@ -77,7 +77,7 @@ class Manifest(Record):
     files: dict[FileName, str] = Field(description="SHA-256 of each file of the folder")
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _check_prototypes(self) -> Self:
         if any(len(row) != self.dimension for row in self.prototypes.values()):
             raise ValueError(f"a prototype does not have {self.dimension} numbers")
         return self
@@ -89,7 +89,7 @@ class ModelFolder:
 
     Attributes:
         path: the folder.
-        manifest: what it says of itself.
+        manifest: its content.
     """
 
     path: Path
@@ -103,7 +103,7 @@ class ModelFolder:
     @property
     def repair(self) -> str:
         """What to do where a file of it is damaged."""
-        return _repair(self.path)
+        return _repair_hint(self.path)
 
     @property
     def image(self) -> Path:
@@ -122,7 +122,7 @@ class ModelFolder:
 
     @property
     def tokenizer(self) -> Path:
-        """The text tower's words."""
+        """The tokenizer of the text tower."""
         return self.path / "tokenizer.json"
 
     @property
@@ -160,13 +160,13 @@ def resolve(paths: Paths, version: str = CURRENT) -> ModelFolder:
 
 def versions(paths: Paths) -> list[ModelFolder]:
     """Every whole version, oldest first; damaged ones are logged and left out."""
-    found = []
+    models = []
     for name, folder in _folders(paths).items():
         try:
-            found.append(open_folder(folder))
+            models.append(open_folder(folder))
         except CorruptFileError as error:
             logger.warning("model damaged version=%s error=%s", name, error)
-    return sorted(found, key=lambda model: (model.manifest.created_at, model.version))
+    return sorted(models, key=lambda model: (model.manifest.created_at, model.version))
 
 
 def open_folder(folder: Path) -> ModelFolder:
@@ -175,22 +175,22 @@ def open_folder(folder: Path) -> ModelFolder:
     Raises:
         CorruptFileError: a file is missing, or differs from what was trained.
     """
-    repair = _repair(folder)
+    repair = _repair_hint(folder)
     manifest = storage.read_document(folder / "manifest.json", Manifest, repair=repair)
-    lacking = [name for name in NEEDED if name not in manifest.files]
-    if lacking or (folder != SHIPPED and manifest.version != folder.name):
-        what = f"it lists no {lacking[0]}" if lacking else f"it is of {manifest.version[:80]!r}"
+    missing = [name for name in REQUIRED_FILES if name not in manifest.files]
+    if missing or (folder != SHIPPED and manifest.version != folder.name):
+        what = f"it lists no {missing[0]}" if missing else f"it is of {manifest.version[:80]!r}"
         raise CorruptFileError(f"{folder / 'manifest.json'} is damaged: {what}.", hint=repair)
     for name, expected in manifest.files.items():
         try:
-            found = sha256(folder / name)
+            actual = sha256(folder / name)
         except FileNotFoundError as error:
             raise CorruptFileError(f"{folder / name} is missing.", hint=repair) from error
         except IsADirectoryError as error:
             raise CorruptFileError(f"{folder / name} is a folder.", hint=repair) from error
-        if found != expected:
+        if actual != expected:
             raise CorruptFileError(
-                f"{folder / name} is damaged: expected SHA-256 {expected[:12]}, was {found[:12]}.",
+                f"{folder / name} is damaged: expected SHA-256 {expected[:12]}, was {actual[:12]}.",
                 hint=repair,
             )
     return ModelFolder(folder, manifest)
@@ -205,13 +205,13 @@ def publish(paths: Paths, staging: Path, manifest: Manifest) -> ModelFolder:
         manifest: all but the files' hashes, which are taken here.
 
     Raises:
-        StateError: a version of that name stands already.
+        StateError: a version of that name exists already.
         StorageError: the disk is full or read-only.
     """
     target = paths.models / manifest.version
     if target.exists():
         raise StateError(
-            f"Model version {manifest.version} stands already.", hint=f"Delete {target} first."
+            f"Model version {manifest.version} exists already.", hint=f"Delete {target} first."
         )
     hashes = {path.name: sha256(path) for path in sorted(staging.iterdir())}
     full = manifest.model_copy(update={"files": hashes})
@@ -252,22 +252,22 @@ def active_name(paths: Paths) -> str:
 
 
 def _folders(paths: Paths) -> Mapping[str, Path]:
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     if (SHIPPED / "manifest.json").is_file():
-        found[_name(SHIPPED)] = SHIPPED
+        folders[_name(SHIPPED)] = SHIPPED
     if paths.models.is_dir():
         for folder in sorted(paths.models.iterdir()):
             if not folder.name.startswith(".") and (folder / "manifest.json").is_file():
-                found[folder.name] = folder
-    return found
+                folders[folder.name] = folder
+    return folders
 
 
 def _name(folder: Path) -> str:
-    content = storage.read_json(folder / "manifest.json", repair=_repair(folder))
+    content = storage.read_json(folder / "manifest.json", repair=_repair_hint(folder))
     return str(content.get("version"))
 
 
-def _repair(folder: Path) -> str:
+def _repair_hint(folder: Path) -> str:
     if folder == SHIPPED:
         return "Install vision-ai again: pip install --force-reinstall --no-deps vision-ai."
     return f"Delete {folder} and run vision-ai train again."

@@ -1,7 +1,7 @@
-"""Vectors of charts in one Parquet file, with everything that is known of each chart.
+"""Vectors of charts in one Parquet file, with the label and outcome of each chart.
 
 Vectors are half floats: a cosine moves by less than 0.001, the file halves. Model, style, rule
-book and data stand in the schema's metadata, so that a file cannot be taken for another's.
+book and data are kept in the schema's metadata, so that a file cannot be taken for another's.
 """
 
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ from vision_ai.errors import CorruptFileError
 FORMAT = "vision_ai.embeddings.1"
 """Written into each file; another one is refused."""
 
-TEXTS = "vision_ai.texts.1"
-"""The same for vectors of sentences."""
+TEXT_COLUMN_TYPESAT = "vision_ai.texts.1"
+"""Format of vectors of sentences."""
 
-MARKS = ("model", "style", "rules", "data")
+METADATA = ("model", "style", "rules", "data")
 
 
 def save(path: Path, embeddings: Embeddings) -> None:
@@ -47,7 +47,7 @@ def dump(embeddings: Embeddings) -> bytes:
     """The bytes of such a file; equal embeddings give equal bytes."""
     outcomes = embeddings.outcomes
     columns: dict[str, Any] = {
-        "vector": _half(embeddings.vectors),
+        "vector": _half_floats(embeddings.vectors),
         "symbol": pa.array(embeddings.symbol.tolist(), pa.string()).dictionary_encode(),
         "interval": pa.array(embeddings.interval.tolist(), pa.string()).dictionary_encode(),
         "last_ms": pa.array(embeddings.last_ms, pa.int64()),
@@ -61,8 +61,8 @@ def dump(embeddings: Embeddings) -> bytes:
             values = np.asarray(getattr(outcomes, name)[:, code], np.float32)
             columns[f"{name}_{horizon}"] = pa.array(values)
         columns[f"complete_ms_{horizon}"] = pa.array(outcomes.complete_ms[:, code], pa.int64())
-    marks = {"format": FORMAT} | {mark: getattr(embeddings, mark) for mark in MARKS}
-    return storage.dump_table(pa.table(columns), marks)
+    metadata = {"format": FORMAT} | {key: getattr(embeddings, key) for key in METADATA}
+    return storage.dump_table(pa.table(columns), metadata)
 
 
 def load(
@@ -75,22 +75,22 @@ def load(
     """
     try:
         table = storage.load_table(path.read_bytes())
-        marks = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-        if marks.get("format") != FORMAT:
+        metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+        if metadata.get("format") != FORMAT:
             raise CorruptFileError(
-                f"{path} is of format {marks.get('format')!r}: expected {FORMAT}.", hint=repair
+                f"{path} is of format {metadata.get('format')!r}: expected {FORMAT}.", hint=repair
             )
-        _check_form(table, path, repair)
-        embeddings = _from_table(table, marks)
+        _check_columns(table, path, repair)
+        embeddings = _from_table(table, metadata)
     except FileNotFoundError as error:
         raise CorruptFileError(f"{path} is missing.", hint=repair) from error
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise CorruptFileError(f"{path} is damaged: {str(error)[:200]}.", hint=repair) from error
-    _check(embeddings, path, repair)
+    _check_values(embeddings, path, repair)
     return embeddings
 
 
-def reweighted(path: Path, weight: NDArray[np.float32], *, model: str) -> bytes:
+def reweight(path: Path, weight: NDArray[np.float32], *, model: str) -> bytes:
     """The bytes of the same file with other exemplar weights, marked as of version `model`.
 
     Vectors are carried over bit for bit.
@@ -101,14 +101,14 @@ def reweighted(path: Path, weight: NDArray[np.float32], *, model: str) -> bytes:
         model: version that the copy belongs to.
     """
     table = storage.load_table(path.read_bytes())
-    marks = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    place = table.schema.get_field_index("weight")
-    table = table.set_column(place, "weight", pa.array(np.asarray(weight, np.float32)))
-    return storage.dump_table(table, marks | {"model": model})
+    metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    column = table.schema.get_field_index("weight")
+    table = table.set_column(column, "weight", pa.array(np.asarray(weight, np.float32)))
+    return storage.dump_table(table, metadata | {"model": model})
 
 
 @dataclass(frozen=True, eq=False)
-class Texts:
+class TextVectors:
     """Vectors of n sentences.
 
     Attributes:
@@ -122,31 +122,31 @@ class Texts:
     vectors: NDArray[np.float32]
 
 
-def save_texts(path: Path, texts: Texts, *, model: str) -> None:
+def save_texts(path: Path, texts: TextVectors, *, model: str) -> None:
     """Replace the file at `path` with vectors of sentences, made by version `model`.
 
     Raises:
         StorageError: the disk is full or read-only.
     """
     columns = {
-        "vector": _half(texts.vectors),
+        "vector": _half_floats(texts.vectors),
         "sentence": pa.array(texts.sentences, pa.string()),
         "label": pa.array(texts.labels, pa.string()),
     }
     storage.write_bytes(
-        path, storage.dump_table(pa.table(columns), {"format": TEXTS, "model": model})
+        path, storage.dump_table(pa.table(columns), {"format": TEXT_COLUMN_TYPESAT, "model": model})
     )
 
 
-def _half(vectors: NDArray[np.float32]) -> pa.Array:
+def _half_floats(vectors: NDArray[np.float32]) -> pa.Array:
     half = np.ascontiguousarray(vectors, np.float16)
     return pa.FixedSizeListArray.from_arrays(pa.array(half.ravel(), pa.float16()), half.shape[1])
 
 
-_TEXT = (pa.string(), pa.dictionary(pa.int32(), pa.string()))
-_FORM: dict[str, tuple[pa.DataType, ...]] = {
-    "symbol": _TEXT,
-    "interval": _TEXT,
+_TEXT_TYPES = (pa.string(), pa.dictionary(pa.int32(), pa.string()))
+_COLUMN_TYPES: dict[str, tuple[pa.DataType, ...]] = {
+    "symbol": _TEXT_TYPES,
+    "interval": _TEXT_TYPES,
     "last_ms": (pa.int64(),),
     "reading": (pa.int8(),),
     "phase": (pa.int8(),),
@@ -157,20 +157,22 @@ _FORM: dict[str, tuple[pa.DataType, ...]] = {
 }
 
 
-def _check_form(table: pa.Table, path: Path, repair: str) -> None:
+def _check_columns(table: pa.Table, path: Path, repair: str) -> None:
     """Refuse columns of another type or with holes in them, as a hand-made file may have."""
     vector = table.schema.field("vector").type
-    fits = pa.types.is_fixed_size_list(vector) and vector.value_type == pa.float16()
-    wrong = [] if fits and vector.list_size else ["vector"]
-    wrong += [name for name, kinds in _FORM.items() if table.schema.field(name).type not in kinds]
-    wrong += [name for name in ("vector", *_FORM) if table.column(name).null_count]
+    is_half_vector = pa.types.is_fixed_size_list(vector) and vector.value_type == pa.float16()
+    wrong = [] if is_half_vector and vector.list_size else ["vector"]
+    wrong += [
+        name for name, kinds in _COLUMN_TYPES.items() if table.schema.field(name).type not in kinds
+    ]
+    wrong += [name for name in ("vector", *_COLUMN_TYPES) if table.column(name).null_count]
     if wrong:
         raise CorruptFileError(
             f"{path} is damaged: column {wrong[0]} is not of the form {FORMAT}.", hint=repair
         )
 
 
-def _from_table(table: pa.Table, marks: dict[str, str]) -> Embeddings:
+def _from_table(table: pa.Table, metadata: dict[str, str]) -> Embeddings:
     n = len(table)
     lists = table.column("vector").combine_chunks()
     half = lists.values.to_numpy(zero_copy_only=False).reshape(n, lists.type.list_size)
@@ -191,10 +193,10 @@ def _from_table(table: pa.Table, marks: dict[str, str]) -> Embeddings:
             scale=table.column("scale").to_numpy(),
             complete_ms=_horizons(table, "complete_ms"),
         ),
-        model=marks["model"],
-        style=marks["style"],
-        rules=marks["rules"],
-        data=marks["data"],
+        model=metadata["model"],
+        style=metadata["style"],
+        rules=metadata["rules"],
+        data=metadata["data"],
     )
 
 
@@ -207,17 +209,17 @@ def _horizons(table: pa.Table, name: str) -> Any:
     return np.stack(columns, axis=1)
 
 
-def _check(embeddings: Embeddings, path: Path, repair: str) -> None:
+def _check_values(embeddings: Embeddings, path: Path, repair: str) -> None:
     problems = {
         "a vector that is not finite": not np.isfinite(embeddings.vectors).all(),
-        "a reading out of range": not _within(embeddings.reading, len(READINGS)),
-        "a phase out of range": not _within(embeddings.phase, len(PHASES)),
+        "a reading out of range": not _is_within(embeddings.reading, len(READINGS)),
+        "a phase out of range": not _is_within(embeddings.phase, len(PHASES)),
         "an interval without charts": not set(embeddings.interval.tolist()) <= set(CHART_INTERVALS),
         "a symbol that is none": not all(map(is_symbol, set(embeddings.symbol.tolist()))),
         "a weight that is no number": not _is_weight(embeddings.weight),
     }
-    for what, found in problems.items():
-        if found:
+    for what, is_present in problems.items():
+        if is_present:
             raise CorruptFileError(f"{path} is damaged: it holds {what}.", hint=repair)
 
 
@@ -225,5 +227,5 @@ def _is_weight(weight: NDArray[np.float32]) -> bool:
     return bool((np.isfinite(weight) & (weight >= 0)).all())
 
 
-def _within(codes: NDArray[np.int8], size: int) -> bool:
+def _is_within(codes: NDArray[np.int8], size: int) -> bool:
     return bool(((codes >= 0) & (codes < size)).all())

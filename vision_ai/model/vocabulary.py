@@ -1,7 +1,7 @@
-"""The words of `chart-clip`: a small word-level tokenizer of its own, kept in `tokenizer.json`.
+"""The tokenizer of `chart-clip`: word-level, of our own vocabulary, kept in `tokenizer.json`.
 
 The words come from `labels.describe`, so that every description and prompt is made of known
-words; anything else becomes `[UNK]`. The end mark has the highest number, which is where
+words; anything else becomes `[UNK]`. The end token has the highest number, which is where
 open_clip's text tower reads its result.
 """
 
@@ -18,7 +18,7 @@ from vision_ai import storage
 from vision_ai.errors import CorruptFileError
 
 CONTEXT = 40
-"""Tokens of a text, marks included; longer texts are cut."""
+"""Tokens of a text, start and end included; longer texts are cut."""
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[SOS]", "[EOS]"
 
@@ -44,7 +44,7 @@ def build(words: Iterable[str]) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], context: int = CONTEXT) -> NDArray[np.int64]:
-    """Tokens of texts: int64 (n, context), padded with 0; a long text keeps its end mark."""
+    """Tokens of texts: int64 (n, context), padded with 0; a long text keeps its end token."""
     tokens = np.zeros((len(texts), context), np.int64)
     for row, encoding in zip(tokens, tokenizer.encode_batch(list(texts)), strict=True):
         codes = encoding.ids
@@ -54,10 +54,10 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], context: int = CONTEXT) -
     return tokens
 
 
-def unknown(tokenizer: Tokenizer, text: str) -> list[str]:
+def unknown_words(tokenizer: Tokenizer, text: str) -> list[str]:
     """The words of a text that the tokenizer does not know, each once, as they were written.
 
-    >>> unknown(build(["breakout", "of"]), "Breakout of dogecoin")
+    >>> unknown_words(build(["breakout", "of"]), "Breakout of dogecoin")
     ['dogecoin']
     """
     encoding = tokenizer.encode(text, add_special_tokens=False)

@@ -232,13 +232,16 @@ def _untrained(
             f"{error.name} is not installed.", hint=install("train,evaluate")
         ) from error
     model = inputs.reader.model
-    tower = trainer.start(trainer.Recipe(preset=model.manifest.preset, seed=0))
+    tower = trainer.create_model(trainer.Recipe(preset=model.manifest.preset, seed=0))
 
     def vectors(bars: NDArray[np.float64]) -> NDArray[np.float32]:
         starts = range(0, len(bars), CHUNK)
         with threadpool_limits(1):  # the probe turns the last bit of a vector into a figure
             return np.concatenate(
-                [trainer.see(tower, raster.render(bars[at : at + CHUNK])) for at in starts]
+                [
+                    trainer.embed_pictures(tower, raster.render(bars[at : at + CHUNK]))
+                    for at in starts
+                ]
             )
 
     digest = hashlib.sha256(f"{model.version}|{model.manifest.style}|".encode() + known.tobytes())

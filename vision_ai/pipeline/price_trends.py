@@ -24,7 +24,7 @@ from vision_ai.model.registry import Manifest
 from vision_ai.model.training import price_trends, split
 from vision_ai.model.training.batches import Corpus
 from vision_ai.model.training.price_trends import UNKNOWN, Budget
-from vision_ai.model.training.sampler import balanced
+from vision_ai.model.training.sampler import class_weights
 from vision_ai.model.training.split import SplitConfig
 
 logger = logging.getLogger(__name__)
@@ -113,15 +113,19 @@ def trends(training: PriceTrendTraining, bars: NDArray[np.float64]) -> PriceTren
         StorageError: a net could not be written.
     """
     reader, risers = _net_of_labels(training), _net_of_moves(training)
-    reading, phase = price_trends.read(reader, bars)
+    reading, phase = price_trends.compute_logits(reader, bars)
     chance = fitting.softmax(reading)
     rises = [
-        fitting.softmax(probabilities)[:, 1] for probabilities in price_trends.read(risers, bars)
+        fitting.softmax(probabilities)[:, 1]
+        for probabilities in price_trends.compute_logits(risers, bars)
     ]
     return PriceTrendAnswers(
         BaselineAnswers(reading.argmax(axis=1), phase.argmax(axis=1), chance.max(axis=1)),
         np.stack(rises, axis=1),
-        {"charts_seen": training.budget.charts, "parameters": price_trends.parameters(reader)},
+        {
+            "charts_seen": training.budget.charts,
+            "parameters": price_trends.count_parameters(reader),
+        },
     )
 
 
@@ -134,7 +138,7 @@ def _net_of_labels(training: PriceTrendTraining) -> Any:
     labels = [rules.label(bars) for bars in _chunks(windows)]
     reading = np.concatenate([part.reading for part in labels]).astype(np.int64)
     phase = np.concatenate([part.phase for part in labels]).astype(np.int64)
-    weight = balanced(reading, BALANCE)
+    weight = class_weights(reading, BALANCE)
     chance = np.cumsum(weight / weight.sum())
 
     def draw(rng: np.random.Generator, count: int) -> tuple[Any, Ints]:
@@ -142,11 +146,11 @@ def _net_of_labels(training: PriceTrendTraining) -> Any:
         pictures = price_trends.draw(windows.bars(rows))
         return pictures, np.stack([reading[rows], phase[rows]], axis=1)
 
-    net = price_trends.taught(draw, classes, training.budget)
+    net = price_trends.train_net(draw, classes, training.budget)
     natural = np.bincount(reading, minlength=len(READINGS)) + 0.5
     class_weight = np.bincount(reading, weight / weight.mean(), minlength=len(READINGS))
     class_weight = np.maximum(class_weight, 0.5)
-    price_trends.bend(
+    price_trends.adjust_head(
         net, 0, 1.0, np.log(natural / class_weight)
     )  # drawn more often: said less readily
     return _kept(training, "labels", net)
@@ -165,13 +169,13 @@ def _net_of_moves(training: PriceTrendTraining) -> Any:
         rows = rng.choice(earlier, count)
         return price_trends.draw(windows.bars(rows)), rose[rows]
 
-    net = price_trends.taught(draw, classes, training.budget)
-    for head, probabilities in enumerate(price_trends.read(net, windows.bars(later))):
+    net = price_trends.train_net(draw, classes, training.budget)
+    for head, probabilities in enumerate(price_trends.compute_logits(net, windows.bars(later))):
         known = rose[later, head] != UNKNOWN
         slopes, bias = fitting.fit_logistic(
             probabilities[known][:, :, None], rose[later, head][known]
         )
-        price_trends.bend(net, head, float(slopes[0]), bias)
+        price_trends.adjust_head(net, head, float(slopes[0]), bias)
     return _kept(training, "moves", net)
 
 
@@ -180,8 +184,8 @@ def _spans(windows: Corpus) -> Spans:
 
 
 def _opened(training: PriceTrendTraining, what: str, classes: Sequence[int]) -> tuple[Any, bool]:
-    path, net = training.file(what), price_trends.made(classes, training.budget)
-    return net, path is not None and price_trends.restored(net, path)
+    path, net = training.file(what), price_trends.make_net(classes, training.budget)
+    return net, path is not None and price_trends.restore(net, path)
 
 
 def _kept(training: PriceTrendTraining, what: str, net: Any) -> Any:

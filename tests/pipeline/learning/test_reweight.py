@@ -144,8 +144,8 @@ def test_a_promotion_that_never_came_is_known_until_it_comes(workspace: Workspac
     champion = reweight.champion(workspace, AS_OF)
     name = champion.publish(passed(workspace))
     assert champion.was_cut_short(name)
-    void = lineage.History(at=iso(AS_OF), kind="promote", was=champion.version, to=name)
-    lineage.note(workspace.paths, void)
+    void = lineage.Switch(at=iso(AS_OF), kind="promote", was=champion.version, to=name)
+    lineage.record_switch(workspace.paths, void)
     assert champion.was_cut_short(name)
     champion.promote(name)
     assert not champion.was_cut_short(name)
@@ -175,7 +175,7 @@ def test_a_killed_promotion_leaves_one_whole_version_in_use(workspace: Workspace
     def check() -> None:
         current = registry.resolve(workspace.paths).version
         assert current in (first, second)
-        descent = lineage.line_of_descent(lineage.read_history(workspace.paths), current)
+        descent = lineage.active_versions(lineage.read_history(workspace.paths), current)
         assert descent[-1] == current
         seen.append(current)
 

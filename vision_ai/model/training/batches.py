@@ -1,8 +1,8 @@
 """Labelled windows to training batches, drawn on the fly and replayable.
 
 A batch is a pure function of the seed, the step and its rows, so that a run that was killed
-continues with the very batch it lost. Drawing, labelling and wording are handed in as functions:
-this stage knows neither charts nor labels.
+continues with the very batch it lost. Drawing, labelling and describing are handed in as
+functions: this package imports neither charts nor labels.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from vision_ai.domain import (
     Klines,
     Labels,
 )
-from vision_ai.model.training.sampler import Practice
+from vision_ai.model.training.sampler import PrioritizedSampler
 
 logger = logging.getLogger(__name__)
 
@@ -109,11 +109,11 @@ class Corpus:
         return self.last_ms + self.interval_ms
 
 
-def mirrored(bars: NDArray[np.float64]) -> NDArray[np.float64]:
+def mirror(bars: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same candles with log price negated: highs become lows.
 
     >>> bars = np.array([[[2.0, 4.0, 1.0, 2.0, 7.0]]])
-    >>> mirrored(bars).tolist()
+    >>> mirror(bars).tolist()
     [[[0.5, 1.0, 0.25, 0.5, 7.0]]]
     """
     out = bars.copy()
@@ -121,8 +121,8 @@ def mirrored(bars: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-def digits(bars: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Where each candle stands within its window, 0 to 1: float32 (n, 96, 5).
+def scale_ohlcv(bars: NDArray[np.float64]) -> NDArray[np.float32]:
+    """OHLCV of each candle within its window, 0 to 1: float32 (n, 96, 5).
 
     Prices on the log scale between the window's lowest low and highest high, volume against the
     window's largest.
@@ -137,10 +137,10 @@ def digits(bars: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 NOISE_EVERY = 32
-"""One picture of so many is shown a second time, scrambled, as what is no chart."""
+"""Every so many pictures one is added with its pixels scrambled, as what is no chart."""
 
 
-def scrambled(pictures: Bytes, rng: np.random.Generator) -> Bytes:
+def scramble(pictures: Bytes, rng: np.random.Generator) -> Bytes:
     """The same pixels elsewhere: anywhere, in other rows, or column by column in other rows."""
     out = np.array(pictures, order="C")
     for picture, kind in zip(out, rng.integers(0, 3, len(out)), strict=True):
@@ -155,16 +155,17 @@ def scrambled(pictures: Bytes, rng: np.random.Generator) -> Bytes:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one step learns from: n charts, of which the last m are shown, the others told.
+    """What one step learns from: n charts; the first n - m come as OHLCV, the last m as pictures.
 
     Attributes:
-        rows: int64 (n,), where in the corpus each chart stands.
+        rows: int64 (n,), row of each chart in the corpus.
         pictures: uint8 (m, 192, 96, 3).
         reading, phase: int64 (n,), codes.
-        captions: a description of each chart that is shown.
-        digits: float32 (n, 96, 5), what the columns say.
+        captions: a description of each chart that has a picture.
+        ohlcv: float32 (n, 96, 5), of all charts, each 0 to 1 of its window.
         facts: float32 (n, f), what the rule book measured, of order 1; NaN where nothing.
-        stretches, turns: bool (n, 2, k, marks), where rules hold, upright and mirrored.
+        segments, swings: bool (n, 2, k, classes), the anchors and bars at which rules hold,
+            upright and mirrored.
         noise: uint8 (q, 192, 96, 3), what is no chart.
     """
 
@@ -173,31 +174,31 @@ class Batch:
     reading: NDArray[np.int64]
     phase: NDArray[np.int64]
     captions: list[str]
-    digits: NDArray[np.float32]
+    ohlcv: NDArray[np.float32]
     facts: NDArray[np.float32]
-    stretches: Bools
-    turns: Bools
+    segments: Bools
+    swings: Bools
     noise: Bytes
 
     def __len__(self) -> int:
         return len(self.reading)
 
     @property
-    def told(self) -> int:
-        """How many charts are not shown; they come first."""
+    def given(self) -> int:
+        """How many charts come as OHLCV alone; they are the first."""
         return len(self) - len(self.pictures)
 
 
 @dataclass(frozen=True)
-class Artist:
-    """The functions that turn candles into pictures and words.
+class ExampleFactory:
+    """The functions that turn candles into training examples.
 
     Attributes:
         draw: bars and randomness to pictures in random styles.
         label: bars to labels.
         describe: bars, their labels and randomness to a sentence each.
-        measure: labels to facts (n, f) of order 1, NaN where one says nothing.
-        locate: bars to the stretches and the turns at which rules hold, (n, 2, k, marks) each.
+        measure: labels to facts (n, f) of order 1, NaN where one does not apply.
+        locate: bars to the segments and swings at which rules hold, (n, 2, k, classes) each.
     """
 
     draw: Callable[[NDArray[np.float64], np.random.Generator], Bytes]
@@ -210,46 +211,51 @@ class Artist:
 class Batches:
     """Batches of a corpus: number `step`, of the same rows, is always the same.
 
-    `shown` is the share of charts that are drawn; a tower that reads candles is told the others'
-    numbers, which costs a fraction of drawing and of looking. `practice` says which rows come.
+    `shown` is the share of charts that are drawn; a tower that reads candles is given the OHLCV of
+    the others, which costs a fraction of drawing and reading. `sampler` chooses the rows.
     """
 
     def __init__(
-        self, corpus: Corpus, artist: Artist, practice: Practice, *, shown: float = 1.0
+        self,
+        corpus: Corpus,
+        factory: ExampleFactory,
+        sampler: PrioritizedSampler,
+        *,
+        shown: float = 1.0,
     ) -> None:
         self.corpus = corpus
-        self.artist = artist
-        self.practice = practice
-        self.told = practice.size - max(round(shown * practice.size), 1)
+        self.factory = factory
+        self.sampler = sampler
+        self.given = sampler.size - max(round(shown * sampler.size), 1)
 
     def at(self, step: int) -> Batch:
-        """The batch that `practice` chooses for a step."""
-        return self.draw(step, self.practice.rows(step))
+        """The batch that `sampler` chooses for a step."""
+        return self.draw(step, self.sampler.rows(step))
 
     def draw(self, step: int, rows: NDArray[np.int64]) -> Batch:
         """Draw the batch of one step: half of the windows are mirrored, with their labels."""
-        rng = np.random.default_rng([self.practice.seed, step])
-        bars = self.corpus.bars(rows)
+        rng = np.random.default_rng([self.sampler.seed, step])
+        bars = self.corpus.bars(rows)  # (n, 96, 5)
         flip = rng.random(len(rows)) < 0.5
-        bars[flip] = mirrored(bars[flip])
-        labels = self.artist.label(bars)
-        stretches, turns = self.artist.locate(bars)
-        pictures = self.artist.draw(bars[self.told :], rng)
+        bars[flip] = mirror(bars[flip])
+        labels = self.factory.label(bars)
+        segments, swings = self.factory.locate(bars)
+        pictures = self.factory.draw(bars[self.given :], rng)
         return Batch(
             rows=rows,
             pictures=pictures,
             reading=labels.reading.astype(np.int64),
             phase=labels.phase.astype(np.int64),
-            captions=self.artist.describe(bars, labels, rng)[self.told :],
-            digits=digits(bars),
-            facts=self.artist.measure(labels),
-            stretches=stretches,
-            turns=turns,
-            noise=scrambled(pictures[::NOISE_EVERY], rng),
+            captions=self.factory.describe(bars, labels, rng)[self.given :],
+            ohlcv=scale_ohlcv(bars),
+            facts=self.factory.measure(labels),
+            segments=segments,
+            swings=swings,
+            noise=scramble(pictures[::NOISE_EVERY], rng),
         )
 
 
-def shares(corpus: Corpus) -> dict[str, float]:
+def class_shares(corpus: Corpus) -> dict[str, float]:
     """How often each reading and phase occurs."""
     n = max(len(corpus), 1)
     reading = np.bincount(corpus.reading, minlength=len(READINGS)) / n
@@ -268,7 +274,10 @@ Codes = tuple[NDArray[np.int8], NDArray[np.int8]]
 
 @dataclass(frozen=True)
 class LabelCache:
-    """A folder of labels.
+    """Labels of windows, kept in one file per table of candles so that rules run once.
+
+    The key is the candles' digest, the rule book's version and the windows' rows. A damaged file
+    is made again.
 
     Attributes:
         folder: one npz file a table.
@@ -289,15 +298,15 @@ class LabelCache:
         reading, phase = corpus.reading.copy(), corpus.phase.copy()
         for code in np.unique(corpus.table):
             here = np.flatnonzero(corpus.table == code)
-            reading[here], phase[here] = self._of(corpus.tables[code], corpus.end[here])
+            reading[here], phase[here] = self._codes(corpus.tables[code], corpus.end[here])
         return replace(corpus, reading=reading, phase=phase)
 
-    def _of(self, table: Klines, ends: NDArray[np.int32]) -> Codes:
+    def _codes(self, table: Klines, ends: NDArray[np.int32]) -> Codes:
         key = hashlib.sha256(f"{table.digest}|{self.version}|".encode())
         key.update(ends.astype("<i8").tobytes())
         path = self.folder / f"{table.symbol}_{table.interval}_{key.hexdigest()[:24]}.npz"
-        if path.is_file() and (kept := _read(path, len(ends))) is not None:
-            return kept
+        if path.is_file() and (codes := _read_codes(path, len(ends))) is not None:
+            return codes
         labels = self.rule_book(table.windows(ends))
         payload = io.BytesIO()
         np.savez_compressed(payload, reading=labels.reading, phase=labels.phase)
@@ -305,10 +314,10 @@ class LabelCache:
         return labels.reading, labels.phase
 
 
-def _read(path: Path, count: int) -> Codes | None:
+def _read_codes(path: Path, count: int) -> Codes | None:
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
-            reading, phase = kept["reading"], kept["phase"]
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            reading, phase = arrays["reading"], arrays["phase"]
     except _DAMAGE as error:
         logger.warning("labels unreadable path=%s error=%s", path, error)
         return None
@@ -319,5 +328,5 @@ def _read(path: Path, count: int) -> Codes | None:
 
 
 def _fits(codes: NDArray[np.int8], count: int, classes: int) -> bool:
-    whole = codes.shape == (count,) and codes.dtype == np.int8
-    return whole and bool(((codes >= 0) & (codes < classes)).all())
+    is_whole = codes.shape == (count,) and codes.dtype == np.int8
+    return is_whole and bool(((codes >= 0) & (codes < classes)).all())

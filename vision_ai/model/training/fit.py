@@ -23,7 +23,7 @@ from vision_ai.model.training import checkpoint
 from vision_ai.model.training.batches import Batch, Batches
 from vision_ai.model.training.checkpoint import Checkpoint
 from vision_ai.model.training.presets import ChartReader
-from vision_ai.model.training.trainer import Learner
+from vision_ai.model.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +32,14 @@ Validate = Callable[[ChartReader], dict[str, float]]
 
 
 @dataclass
-class Course:
-    """What a run has seen so far.
+class TrainingState:
+    """How far a run has come.
 
     Attributes:
         step: steps done.
         losses: training loss of each step.
         checks: figures of each validation, with its step.
-        best: weights' average at the best validation.
+        best: averaged weights at the best validation.
     """
 
     step: int = 0
@@ -53,128 +53,128 @@ class Course:
         return max((check["score"] for check in self.checks), default=-math.inf)
 
     def is_stale(self, patience: int) -> bool:
-        """Whether the last `patience` validations brought nothing better."""
+        """Whether the last `patience` validations brought no improvement."""
         earlier = [check["score"] for check in self.checks[:-patience]]
         later = [check["score"] for check in self.checks[-patience:]]
         return bool(earlier) and max(earlier) >= max(later)
 
 
 def fit(
-    learner: Learner, source: Batches, folder: Path, validate: Validate, *, quiet: bool = False
-) -> Course:
+    trainer: Trainer, source: Batches, folder: Path, validate: Validate, *, quiet: bool = False
+) -> TrainingState:
     """Train until the recipe's last step, or until validation stops getting better.
 
     Args:
-        learner: the model; left with the best average in `learner.average`.
+        trainer: the model, its optimizer and its average; left with the best average.
         source: where batches come from.
-        folder: where checkpoints are kept; those of an interrupted run are taken up.
+        folder: where checkpoints are kept; an interrupted run resumes from them.
         validate: measures the average of the weights.
         quiet: show no progress bar.
 
     Raises:
         CorruptFileError: there are checkpoints, but none can be read.
-        StorageError: the disk is full or read-only; earlier checkpoints stand.
+        StorageError: the disk is full or read-only; earlier checkpoints stay.
     """
-    recipe = learner.recipe
-    course = _resume(learner, source, folder)
-    with _board(recipe.steps, quiet=quiet) as show:
-        for step, batch in _ahead(source, course.step, recipe.steps):
+    recipe = trainer.recipe
+    state = _resume(trainer, source, folder)
+    with _progress_bar(recipe.steps, quiet=quiet) as show:
+        for step, batch in _prefetch(source, state.step, recipe.steps):
             started = time.monotonic()
-            lesson = learner.learn(batch, step)
-            source.practice.heed(batch.rows, lesson.missed)
-            course.losses.append(lesson.loss)
-            course.step = step + 1
-            last = course.step == recipe.steps
-            if last or course.step % recipe.check_every == 0:
-                _check(learner, course, validate)
-                last = last or course.is_stale(recipe.patience)
-            if last or course.step % recipe.save_every == 0:
-                _save(learner, source, course, folder)
-            show(course, len(batch) / (time.monotonic() - started))
+            result = trainer.train_step(batch, step)
+            source.sampler.update_errors(batch.rows, result.errors)
+            state.losses.append(result.loss)
+            state.step = step + 1
+            last = state.step == recipe.steps
+            if last or state.step % recipe.check_every == 0:
+                _validate(trainer, state, validate)
+                last = last or state.is_stale(recipe.patience)
+            if last or state.step % recipe.save_every == 0:
+                _save(trainer, source, state, folder)
+            show(state, len(batch) / (time.monotonic() - started))
             if last:
                 break
-    if course.best:
-        learner.average.load_state_dict(course.best)
-    return course
+    if state.best:
+        trainer.average.load_state_dict(state.best)
+    return state
 
 
-def _ahead(source: Batches, start: int, stop: int) -> Iterator[tuple[int, Batch]]:
-    """Steps with their batches; the next batch is drawn while one is learned from.
+def _prefetch(source: Batches, start: int, stop: int) -> Iterator[tuple[int, Batch]]:
+    """Steps with their batches; the next batch is drawn while a step is taken.
 
-    Its rows are chosen before that, so that they never hang on which of the two is faster.
+    Its rows are chosen before that, so that they do not depend on which of the two is faster.
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
 
-        def ask(step: int) -> Future[Batch]:
-            return pool.submit(source.draw, step, source.practice.rows(step))
+        def submit(step: int) -> Future[Batch]:
+            return pool.submit(source.draw, step, source.sampler.rows(step))
 
-        coming = ask(start) if start < stop else None
+        pending = submit(start) if start < stop else None
         for step in range(start, stop):
-            assert coming is not None
-            batch = coming.result()
+            assert pending is not None
+            batch = pending.result()
             if step + 1 < stop:
-                coming = ask(step + 1)
+                pending = submit(step + 1)
             yield step, batch
 
 
-def _check(learner: Learner, course: Course, validate: Validate) -> None:
-    figures = validate(learner.average)
-    if figures["score"] > course.best_score:
-        course.best = {k: v.detach().clone() for k, v in learner.average.state_dict().items()}
-    course.checks.append({"step": float(course.step), **figures})
-    told = " ".join(f"{name}={value:.4f}" for name, value in figures.items())
-    logger.info("validation step=%d loss=%.4f %s", course.step, course.losses[-1], told)
+def _validate(trainer: Trainer, state: TrainingState, validate: Validate) -> None:
+    figures = validate(trainer.average)
+    if figures["score"] > state.best_score:
+        state.best = {k: v.detach().clone() for k, v in trainer.average.state_dict().items()}
+    state.checks.append({"step": float(state.step), **figures})
+    text = " ".join(f"{name}={value:.4f}" for name, value in figures.items())
+    logger.info("validation step=%d loss=%.4f %s", state.step, state.losses[-1], text)
 
 
-def _save(learner: Learner, source: Batches, course: Course, folder: Path) -> None:
-    best = {f"best/{name}": tensor.cpu() for name, tensor in course.best.items()}
+def _save(trainer: Trainer, source: Batches, state: TrainingState, folder: Path) -> None:
+    best = {f"best/{name}": tensor.cpu() for name, tensor in state.best.items()}
     notes: dict[str, Any] = {
-        "losses": course.losses,
-        "checks": course.checks,
-        "bf16": learner.bf16,
+        "losses": state.losses,
+        "checks": state.checks,
+        "bf16": trainer.bf16,
     }
-    practice = {f"practice/{k}": torch.from_numpy(v) for k, v in source.practice.state().items()}
-    tensors = learner.state() | practice | best
-    checkpoint.save(folder, Checkpoint(course.step, tensors, notes))
+    sampler = {f"practice/{k}": torch.from_numpy(v) for k, v in source.sampler.state().items()}
+    tensors = trainer.state() | sampler | best
+    checkpoint.save(folder, Checkpoint(state.step, tensors, notes))
 
 
-def _resume(learner: Learner, source: Batches, folder: Path) -> Course:
+def _resume(trainer: Trainer, source: Batches, folder: Path) -> TrainingState:
     saved = checkpoint.load(folder)
     if saved is None:
-        return Course()
-    learner.restore(saved.tensors)
-    source.practice.restore(
+        return TrainingState()
+    trainer.restore(saved.tensors)
+    source.sampler.restore(
         {k: v.numpy() for k, v in checkpoint.part(saved.tensors, "practice/").items()}
     )
-    learner.bf16 = bool(saved.notes["bf16"])
+    trainer.bf16 = bool(saved.notes["bf16"])
     best = checkpoint.part(saved.tensors, "best/")
     logger.info("resumed step=%d folder=%s", saved.step, folder)
-    return Course(saved.step, list(saved.notes["losses"]), list(saved.notes["checks"]), best)
+    return TrainingState(saved.step, list(saved.notes["losses"]), list(saved.notes["checks"]), best)
 
 
 @contextmanager
-def _board(steps: int, *, quiet: bool) -> Iterator[Callable[[Course, float], None]]:
+def _progress_bar(steps: int, *, quiet: bool) -> Iterator[Callable[[TrainingState, float], None]]:
     """A progress bar on stderr, where a person watches: throughput and the last validation."""
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("training"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[status]}"),
         TimeRemainingColumn(),
         console=console,
         disable=quiet or not console.is_terminal,
     )
     with bar:
-        task = bar.add_task("training", total=steps, told="")
+        task = bar.add_task("training", total=steps, status="")
 
-        def show(course: Course, charts_per_s: float) -> None:
-            told = f"loss {course.losses[-1]:.3f}, {charts_per_s:.0f} charts/s"
-            if course.checks:
-                check = course.checks[-1]
-                told += (
+        def show(state: TrainingState, charts_per_s: float) -> None:
+            status = f"loss {state.losses[-1]:.3f}, {charts_per_s:.0f} charts/s"
+            if state.checks:
+                check = state.checks[-1]
+                status += (
                     f", setups {check['setup_macro_f1']:.3f}, phases {check['phase_macro_f1']:.3f}"
                 )
-            bar.update(task, completed=course.step, told=told)
+            bar.update(task, completed=state.step, status=status)
 
         yield show

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError
 from vision_ai.model import vocabulary
-from vision_ai.model.training.tower import ChartTower, Insight
+from vision_ai.model.training.tower import ChartTower, TowerOutput
 
 CONFIGS = Path(__file__).parents[2] / "assets" / "open_clip"
 open_clip.add_model_config(CONFIGS)
@@ -39,9 +39,10 @@ class Preset:
         weights: open_clip's tag of the weights to start from; None starts from nothing.
         side: pixels that the picture is resized to, None to take it as drawn.
         mean, std: colour scale of the tower.
-        own_words: whether the vocabulary is made from our descriptions, or is CLIP's.
-        pace: learning rate in parts of the recipe's; weights that know much are moved gently.
-        kept: share of the starting weights in the finished ones (WiSE-FT).
+        has_own_vocabulary: whether the vocabulary is made from our descriptions, or is CLIP's.
+        rate_factor: learning rate in parts of the recipe's; pretrained weights are moved gently.
+        wise_ft_alpha: share of the trained weights in the finished ones, the rest being the
+            starting ones (WiSE-FT); 1 keeps none of those.
     """
 
     name: str
@@ -50,9 +51,9 @@ class Preset:
     side: int | None = None
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    own_words: bool = True
-    pace: float = 1.0
-    kept: float = 0.0
+    has_own_vocabulary: bool = True
+    rate_factor: float = 1.0
+    wise_ft_alpha: float = 1.0
 
 
 PRESETS = {
@@ -67,9 +68,9 @@ PRESETS = {
             side=224,
             mean=open_clip.OPENAI_DATASET_MEAN,
             std=open_clip.OPENAI_DATASET_STD,
-            own_words=False,
-            pace=0.01,
-            kept=0.3,
+            has_own_vocabulary=False,
+            rate_factor=0.01,
+            wise_ft_alpha=0.7,
         ),
     )
 }
@@ -88,23 +89,23 @@ def resolve(name: str) -> Preset:
     return PRESETS[name]
 
 
-class Sight(NamedTuple):
+class ImageOutput(NamedTuple):
     """What a model makes of n charts.
 
     Attributes:
         vectors: (n, d), unit length.
         features: (n, f), before the projection; what linear heads and probes read.
-        insight: what our own tower saw on the way; None for other towers.
+        tower: what our own tower computed on the way; None for other towers.
     """
 
     vectors: Tensor
     features: Tensor
-    insight: Insight | None
+    tower: TowerOutput | None
 
-    def part(self, rows: slice) -> "Sight":
+    def take(self, rows: slice) -> "ImageOutput":
         """The same of some of the charts."""
-        insight = None if self.insight is None else self.insight.part(rows)
-        return Sight(self.vectors[rows], self.features[rows], insight)
+        tower = None if self.tower is None else self.tower.take(rows)
+        return ImageOutput(self.vectors[rows], self.features[rows], tower)
 
 
 class ChartReader(nn.Module):
@@ -131,28 +132,28 @@ class ChartReader(nn.Module):
 
     @property
     def reads_candles(self) -> bool:
-        """Whether its tower can be told a chart's numbers instead of being shown it."""
+        """Whether its tower can be given a chart's OHLCV instead of its picture."""
         return isinstance(getattr(self.clip.visual, "trunk", None), ChartTower)
 
-    def see(self, pictures: Tensor, told: Tensor | None = None) -> Sight:
+    def analyze(self, pictures: Tensor, given: Tensor | None = None) -> ImageOutput:
         """Vectors, and what training needs beside them.
 
         Args:
             pictures: uint8 (m, 192, 96, 3).
-            told: float (n - m, 96, 5), digits of charts that are not shown but come first; only
+            given: float (n - m, 96, 5), OHLCV of charts that have no picture but come first; only
                 for a model that `reads_candles`.
         """
         visual = self.clip.visual
         if not self.reads_candles:
             features = visual(self.pixels(pictures))
-            return Sight(functional.normalize(features.float(), dim=-1), features, None)
-        insight = visual.trunk.look(self.pixels(pictures), told)
-        vectors = functional.normalize(visual.head(insight.features).float(), dim=-1)
-        return Sight(vectors, insight.features, insight)
+            return ImageOutput(functional.normalize(features.float(), dim=-1), features, None)
+        output = visual.trunk.analyze(self.pixels(pictures), given)
+        vectors = functional.normalize(visual.head(output.features).float(), dim=-1)
+        return ImageOutput(vectors, output.features, output)
 
     def images(self, pictures: Tensor) -> Tensor:
         """Unit vectors (n, d) of pictures uint8 (n, 192, 96, 3)."""
-        return self.see(pictures).vectors
+        return self.analyze(pictures).vectors
 
     def texts(self, tokens: Tensor) -> Tensor:
         """Unit vectors (n, d) of tokens int64 (n, context)."""
@@ -173,17 +174,17 @@ class ChartReader(nn.Module):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """open_clip tells the root logger each step of making a model; nobody asked."""
+    """Keep open_clip, which logs each step of making a model to the root logger, silent."""
 
-    def elsewhere(record: logging.LogRecord) -> bool:
+    def is_not_open_clip(record: logging.LogRecord) -> bool:
         return "open_clip" not in record.pathname
 
     root = logging.getLogger()
-    root.addFilter(elsewhere)
+    root.addFilter(is_not_open_clip)
     try:
         yield
     finally:
-        root.removeFilter(elsewhere)
+        root.removeFilter(is_not_open_clip)
 
 
 def create(preset: Preset, weights: Path | None = None, *, pretrained: bool = True) -> ChartReader:
@@ -200,7 +201,7 @@ def create(preset: Preset, weights: Path | None = None, *, pretrained: bool = Tr
         CorruptFileError: the file is damaged, or holds another model.
         MissingModelError: the weights can neither be found nor downloaded.
     """
-    source = _checked(weights) if weights is not None else preset.weights
+    source = _check_weights(weights) if weights is not None else preset.weights
     try:
         with _quiet():
             clip = open_clip.create_model(
@@ -219,7 +220,7 @@ def create(preset: Preset, weights: Path | None = None, *, pretrained: bool = Tr
     return ChartReader(preset, clip)
 
 
-def _checked(weights: Path) -> str:
+def _check_weights(weights: Path) -> str:
     if weights.suffix != ".safetensors":
         raise ConfigError(
             f"Weights {weights.name!r} are refused: expected a .safetensors file, because a "
@@ -259,7 +260,7 @@ def tokenizer(reader: ChartReader, words: list[str]) -> Tokenizer:
         ConfigError: more words than the text tower has room for.
     """
     preset = reader.preset
-    if not preset.own_words:
+    if not preset.has_own_vocabulary:
         return vocabulary.clip_byte_pairs(byte_pairs())
     own = vocabulary.build(words)
     room = int(reader.clip.vocab_size)

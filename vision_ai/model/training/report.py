@@ -1,7 +1,8 @@
-"""How well a model reads charts it has never seen, and how well plain readers do.
+"""How well a model reads charts it has never seen, beside two baselines.
 
-All figures are macro-F1 on the natural mix of held-out windows: by prompts alone, by the votes of
-look-alike exemplars, by a linear probe on the vectors, and by two baselines on the same windows.
+All figures are macro-F1 and accuracy at the natural class shares of held-out windows: by prompts
+alone, by the votes of the nearest exemplars, by a linear probe on the vectors, and by two
+baselines on the same windows.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from vision_ai.domain import PHASES, READINGS, SETUPS, Bytes, Floats, Ints
 from vision_ai.measures import scores
 
 NEIGHBORS = 24
-"""Look-alikes that vote."""
+"""Exemplars that vote on a chart."""
 
 
 SETUP_OF_READING = np.array([SETUPS.index(reading.setup) for reading in READINGS])
@@ -35,11 +36,11 @@ class Charts:
     phase: NDArray[np.int8]
 
 
-Seer = Callable[[Bytes], NDArray[np.float32]]
+ImageEncoder = Callable[[Bytes], NDArray[np.float32]]
 """Pictures to unit vectors."""
 
 
-def by_prompts(vectors: Floats, prototypes: Floats, charts: Charts) -> dict[str, float]:
+def read_by_prompts(vectors: Floats, prototypes: Floats, charts: Charts) -> dict[str, float]:
     """Read charts by the nearest prompt.
 
     Args:
@@ -49,18 +50,22 @@ def by_prompts(vectors: Floats, prototypes: Floats, charts: Charts) -> dict[str,
     """
     cosines = vectors @ prototypes.T
     first = len(READINGS)
-    return _scored(charts, cosines[:, :first].argmax(1), cosines[:, first:].argmax(1))
+    return _measure(charts, cosines[:, :first].argmax(1), cosines[:, first:].argmax(1))
 
 
-def by_votes(vectors: Floats, charts: Charts, known: Floats, exemplars: Charts) -> dict[str, float]:
+def read_by_votes(
+    vectors: Floats, charts: Charts, known: Floats, exemplars: Charts
+) -> dict[str, float]:
     """Read charts by the votes of their nearest exemplars."""
     rows, cosines = nearest_rows(vectors, known, NEIGHBORS)
-    reading = vote(exemplars.reading[rows], cosines, len(READINGS))
-    phase = vote(exemplars.phase[rows], cosines, len(PHASES))
-    return _scored(charts, reading, phase)
+    reading = weighted_vote(exemplars.reading[rows], cosines, len(READINGS))
+    phase = weighted_vote(exemplars.phase[rows], cosines, len(PHASES))
+    return _measure(charts, reading, phase)
 
 
-def by_probe(vectors: Floats, charts: Charts, known: Floats, exemplars: Charts) -> dict[str, float]:
+def read_by_probe(
+    vectors: Floats, charts: Charts, known: Floats, exemplars: Charts
+) -> dict[str, float]:
     """Read charts by ridge regression from vectors to labels: the linear probe."""
     guesses = []
     design = np.c_[known, np.ones(len(known))].astype(np.float64)
@@ -68,28 +73,30 @@ def by_probe(vectors: Floats, charts: Charts, known: Floats, exemplars: Charts) 
     for codes, classes in ((exemplars.reading, len(READINGS)), (exemplars.phase, len(PHASES))):
         weights = np.linalg.solve(gram, design.T @ np.eye(classes)[codes])
         guesses.append((np.c_[vectors, np.ones(len(vectors))] @ weights).argmax(1))
-    return _scored(charts, guesses[0], guesses[1])
+    return _measure(charts, guesses[0], guesses[1])
 
 
-def by_majority(charts: Charts, exemplars: Charts) -> dict[str, float]:
-    """Say the commonest label of the exemplars of every chart."""
+def read_by_majority(charts: Charts, exemplars: Charts) -> dict[str, float]:
+    """Give every chart the commonest label of the exemplars."""
     n = len(charts.reading)
     reading = np.bincount(exemplars.reading).argmax()
     phase = np.bincount(exemplars.phase).argmax()
-    return _scored(charts, np.full(n, reading), np.full(n, phase))
+    return _measure(charts, np.full(n, reading), np.full(n, phase))
 
 
-def figures(seer: Seer, prototypes: Floats, charts: Charts, exemplars: Charts) -> dict[str, float]:
+def measure_readers(
+    encode: ImageEncoder, prototypes: Floats, charts: Charts, exemplars: Charts
+) -> dict[str, float]:
     """Every reader's figures on `charts`, named `reader/figure`."""
-    vectors, known = seer(charts.pictures), seer(exemplars.pictures)
+    vectors, known = encode(charts.pictures), encode(exemplars.pictures)
     pixels = pixel_vectors(charts.pictures)
     known_pixels = pixel_vectors(exemplars.pictures)
     readers = {
-        "prompts": by_prompts(vectors, prototypes, charts),
-        "votes": by_votes(vectors, charts, known, exemplars),
-        "probe": by_probe(vectors, charts, known, exemplars),
-        "pixel_votes": by_votes(pixels, charts, known_pixels, exemplars),
-        "majority": by_majority(charts, exemplars),
+        "prompts": read_by_prompts(vectors, prototypes, charts),
+        "votes": read_by_votes(vectors, charts, known, exemplars),
+        "probe": read_by_probe(vectors, charts, known, exemplars),
+        "pixel_votes": read_by_votes(pixels, charts, known_pixels, exemplars),
+        "majority": read_by_majority(charts, exemplars),
     }
     return {
         f"{reader}/{name}": round(value, 4)
@@ -104,31 +111,32 @@ def nearest_rows(queries: Floats, known: Floats, k: int) -> tuple[NDArray[np.int
     Args:
         queries: (q, d), unit length.
         known: (n, d), unit length.
-        k: neighbours; at most n.
+        k: neighbors; at most n.
     """
     k = min(k, len(known))
     rows = np.empty((len(queries), k), np.int64)
     cosines = np.empty((len(queries), k), np.float32)
     for start in range(0, len(queries), 512):
         similar = queries[start : start + 512] @ known.T
+        # the best k in any order, then sorted: (512, k)
         best = np.argpartition(-similar, k - 1, axis=1)[:, :k]
-        found = np.take_along_axis(similar, best, axis=1)
-        order = np.argsort(-found, axis=1, kind="stable")
+        best_cosines = np.take_along_axis(similar, best, axis=1)
+        order = np.argsort(-best_cosines, axis=1, kind="stable")
         rows[start : start + 512] = np.take_along_axis(best, order, axis=1)
-        cosines[start : start + 512] = np.take_along_axis(found, order, axis=1)
+        cosines[start : start + 512] = np.take_along_axis(best_cosines, order, axis=1)
     return rows, cosines
 
 
-def vote(codes: Ints, cosines: Floats, classes: int, beta: float = 20.0) -> Ints:
-    """The class with the most neighbours, each counting `exp(-beta * (1 - cosine))`.
+def weighted_vote(codes: Ints, cosines: Floats, classes: int, beta: float = 20.0) -> Ints:
+    """The class with the most neighbors, each counting `exp(-beta * (1 - cosine))`.
 
     Args:
-        codes: (q, k), class of each neighbour.
-        cosines: (q, k), similarity of each neighbour.
+        codes: (q, k), class of each neighbor.
+        cosines: (q, k), similarity of each neighbor.
         classes: how many classes there are.
         beta: how fast a vote fades with distance, as in Tip-Adapter.
     """
-    weight = np.exp(-beta * (1 - cosines))
+    weight = np.exp(-beta * (1 - cosines))  # (q, k)
     count = np.zeros((len(codes), classes))
     rows = np.repeat(np.arange(len(codes)), codes.shape[1])
     np.add.at(count, (rows, codes.ravel()), weight.ravel())
@@ -151,7 +159,7 @@ def pixel_vectors(pictures: Bytes) -> Floats:
     return vectors
 
 
-def _scored(charts: Charts, reading: Ints, phase: Ints) -> dict[str, float]:
+def _measure(charts: Charts, reading: Ints, phase: Ints) -> dict[str, float]:
     """Macro-F1 and accuracy of predicted codes; a setup is right whatever its direction."""
     truth, phases = charts.reading.astype(np.int64), charts.phase.astype(np.int64)
     setups, predicted_setups = SETUP_OF_READING[truth], SETUP_OF_READING[reading]

@@ -1,7 +1,7 @@
-"""Which charts a batch is made of: those that were read wrong come back sooner.
+"""Which charts a batch is made of: a prioritized sampler draws those misread more often.
 
 Most charts are read right after a few thousand steps and teach little more. The rule book's
-labels carry no noise, so what is still read wrong can be learned, and is drawn more often
+labels carry no noise, so what is still misread can be learned, and is drawn more often
 (Loshchilov and Hutter, Online Batch Selection, 2015; Schaul et al., Prioritized Experience
 Replay, 2015).
 """
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from vision_ai.domain import Floats, Ints
 
-UNSEEN = 0.3
-"""How wrong a chart is taken to be that no batch held yet."""
+UNSEEN_ERROR = 0.3
+"""Error that a chart is taken to have before any batch held it."""
 
 
-def balanced(codes: NDArray[np.signedinteger[Any]], power: float) -> Floats:
+def class_weights(codes: NDArray[np.signedinteger[Any]], power: float) -> Floats:
     """Weight of each row: a class of share p is drawn as if it had p^(1-power).
 
     Args:
@@ -30,12 +30,12 @@ def balanced(codes: NDArray[np.signedinteger[Any]], power: float) -> Floats:
     return weight
 
 
-class Practice:
-    """Rows of each step's batch: a pure function of the seed, the step and what was heeded.
+class PrioritizedSampler:
+    """Rows of each step's batch: a pure function of the seed, the step and the errors so far.
 
     Attributes:
-        missed: float32 (n,), 1 less the chance that each chart's own label got when it was last
-            learned from.
+        errors: float32 (n,), 1 less the probability that each chart's own label got when a step
+            last held it.
     """
 
     def __init__(
@@ -48,41 +48,45 @@ class Practice:
             codes: (n,), class of each chart.
             size: charts a batch.
             seed: of all draws.
-            balance: as in `balanced`.
-            hard: part of a chart's chance that hangs on how wrong it was; 0 draws all alike.
+            balance: as `power` of `class_weights`.
+            hard: part of a chart's probability that depends on its error; 0 draws all alike.
         """
         self.size = size
         self.seed = seed
         self.hard = hard
-        self.missed = np.full(len(codes), UNSEEN, np.float32)
-        self._weight = balanced(codes, balance)
-        self._coming: tuple[int, NDArray[np.int64]] | None = None
+        self.errors = np.full(len(codes), UNSEEN_ERROR, np.float32)
+        self._weight = class_weights(codes, balance)
+        self._next: tuple[int, NDArray[np.int64]] | None = None
 
     def rows(self, step: int) -> NDArray[np.int64]:
-        """Rows of a step's batch, int64 (size,); asked again at once, it says the same."""
-        if self._coming is None or self._coming[0] != step:
+        """Rows of a step's batch, int64 (size,); the same when the same step is asked again."""
+        if self._next is None or self._next[0] != step:
             rng = np.random.default_rng([self.seed, step, 2])
-            chance = np.cumsum(self._weight * (1 - self.hard + self.hard * self.missed))
-            found = np.searchsorted(chance, rng.random(self.size) * chance[-1], side="right")
-            self._coming = step, np.minimum(found, len(chance) - 1)
-        return self._coming[1]
+            # inverse of the cumulative distribution: one uniform number a row
+            cumulative = np.cumsum(self._weight * (1 - self.hard + self.hard * self.errors))
+            rows = np.searchsorted(cumulative, rng.random(self.size) * cumulative[-1], side="right")
+            self._next = step, np.minimum(rows, len(cumulative) - 1)
+        return self._next[1]
 
-    def heed(self, rows: Ints, missed: NDArray[np.float32]) -> None:
+    def update_errors(self, rows: Ints, errors: NDArray[np.float32]) -> None:
         """Remember how wrong the charts of a batch were: both (size,)."""
-        self.missed[rows] = missed
+        self.errors[rows] = errors
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """What the coming batches depend on, by name."""
-        arrays: dict[str, NDArray[Any]] = {"missed": self.missed.copy()}
-        if self._coming is not None:
-            step, rows = self._coming
+        """What the next batches depend on, by name; the next batch's rows are followed by its step.
+
+        The names are those of the checkpoints of version 0.1.0.
+        """
+        arrays: dict[str, NDArray[Any]] = {"missed": self.errors.copy()}
+        if self._next is not None:
+            step, rows = self._next
             arrays["coming"] = np.append(rows, step)
         return arrays
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take up a state that `state` returned."""
-        self.missed = arrays["missed"].copy()
-        coming = arrays.get("coming")
-        if coming is not None:
-            *rows, step = coming.tolist()
-            self._coming = step, np.array(rows, np.int64)
+        self.errors = arrays["missed"].copy()
+        chosen = arrays.get("coming")
+        if chosen is not None:
+            *rows, step = chosen.tolist()
+            self._next = step, np.array(rows, np.int64)

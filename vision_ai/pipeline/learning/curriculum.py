@@ -115,7 +115,7 @@ def prepare(
         The charts, or a sentence on what is missing.
     """
     paths = workspace.paths
-    wording = training_data.written(paths)
+    wording = training_data.read_captions(paths)
     predictions, _ = feedback_loop_cv.read_predictions(paths)
     finder = Finder(workspace)
     learned, choosing, judging = (
@@ -153,7 +153,7 @@ def some(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Corp
     """Up to `count` rows; an empty corpus stays one."""
     if count <= 0 or not len(corpus):
         return corpus.take(np.empty(0, np.int64))
-    return training_data.sampled(corpus, count, seed, balance=balance)
+    return training_data.sample_rows(corpus, count, seed, balance=balance)
 
 
 def _lessons(learned: Corpus, replay: Corpus, share: float, wording: Wording) -> Corpus:
@@ -161,6 +161,6 @@ def _lessons(learned: Corpus, replay: Corpus, share: float, wording: Wording) ->
     repeats = share / (1 - share) * len(replay) / len(learned)
     times = int(min(MOST_REPEATS, max(1, round(repeats))))
     often = learned.take(np.tile(np.arange(len(learned)), times))
-    return training_data.heeded(
-        resolved.joined([often, replay]), wording.words, train_cv_model.CORRECTED
+    return training_data.apply_annotations(
+        resolved.joined([often, replay]), wording.words, train_cv_model.ANNOTATION_WEIGHT
     )

@@ -38,7 +38,7 @@ from vision_ai.model.training import checkpoint, presets, trainer
 from vision_ai.model.training.batches import Batches, Corpus
 from vision_ai.model.training.fit import fit
 from vision_ai.model.training.presets import ChartReader
-from vision_ai.model.training.trainer import Recipe, Words
+from vision_ai.model.training.trainer import PromptSet, Recipe
 from vision_ai.pipeline import reader
 from vision_ai.pipeline.learning import curriculum, reweight, train
 from vision_ai.pipeline.learning.curriculum import Curriculum, TuneConfig
@@ -125,20 +125,20 @@ class Tuner:
         logger.info("mixes tried %s chosen=%.2f", scores, mix)
         if not mix:
             return Tuned(0.0, np.empty(0), np.empty(0), np.empty(0, np.int64), {}, lambda _: "")
-        trainer.blend(trained, start, mix)
+        trainer.interpolate_weights(trained, start, mix)
         challenger = self._packed(material, folds, trained, words, opened.calibration)
         tried = {f"mix_{share:.2f}": round(score, 6) for share, score in scores.items()}
         return self._judged(material, folds, opened, challenger, mix, tried)
 
-    def _champion(self) -> tuple[ChartReader, Words]:
+    def _champion(self) -> tuple[ChartReader, PromptSet]:
         """The champion's weights and words."""
         preset = presets.resolve(self.config.recipe.preset)
         start = presets.create(preset, pretrained=False)
         presets.load_weights(start, self.model.weights, repair=_REPAIR)
         tokenizer = vocabulary.load(self.model.tokenizer, repair=_REPAIR)
-        return start, training_data.words_of(start, tokenizer)
+        return start, training_data.make_prompts(start, tokenizer)
 
-    def _trained(self, material: Curriculum, words: Words) -> ChartReader:
+    def _trained(self, material: Curriculum, words: PromptSet) -> ChartReader:
         """The champion's weights after training; a killed run of the same goes on."""
         recipe = self.config.recipe
         work = self.folder / self._fingerprint(material)
@@ -147,14 +147,14 @@ class Tuner:
                 checkpoint.clear(other)
         trainer.set_seed(recipe.seed)
         where = trainer.pick_device(self.device)
-        student = train_cv_model.student_of(self._champion()[0], words, recipe, where)
-        sampler = train_cv_model.practice_of(material.lessons, recipe)
-        artist = training_data.artist(material.wording)
+        student = train_cv_model.make_trainer(self._champion()[0], words, recipe, where)
+        sampler = train_cv_model.make_sampler(material.lessons, recipe)
+        artist = training_data.example_factory(material.wording)
         source = Batches(material.lessons, artist, sampler, shown=student.shown)
-        charts = training_data.charts_of(
+        charts = training_data.render_charts(
             curriculum.some(material.choosing, self.config.tried_on, recipe.seed)
         )
-        watch = train_cv_model.watching(student, charts)
+        watch = train_cv_model.make_validation(student, charts)
         fit(student, source, work, watch)
         return student.average.cpu()
 
@@ -163,7 +163,7 @@ class Tuner:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _sweep(
-        self, material: Curriculum, start: ChartReader, trained: ChartReader, words: Words
+        self, material: Curriculum, start: ChartReader, trained: ChartReader, words: PromptSet
     ) -> dict[float, float]:
         """Mean score of each mix on the choosing charts, the champion's own weights as mix 0.
 
@@ -173,21 +173,25 @@ class Tuner:
         known = curriculum.some(material.known, config.tried_with, config.recipe.seed)
         choosing = curriculum.some(material.choosing, config.tried_on, config.recipe.seed)
         voting_charts, choosing_charts = (
-            training_data.charts_of(known),
-            training_data.charts_of(choosing),
+            training_data.render_charts(known),
+            training_data.render_charts(choosing),
         )
         manifest = self.model.manifest
         rows, charts = (
-            training_data.embeddings_of(part, partial(trainer.see, start), manifest)
+            training_data.embed_charts(part, partial(trainer.embed_pictures, start), manifest)
             for part in (known, choosing)
         )
         scores = {}
         mixes = (0.0, *config.mixes)
         for mix in progress(mixes, total=len(mixes), what="Trying mixes"):
             mixed = copy.deepcopy(trained)
-            trainer.blend(mixed, start, mix)
-            voters = Index(replace(rows, vectors=trainer.see(mixed, voting_charts.pictures)))
-            queries = replace(charts, vectors=trainer.see(mixed, choosing_charts.pictures))
+            trainer.interpolate_weights(mixed, start, mix)
+            voters = Index(
+                replace(rows, vectors=trainer.embed_pictures(mixed, voting_charts.pictures))
+            )
+            queries = replace(
+                charts, vectors=trainer.embed_pictures(mixed, choosing_charts.pictures)
+            )
             prompts = _prompts(mixed, words)
             evidence = train.gather(voters, queries, prompts, settings.index)
             fitted = predict_cv_setup.fit(
@@ -202,7 +206,7 @@ class Tuner:
         material: Curriculum,
         folds: Stages,
         mixed: ChartReader,
-        words: Words,
+        words: PromptSet,
         was: Calibration,
     ) -> _Challenger:
         """The mix as files, its exemplars embedded and its readings calibrated; not in use.
@@ -213,7 +217,7 @@ class Tuner:
         with storage.writing(self.folder):
             staging = Path(tempfile.mkdtemp(prefix="staging-", dir=self.folder))
         staging.chmod(0o755)
-        some = training_data.charts_of(curriculum.some(material.choosing, 32, 0))
+        some = training_data.render_charts(curriculum.some(material.choosing, 32, 0))
         parity = train_cv_model.write_towers(mixed, words, staging, some.pictures)
         manifest = self._manifest(material, folds, mixed, words, parity)
         folder = ModelFolder(staging, manifest)
@@ -221,7 +225,7 @@ class Tuner:
         vectors.save(folder.exemplars, rows)
         settings = self.workspace.config
         images = Embedder(folder, threads=settings.model.threads).images
-        charts = training_data.embeddings_of(material.choosing, images, manifest)
+        charts = training_data.embed_charts(material.choosing, images, manifest)
         evidence = train.gather(Index(rows), charts, reader.prompts(folder), settings.index)
         fitted = predict_cv_setup.fit(evidence, charts, rows, level=settings.predict.level)
         own_fields = {name: getattr(was, name) for name in ("bands", "transfer", "human_error")}
@@ -230,7 +234,12 @@ class Tuner:
         return _Challenger(folder, rows, fitted)
 
     def _manifest(
-        self, material: Curriculum, folds: Stages, mixed: ChartReader, words: Words, parity: float
+        self,
+        material: Curriculum,
+        folds: Stages,
+        mixed: ChartReader,
+        words: PromptSet,
+        parity: float,
     ) -> Manifest:
         was = self.model.manifest
         digest = hashlib.sha256(self._fingerprint(material).encode())
@@ -254,7 +263,7 @@ class Tuner:
         prototypes = trainer.prototypes(mixed, words)
         return was.model_copy(
             update={
-                "version": lineage.child(
+                "version": lineage.child_name(
                     self.model.version, f"f{folds.number}", digest.hexdigest()
                 ),
                 "rules": rules.RULES_VERSION,
@@ -263,7 +272,7 @@ class Tuner:
                 "data": data,
                 "figures": {"onnx_parity": parity},
                 "scale": float(mixed.scale.detach()),
-                "prototypes": train_cv_model.named(prototypes),
+                "prototypes": train_cv_model.prototypes_by_name(prototypes),
                 "parents": [self.model.version, *was.parents],
                 "files": {},
             }
@@ -275,7 +284,7 @@ class Tuner:
         images = Embedder(folder, threads=settings.threads, batch=settings.batch).images
         starts = range(0, len(material.known), _SLICE)
         parts = [
-            training_data.embeddings_of(
+            training_data.embed_charts(
                 material.known.take(np.arange(at, min(at + _SLICE, len(material.known)))),
                 images,
                 folder.manifest,
@@ -288,7 +297,7 @@ class Tuner:
         carried = reader.weights(reader.exemplars(self.model))
         weight = [carried.get(at, 1.0) for at in reader.keys(rows)]
         rows = replace(rows, weight=np.array(weight, np.float32))
-        return review.apply(rows, material.wording.words, train_cv_model.CORRECTED)[0]
+        return review.apply(rows, material.wording.words, train_cv_model.ANNOTATION_WEIGHT)[0]
 
     def _judged(
         self,
@@ -312,7 +321,7 @@ class Tuner:
         scores: dict[str, Floats] = {}
         figures: dict[str, float] = {}
         for side, (seer, voters, prompts, calibration) in sides.items():
-            charts = training_data.embeddings_of(material.judging, seer.images, seer.model.manifest)
+            charts = training_data.embed_charts(material.judging, seer.images, seer.model.manifest)
             evidence = train.gather(voters, charts, prompts, settings.index)
             scores[side] = _scores(predict_cv_setup.read(evidence, calibration), charts)
             measured = train.measure(evidence, charts, calibration)
@@ -354,8 +363,8 @@ def _scores(answers: Answers, charts: Embeddings) -> Floats:
     return reading + quadratic_score(answers.probabilities.phase, charts.phase)
 
 
-def _prompts(mixed: ChartReader, words: Words) -> Prototypes:
-    return reader.prompts_from(train_cv_model.named(trainer.prototypes(mixed, words)))
+def _prompts(mixed: ChartReader, words: PromptSet) -> Prototypes:
+    return reader.prompts_from(train_cv_model.prototypes_by_name(trainer.prototypes(mixed, words)))
 
 
 def _digest(corpus: Corpus) -> str:

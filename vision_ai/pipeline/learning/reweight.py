@@ -44,7 +44,7 @@ def champion(workspace: Workspace, now_ms: int) -> Champion:
         exemplars=frozenset(_places(reader.exemplars(model))),
         publish=maker.publish,
         promote=lambda version: models.take_over(workspace, version, now_ms),
-        was_cut_short=lambda version: lineage.was_cut_short(workspace.paths, version),
+        was_cut_short=lambda version: lineage.is_promotion_unfinished(workspace.paths, version),
         since=switches[-1].at if switches and switches[-1].to == model.version else "",
     )
 
@@ -59,7 +59,7 @@ class _Maker:
         """Make the version; its name follows from what it is made of."""
         changes = _changes(challenge)
         text = json.dumps(changes, sort_keys=True)
-        version = lineage.child(self.model.version, f"r{challenge.attempt.number}", text)
+        version = lineage.child_name(self.model.version, f"r{challenge.attempt.number}", text)
         if (self.workspace.paths.models / version / "manifest.json").is_file():
             return registry.resolve(self.workspace.paths, version).version
         rows = reader.exemplars(self.model)
@@ -78,7 +78,7 @@ class _Maker:
             }
         )
         files = {
-            self.model.exemplars.name: vectors.reweighted(
+            self.model.exemplars.name: vectors.reweight(
                 self.model.exemplars, weight, model=version
             ),
             reader.CALIBRATION: _document(_stretched(old, challenge, version)),

@@ -29,7 +29,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from vision_ai.config import Paths
-from vision_ai.model import registry
+from vision_ai.model import lineage
 print("begun", flush=True)
 for _ in range(20):
     lineage.activate(Paths(Path(sys.argv[1])), sys.argv[2])

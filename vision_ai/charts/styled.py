@@ -56,16 +56,16 @@ def paint(bars: NDArray[np.float64], styles: Styles) -> Bytes:
 def _chart(bars: NDArray[np.float64], styles: Styles) -> Canvas:
     units = geometry.log_units(bars)
     subs = _place(geometry.price_subs(units), styles)
-    drawn = geometry.lay_out(
+    strokes = geometry.lay_out(
         np.clip(subs + _jitter(styles), 0, PRICE_SUBS), units, bars[..., VOLUME]
     )
     canvas = np.empty((len(bars), WIDTH, 3, HEIGHT), np.float32)
     canvas[:] = styles.ground[:, None, :, None]
     _grid(canvas, styles)
     panel = canvas[..., :PRICE_ROWS]
-    np.maximum(panel, _candles(drawn, styles), out=panel)
+    np.maximum(panel, _candles(strokes, styles), out=panel)
     panel = canvas[..., VOLUME_TOP:]
-    np.maximum(panel, _volume(drawn, styles), out=panel)
+    np.maximum(panel, _volume(strokes, styles), out=panel)
     for slot in range(AVERAGES):
         _average(canvas, subs[..., CLOSE], styles, slot)
     canvas *= styles.gain[:, None, None, None]
@@ -88,35 +88,36 @@ def _jitter(styles: Styles) -> Rows:
     return np.rint(errors).astype(np.int64)
 
 
-def _candles(drawn: Strokes, styles: Styles) -> Canvas:
+def _candles(strokes: Strokes, styles: Styles) -> Canvas:
     level: Canvas = (
-        _span(drawn.wick_lo, drawn.wick_hi) * (styles.wick / np.float32(SUB))[:, None, None]
+        _span(strokes.wick_lo, strokes.wick_hi) * (styles.wick / np.float32(SUB))[:, None, None]
     )
     level += (
-        _span(drawn.body_lo, drawn.body_hi) * ((1 - styles.wick) / np.float32(SUB))[:, None, None]
+        _span(strokes.body_lo, strokes.body_hi)
+        * ((1 - styles.wick) / np.float32(SUB))[:, None, None]
     )
     if styles.hollow.any():
-        hollow = styles.hollow[:, None] & drawn.up
-        inner_lo = drawn.body_lo + SUB
-        inner_hi = np.where(hollow, np.maximum(drawn.body_hi - SUB, inner_lo), inner_lo)
+        hollow = styles.hollow[:, None] & strokes.up
+        inner_lo = strokes.body_lo + SUB
+        inner_hi = np.where(hollow, np.maximum(strokes.body_hi - SUB, inner_lo), inner_lo)
         level -= _span(inner_lo, inner_hi) * np.float32(1 / SUB)
-    painted: Canvas = level[:, :, None, :] * _by_direction(drawn, styles.up, styles.down)
+    painted: Canvas = level[:, :, None, :] * _by_direction(strokes, styles.up, styles.down)
     return painted
 
 
-def _volume(drawn: Strokes, styles: Styles) -> Canvas:
-    heights = np.rint(drawn.volume * styles.volume_scale[:, None]).astype(np.int64)
+def _volume(strokes: Strokes, styles: Styles) -> Canvas:
+    heights = np.rint(strokes.volume * styles.volume_scale[:, None]).astype(np.int64)
     table = geometry.fills(VOLUME_ROWS, SUB)
     level = np.take(table, np.minimum(heights, VOLUME_SUBS), axis=0) * np.float32(1 / SUB)
-    ink = _by_direction(drawn, styles.volume_up, styles.volume_down)
+    ink = _by_direction(strokes, styles.volume_up, styles.volume_down)
     painted: Canvas = level[:, :, None, :] * ink
     return painted
 
 
-def _by_direction(drawn: Strokes, up: Canvas, down: Canvas) -> Canvas:
+def _by_direction(strokes: Strokes, up: Canvas, down: Canvas) -> Canvas:
     """Ink of each candle, (n, WIDTH, 3, 1); one that closed where it opened has both."""
-    of_up = np.where(drawn.up[..., None], up[:, None], 0)
-    of_down = np.where(drawn.down[..., None], down[:, None], 0)
+    of_up = np.where(strokes.up[..., None], up[:, None], 0)
+    of_down = np.where(strokes.down[..., None], down[:, None], 0)
     either: Canvas = np.maximum(of_up, of_down)[..., None]
     return either
 

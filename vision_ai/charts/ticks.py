@@ -70,8 +70,8 @@ def time_ticks(open_ms: NDArray[np.int64], most: int) -> tuple[list[int], list[s
     """Candles that open at round UTC hours, and their labels; the date stands at midnight."""
     hour = 3_600_000
     span = int(open_ms[-1] - open_ms[0]) / hour
-    every = next((h for h in _HOURS if span / h <= most), _HOURS[-1])
-    rows = np.flatnonzero(open_ms % (every * hour) == 0).tolist()
+    step = next((h for h in _HOURS if span / h <= most), _HOURS[-1])
+    rows = np.flatnonzero(open_ms % (step * hour) == 0).tolist()
     return rows, [_time_text(int(open_ms[row])) for row in rows]
 
 

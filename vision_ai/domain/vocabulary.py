@@ -188,9 +188,9 @@ def parse_symbol(text: str) -> str:
     """
     symbol = text.strip().upper()
     if not is_symbol(symbol):
-        shown = text if len(text) <= 40 else text[:37] + "..."
+        shortened = text if len(text) <= 40 else text[:37] + "..."
         raise SymbolError(
-            f"Symbol {shown!r} is not valid: expected 2 to 30 letters and digits.",
+            f"Symbol {shortened!r} is not valid: expected 2 to 30 letters and digits.",
             hint="Write it as Bybit does, for example BTCUSDT.",
         )
     return symbol

@@ -244,9 +244,9 @@ def test_a_tag_that_touches_the_last_candle_is_known_by_what_fills_its_gaps():
 
 
 def test_readings_that_disagree_are_refused(monkeypatch):
-    one = foreign._read(foreign.find_ink(png.read(screenshot("yahoo")).pixels, 32))
+    one = foreign._read(foreign.find_foreground(png.read(screenshot("yahoo")).pixels, 32))
     rolled = np.roll(one.bars, 8, axis=1)
-    other = dataclasses.replace(one, bars=rolled, strain=one.strain / 2)
+    other = dataclasses.replace(one, bars=rolled, misfit=one.misfit / 2)
     readings = iter([one, other])
     monkeypatch.setattr(foreign, "_read", lambda mask: next(readings))
     with pytest.raises(ImageError, match="read as two charts"):
@@ -255,7 +255,7 @@ def test_readings_that_disagree_are_refused(monkeypatch):
 
 def test_a_frame_that_compression_frayed_is_no_candle(monkeypatch):
     pixels = png.read(screenshot("yahoo")).pixels
-    strong = foreign._read(foreign.find_ink(pixels, 64))
+    strong = foreign._read(foreign.find_foreground(pixels, 64))
     ghost = np.full((1, 1, 5), strong.bars[0, -1, 3])
     faint = dataclasses.replace(strong, bars=np.concatenate([strong.bars[:, 1:], ghost], axis=1))
     readings = iter([faint, strong])
@@ -268,13 +268,13 @@ def test_a_frame_that_compression_frayed_is_no_candle(monkeypatch):
 
 
 def test_marks_too_wide_apart_for_a_chart_hide_no_candles(monkeypatch):
-    find = foreign.find_lattice
+    find = foreign.find_pitch_grid
 
     def ticks_show_best(ink, *room: float):
         found = find(ink, *room)
         return found if room else dataclasses.replace(found, pitch=40.0)
 
-    monkeypatch.setattr(foreign, "find_lattice", ticks_show_best)
+    monkeypatch.setattr(foreign, "find_pitch_grid", ticks_show_best)
     check(recovery.read_bars(png.read(screenshot("yahoo"))))
     with pytest.raises(ImageError, match="candles in a row: expected at least 96"):
         recovery.read_bars(png.read(screenshot("yahoo", count=60)))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision_ai.charts.screenshots.foreground import InkMask
+from vision_ai.charts.screenshots.foreground import ForegroundMask
 from vision_ai.charts.screenshots.overlays import without_overlays
 
 PITCH, COUNT, HEIGHT = 9, 40, 240
@@ -33,7 +33,7 @@ def paint(seed, colours, line, *, swing=40.0, thickness=2):
     if line is not None:
         pixels[drawn] = line
     both = ink | drawn if line is not None else ink
-    return InkMask(pixels, np.full(3, 255, np.int16), both, frozenset()), ink, drawn, strokes
+    return ForegroundMask(pixels, np.full(3, 255, np.int16), both, frozenset()), ink, drawn, strokes
 
 
 def clean(mask, strokes):
@@ -76,5 +76,5 @@ def test_noise_between_candles_is_no_line_and_costs_little():
     tall = np.tile(mask.pixels, (30, 1, 1))
     ink = np.zeros(tall.shape[:2], bool)
     ink[::2], tall[::2] = True, 0
-    noisy = InkMask(tall, mask.ground, ink, frozenset())
+    noisy = ForegroundMask(tall, mask.ground, ink, frozenset())
     assert without_overlays(noisy, np.arange(1, COUNT) * PITCH - 1, strokes, len(ink)) is None

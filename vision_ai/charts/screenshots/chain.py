@@ -38,6 +38,7 @@ def without_line(strokes: list[list[Span]]) -> list[list[Span]]:
 
     A dash is thin and lies where thin strokes lie in one slot of ten.
     """
+    # the row where most thin strokes lie is the line, if they lie there in enough slots
     thin = [top for slot in strokes for top, bottom in slot if bottom - top <= LINE_ROWS]
     if not thin:
         return strokes
@@ -92,18 +93,20 @@ def _follow(strokes: list[list[Span]], leap: int) -> list[Span]:
 
     A jump of `leap` rows leaves the chart, so a larger one costs no more.
     """
+    # score of the best path to each stroke of a slot, and which stroke before it that came from
     scores = [np.array([b - a for a, b in strokes[0]], float)]
     steps: list[NDArray[np.int64]] = []
-    for before, here in pairwise(strokes):
-        gaps = np.array([[max(a - d, c - b, 0) for c, d in before] for a, b in here], float)
+    for before, strokes_here in pairwise(strokes):
+        gaps = np.array([[max(a - d, c - b, 0) for c, d in before] for a, b in strokes_here], float)
         total = scores[-1][None, :] - 3 * np.minimum(gaps, leap)
         steps.append(total.argmax(axis=1))
-        scores.append(total.max(axis=1) + np.array([b - a for a, b in here]))
-    place = int(scores[-1].argmax())
-    path = [strokes[-1][place]]
-    for back, here in zip(reversed(steps), reversed(strokes[:-1]), strict=True):
-        place = int(back[place])
-        path.append(here[place])
+        scores.append(total.max(axis=1) + np.array([b - a for a, b in strokes_here]))
+    # walk back from the best last stroke
+    choice = int(scores[-1].argmax())
+    path = [strokes[-1][choice]]
+    for back, strokes_here in zip(reversed(steps), reversed(strokes[:-1]), strict=True):
+        choice = int(back[choice])
+        path.append(strokes_here[choice])
     return path[::-1]
 
 
@@ -136,21 +139,24 @@ def without_tag(
     touching = _touching(chain, [joined(*entry) for entry in chain[:-1]])
     if touching is not None:
         return chain[:touching]
-    place = len(chain) - 1
-    while place > 0 and _level(chain[place - 1][1], chain[place][1]):
-        place -= 1
-    top, bottom = chain[place][1]
-    tall, many = bottom - top >= _TAG_ROWS, len(chain) - place >= _TAG_SLOTS
-    if place == 0 or not (tall and many):
+    # walk left while strokes keep the same two rows: that may be a tag
+    first = len(chain) - 1
+    while first > 0 and _level(chain[first - 1][1], chain[first][1]):
+        first -= 1
+    top, bottom = chain[first][1]
+    tall, many = bottom - top >= _TAG_ROWS, len(chain) - first >= _TAG_SLOTS
+    if first == 0 or not (tall and many):
         return chain
-    line = place
+    # and further left over the thin line that leads to it
+    line = first
     while line > 0 and chain[line - 1][1][1] - chain[line - 1][1][0] <= LINE_ROWS:
         line -= 1
-    return chain[:line] if line < place else chain
+    return chain[:line] if line < first else chain
 
 
 def _touching(chain: list[tuple[int, Span]], gaps: list[float]) -> int | None:
     """Where a tag begins that touches the last candle; None where there is none."""
+    # leave out what compression frays at the tag's right edge, then walk left over filled gaps
     end = len(gaps)
     while end > 0 and _is_frayed(chain[end][1], chain[end - 1][1]):
         end -= 1
@@ -178,5 +184,5 @@ def _side(one: Span, other: Span) -> bool:
 
 
 def _level(one: Span, other: Span) -> bool:
-    near = 1 + (one[1] - one[0]) // 4  # digits and compression fray edges
-    return max(abs(one[0] - other[0]), abs(one[1] - other[1])) <= near
+    tolerance = 1 + (one[1] - one[0]) // 4  # digits and compression fray edges
+    return max(abs(one[0] - other[0]), abs(one[1] - other[1])) <= tolerance

@@ -18,10 +18,10 @@ def leanings(fills: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArra
     clear = fills[heights >= min(5.0, float(np.median(heights)))]
     seeds = clear[:: max(len(clear) // 12, 1)]
     pairs = [np.stack([a, b]) for i, a in enumerate(seeds) for b in seeds[i + 1 :]]
-    settled = [_settle(clear, pair) for pair in pairs]
-    if not settled:
+    candidates = [_move_centres(clear, pair) for pair in pairs]
+    if not candidates:
         return np.zeros(len(fills))
-    centres = min(settled, key=lambda found: _misfit(clear, found))
+    centres = min(candidates, key=lambda centres: _scatter(clear, centres))
     apart = float(np.abs(centres[0] - centres[1]).sum())
     if apart < _CLEARLY_APART:
         return np.zeros(len(fills))
@@ -30,7 +30,7 @@ def leanings(fills: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArra
     return np.asarray(leaning * np.clip(heights / 5.0, 0, 1))
 
 
-def _settle(fills: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+def _move_centres(fills: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
     """Move two centres (2, 3) to the medians of the fills nearest to them."""
     for _ in range(4):
         nearest = np.abs(fills[:, None] - centres).sum(axis=2).argmin(axis=1)
@@ -40,7 +40,7 @@ def _settle(fills: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray
     return centres
 
 
-def _misfit(fills: NDArray[np.float64], centres: NDArray[np.float64]) -> float:
+def _scatter(fills: NDArray[np.float64], centres: NDArray[np.float64]) -> float:
     return float(np.abs(fills[:, None] - centres).sum(axis=2).min(axis=1).sum())
 
 

@@ -1,4 +1,4 @@
-"""What on a screenshot is ink: background, grid lines and frames taken away."""
+"""The foreground of a screenshot: background, grid lines and frames taken away."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,39 +25,41 @@ A long wick, with a body, an average and volume in the same columns, has less.
 
 
 @dataclass(frozen=True, eq=False)
-class InkMask:
-    """A screenshot split into ground and ink.
+class ForegroundMask:
+    """A screenshot split into ground and foreground.
 
     Attributes:
         pixels: int16 (h, w, 3).
         ground: int16 (3,), colour behind the candles.
-        ink: bool (h, w), what stands out from the ground, lines removed.
+        foreground: bool (h, w), what stands out from the ground, lines removed.
         uprights: columns of the upright lines removed; beside a candle something is left of them.
     """
 
     pixels: NDArray[np.int16]
     ground: NDArray[np.int16]
-    ink: Bools
+    foreground: Bools
     uprights: frozenset[int]
 
 
-def find_ink(picture: Bytes, contrast: int) -> InkMask:
-    """Split a picture uint8 (h, w, 3) into ground and ink.
+def find_foreground(picture: Bytes, contrast: int) -> ForegroundMask:
+    """Split a picture uint8 (h, w, 3) into ground and foreground.
 
     `contrast` is the difference from the ground, in the channel that differs most, that makes a
     pixel ink: small finds faint candles, large sees past the noise of compression.
     """
     pixels = picture.astype(np.int16)
+    # what differs from the commonest colour stands out, within the area where that colour shows
     ground = _ground(pixels)
-    ink = np.abs(pixels - ground).max(axis=2) > contrast
+    foreground = np.abs(pixels - ground).max(axis=2) > contrast
     rows, columns = _plot_area(pixels, ground)
-    pixels, ink = pixels[rows, columns], ink[rows, columns]
+    pixels, foreground = pixels[rows, columns], foreground[rows, columns]
+    # take away level lines, then, on the picture laid on its side, upright ones
     thickness = 3 + picture.shape[1] // 800
-    ink, _ = _without_lines(ink, pixels, ground, thickness)
+    foreground, _ = _without_lines(foreground, pixels, ground, thickness)
     flipped, uprights = _without_lines(
-        ink.T, pixels.transpose(1, 0, 2), ground, thickness, wicks=True
+        foreground.T, pixels.transpose(1, 0, 2), ground, thickness, wicks=True
     )
-    return InkMask(pixels, ground, np.ascontiguousarray(flipped.T), frozenset(uprights))
+    return ForegroundMask(pixels, ground, np.ascontiguousarray(flipped.T), frozenset(uprights))
 
 
 def _ground(pixels: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -71,63 +73,74 @@ def _ground(pixels: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def _without_lines(
-    ink: Bools,
+    foreground: Bools,
     pixels: NDArray[np.int16],
     ground: NDArray[np.int16],
     thickness: int,
     *,
     wicks: bool = False,
 ) -> tuple[Bools, list[int]]:
-    """Erase horizontal lines, and say in which rows; ink that goes on or differs stays.
+    """Erase horizontal lines and give their rows; foreground that continues or differs stays.
 
     With `wicks`, in a picture on its side, long wicks stay as well: those that end alone.
     """
-    share = ink.mean(axis=1)
+    # a line covers far more of its row than the rows a line's thickness above and below hold
+    share = foreground.mean(axis=1)
     size = len(share)
     above = np.pad(share, (thickness, 0))[:size]
     below = np.pad(share, (0, thickness))[thickness:]
     lines = np.flatnonzero(share - np.maximum(above, below) > _LINE_SHARE)
-    thin = ink & ~_thick(ink, thickness)
-    found: dict[int, Bools] = {}
+    thin = foreground & ~_thick(foreground, thickness)
+    lines_found: dict[int, Bools] = {}
     for row in lines.tolist():
-        over = ink[max(row - thickness, 0)] if row >= thickness else np.zeros_like(ink[row])
-        under = ink[row + thickness] if row + thickness < size else np.zeros_like(ink[row])
-        bare = thin[row] & ~over & ~under
-        places = np.flatnonzero(bare)
-        if len(places) < _LINE_BARE * len(bare):
+        row_above = (
+            foreground[max(row - thickness, 0)]
+            if row >= thickness
+            else np.zeros_like(foreground[row])
+        )
+        row_below = (
+            foreground[row + thickness]
+            if row + thickness < size
+            else np.zeros_like(foreground[row])
+        )
+        # its bare pixels have nothing above and below; they must cover and reach enough of the row
+        bare = thin[row] & ~row_above & ~row_below
+        columns = np.flatnonzero(bare)
+        if len(columns) < _LINE_BARE * len(bare):
             continue
-        if places[-1] - places[0] >= _LINE_REACH * len(bare):
-            found[row] = bare
-    erased = _ending_at_edges(found, thickness) if wicks else list(found)
-    clean = ink.copy()
+        if columns[-1] - columns[0] >= _LINE_REACH * len(bare):
+            lines_found[row] = bare
+    erased = _ending_at_edges(lines_found, thickness) if wicks else list(lines_found)
+    # erase bare pixels of the line's own colour, dashes' soft ends included
+    clean = foreground.copy()
     for row in erased:
-        bare = found[row]
+        bare = lines_found[row]
         tint = np.median(pixels[row][bare], axis=0)
         clean[row] &= ~(bare & _blends(pixels[row], tint, ground))
     return clean, erased
 
 
-def _ending_at_edges(found: dict[int, Bools], thickness: int) -> list[int]:
+def _ending_at_edges(lines: dict[int, Bools], thickness: int) -> list[int]:
     """Rows of lines that begin or end where the picture or another line does; a wick ends alone."""
-    if not found:
+    if not lines:
         return []
-    rows = np.array(list(found))
-    ends = np.array([np.flatnonzero(bare)[[0, -1]] for bare in found.values()])
-    size = len(found[int(rows[0])])
-    kept = (ends[:, 0] <= _SAME_END) | (ends[:, 1] >= size - 1 - _SAME_END)
-    for place, (row, own) in enumerate(zip(rows, ends, strict=True)):
+    rows = np.array(list(lines))
+    ends = np.array([np.flatnonzero(bare)[[0, -1]] for bare in lines.values()])
+    size = len(lines[int(rows[0])])
+    is_line = (ends[:, 0] <= _SAME_END) | (ends[:, 1] >= size - 1 - _SAME_END)
+    for number, (row, own) in enumerate(zip(rows, ends, strict=True)):
         others = ends[np.abs(rows - row) > 2 * thickness]
-        kept[place] |= bool((np.abs(others - own) <= _SAME_END).any())
-    return [int(row) for row in rows[kept]]
+        is_line[number] |= bool((np.abs(others - own) <= _SAME_END).any())
+    return [int(row) for row in rows[is_line]]
 
 
-def _thick(ink: Bools, rows: int) -> Bools:
+def _thick(foreground: Bools, rows: int) -> Bools:
     """Ink that goes on for so many rows, up and down together: a line has fewer."""
-    height = len(ink) - rows + 1
-    thick = np.zeros_like(ink)
+    height = len(foreground) - rows + 1
+    thick = np.zeros_like(foreground)
     if height < 1:
         return thick
-    whole = np.logical_and.reduce([ink[start : start + height] for start in range(rows)])
+    whole = np.logical_and.reduce([foreground[start : start + height] for start in range(rows)])
     for start in range(rows):
         thick[start : start + height] |= whole
     return thick
@@ -148,10 +161,10 @@ def off_ray(colours: NDArray[Any], tint: NDArray[np.float64]) -> NDArray[np.floa
 
 def _plot_area(pixels: NDArray[np.int16], ground: NDArray[np.int16]) -> tuple[slice, slice]:
     """Rows and columns where the ground shows; margins of another colour lie outside."""
-    here = np.abs(pixels - ground).max(axis=2) < _SAME
-    return _extent(np.mean(here, axis=1)), _extent(np.mean(here, axis=0))
+    is_ground = np.abs(pixels - ground).max(axis=2) < _SAME
+    return _extent(np.mean(is_ground, axis=1)), _extent(np.mean(is_ground, axis=0))
 
 
 def _extent(share: NDArray[np.float64]) -> slice:
-    shown = np.flatnonzero(share > share.max() / 4)
-    return slice(int(shown[0]), int(shown[-1]) + 1)
+    covered = np.flatnonzero(share > share.max() / 4)
+    return slice(int(covered[0]), int(covered[-1]) + 1)

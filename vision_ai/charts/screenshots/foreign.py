@@ -1,9 +1,9 @@
 """Screenshots of other people's charts to candles.
 
 Nothing is known of such a picture but that candles are evenly spaced, each one a vertical stroke
-with a wider body, and that each opens near where the one before closed. That is enough: ink is
-told from ground, the spacing is found, strokes are followed from candle to candle, and the two
-body colours are named up and down as fits the path of price best.
+with a wider body, and that each opens near where the one before closed. That is enough: the
+foreground is separated, the spacing is found, strokes are followed from candle to candle, and the
+two body colours are named up and down as fits the path of price best.
 """
 
 import logging
@@ -21,9 +21,9 @@ from vision_ai.charts.screenshots.chain import (
     without_tag,
 )
 from vision_ai.charts.screenshots.direction import directions, leanings
-from vision_ai.charts.screenshots.foreground import InkMask, find_ink
+from vision_ai.charts.screenshots.foreground import ForegroundMask, find_foreground
 from vision_ai.charts.screenshots.overlays import without_overlays
-from vision_ai.charts.screenshots.pitch import Lattice, find_lattice
+from vision_ai.charts.screenshots.pitch import PitchGrid, find_pitch_grid
 from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, WINDOW, Bools, Bytes
 from vision_ai.errors import ImageError
 
@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 
 _LEAST_SIDE = 120
 _CONTRASTS = (32, 64)
-_LITTLE_STRAIN, _MOST_STRAIN = 0.2, 0.6
-"""Leaps between candles, in mean bodies, that one reading may show, and that two which agree may.
+_SMALL_MISFIT, _LARGEST_MISFIT = 0.2, 0.6
+"""Mean leap between candles, in mean bodies: most for one reading, and for two that agree.
 
 Where every open is the close before there are none; a spot market of few trades shows 0.5.
 """
@@ -66,26 +66,28 @@ def read_foreign(pixels: Bytes) -> NDArray[np.float64]:
             f"{_LEAST_SIDE} a side.",
             hint=_HINT,
         )
+    # read twice: a low contrast finds faint candles, a high one sees past compression noise
     readings, failures = [], []
     for contrast in _CONTRASTS:
         try:
-            readings.append(_read(find_ink(pixels, contrast)))
+            readings.append(_read(find_foreground(pixels, contrast)))
         except ImageError as error:
             failures.append(error)
     if not readings:
         raise failures[-1]
     if len(readings) > 1 and _ends_at_a_frame(*readings):
         readings[0] = readings[1]
-    best = min(readings, key=lambda reading: reading.strain)
-    rivals = [reading for reading in readings if reading.strain <= _MOST_STRAIN]
-    sure = best.strain <= _LITTLE_STRAIN or len(rivals) > 1
-    if best.strain > _MOST_STRAIN or not sure:
+    # a reading whose candles do not follow one another was made of something else than candles
+    best = min(readings, key=lambda reading: reading.misfit)
+    rivals = [reading for reading in readings if reading.misfit <= _LARGEST_MISFIT]
+    sure = best.misfit <= _SMALL_MISFIT or len(rivals) > 1
+    if best.misfit > _LARGEST_MISFIT or not sure:
         raise ImageError(
             f"The picture's strokes, {best.pitch:.1f} pixels apart, do not follow one another as "
             "candles do.",
             hint=_HINT,
         )
-    if min(_alike(best.bars, rival.bars) for rival in rivals) < _AGREE:
+    if min(_step_correlation(best.bars, rival.bars) for rival in rivals) < _AGREE:
         raise ImageError(
             "The picture can be read as two charts, depending on how faint a mark still counts.",
             hint=_HINT,
@@ -93,70 +95,70 @@ def read_foreign(pixels: Bytes) -> NDArray[np.float64]:
     return best.bars
 
 
-def _ends_at_a_frame(faint: "_Reading", strong: "_Reading") -> bool:
+def _ends_at_a_frame(faint: "_RecoveredBars", strong: "_RecoveredBars") -> bool:
     """Whether the fainter ink shows the same candles and one stroke more at the right end.
 
     Candles are drawn in one ink: what is seen only where faint marks count is the frame, which
     compression has frayed so that it looks like no line.
     """
-    return _alike(faint.bars[:, :-1], strong.bars[:, 1:]) >= _SAME
+    return _step_correlation(faint.bars[:, :-1], strong.bars[:, 1:]) >= _SAME
 
 
-def _alike(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+def _step_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Correlation of the steps from candle to candle of two readings (1, n, 5).
 
     One chart shifted by a candle against the other is no more alike than two charts are.
     """
-    here, there = (np.diff(np.log(b[0, :, HIGH] * b[0, :, LOW])) for b in (one, other))
-    if not min(here.std(), there.std()) > 0:
+    steps, other_steps = (np.diff(np.log(b[0, :, HIGH] * b[0, :, LOW])) for b in (one, other))
+    if not min(steps.std(), other_steps.std()) > 0:
         return 0.0
-    return float(np.corrcoef(here, there)[0, 1])
+    return float(np.corrcoef(steps, other_steps)[0, 1])
 
 
 @dataclass(frozen=True, eq=False)
-class _Reading:
+class _RecoveredBars:
     """Bars (1, 96, 5), pixels between candles, and the mean leap in heights of a mean body."""
 
     bars: NDArray[np.float64]
     pitch: float
-    strain: float
+    misfit: float
 
 
-def _read(mask: InkMask) -> _Reading:
+def _read(mask: ForegroundMask) -> _RecoveredBars:
     """Read the picture on the spacing that shows best.
 
     Grids, axis marks and legends repeat as well: where that spacing leaves no room for 96 candles,
     the best of those that do is tried first.
     """
-    lattice = find_lattice(mask.ink)
-    if lattice is None:
+    grid = find_pitch_grid(mask.foreground)
+    if grid is None:
         raise ImageError("The picture shows no evenly spaced candles.", hint=_HINT)
-    room = mask.ink.shape[1] / WINDOW
-    finer = find_lattice(mask.ink, room) if lattice.pitch > room else None
+    room = mask.foreground.shape[1] / WINDOW
+    finer = find_pitch_grid(mask.foreground, room) if grid.pitch > room else None
     if finer is not None:
         try:
             return _read_at(mask, finer)
         except ImageError:
             logger.debug("no candles at pitch=%.2f", finer.pitch)
-    return _read_at(mask, lattice)
+    return _read_at(mask, grid)
 
 
-def _read_at(mask: InkMask, lattice: Lattice) -> _Reading:
+def _read_at(mask: ForegroundMask, grid: PitchGrid) -> _RecoveredBars:
     """Read the picture twice: where candles are must be known to tell lines drawn over them."""
-    rough = _find_candles(mask, lattice)
-    ink = _bare_ink(mask, lattice, rough)
-    if ink is None:
-        return _measure(mask, lattice, rough)
-    clean = replace(mask, ink=ink)
+    rough = _find_candles(mask, grid)
+    foreground = _without_overlays(mask, grid, rough)
+    if foreground is None:
+        return _measure(mask, grid, rough)
+    clean = replace(mask, foreground=foreground)
     try:
-        return _measure(clean, lattice, _find_candles(clean, lattice, rough))
+        return _measure(clean, grid, _find_candles(clean, grid, rough))
     except ImageError:
-        logger.debug("no candles without the lines at pitch=%.2f", lattice.pitch)
-        return _measure(mask, lattice, rough)
+        logger.debug("no candles without the lines at pitch=%.2f", grid.pitch)
+        return _measure(mask, grid, rough)
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
+class _CandleChain:
     """Slots, their places in a chain of candles with the candles' strokes, and the base line."""
 
     slots: list["_Slot"]
@@ -164,20 +166,22 @@ class _Found:
     base: int | None
 
 
-def _find_candles(mask: InkMask, lattice: Lattice, rough: _Found | None = None) -> _Found:
+def _find_candles(
+    mask: ForegroundMask, grid: PitchGrid, rough: _CandleChain | None = None
+) -> _CandleChain:
     """Follow the candles; where lines were taken off, what `rough` saw tells bodies at the ends.
 
     A body may be as thin as a line and be taken off with it.
     """
-    height = mask.ink.shape[0]
-    slots = _slots(mask.ink, lattice)
+    height = mask.foreground.shape[0]
+    slots = _slots(mask.foreground, grid)
     base = _base_line(slots, height)
     strokes = without_line([_above(slot, base) for slot in slots])
     chain = longest_chain(strokes, height)
 
     def joined(slot: int, span: Span) -> float:
-        edge = min(round(lattice.column(slot + 0.5)), mask.ink.shape[1])
-        return float(mask.ink[span[0] : span[1], edge - 2 : edge + 1].mean(axis=0).min())
+        edge = min(round(grid.column(slot + 0.5)), mask.foreground.shape[1])
+        return float(mask.foreground[span[0] : span[1], edge - 2 : edge + 1].mean(axis=0).min())
 
     chain = without_tag(chain, joined)
     if rough is None:
@@ -189,33 +193,34 @@ def _find_candles(mask: InkMask, lattice: Lattice, rough: _Found | None = None) 
             f"The picture shows {len(chain)} candles in a row: expected at least {WINDOW}.",
             hint=_HINT,
         )
-    return _Found(slots, chain[-WINDOW:], base)
+    return _CandleChain(slots, chain[-WINDOW:], base)
 
 
-def _bare_ink(mask: InkMask, lattice: Lattice, found: _Found) -> Bools | None:
+def _without_overlays(mask: ForegroundMask, grid: PitchGrid, candles: _CandleChain) -> Bools | None:
     """Ink less the lines drawn over the candles that were found; None where there is no line."""
-    height, width = mask.ink.shape
-    bottom = height if found.base is None else found.base - 1
-    places = [place for place, _ in found.chain]
-    edges = [int(lattice.column(slot + 0.5)) for slot in range(places[0] - 1, places[-1] + 1)]
-    near = np.clip(np.array(edges)[:, None] + np.array([-1, 0, 1]), 0, width - 1)
-    bare = mask.ink[:bottom].sum(axis=0)[near].argmin(axis=1)
-    gaps = near[np.arange(len(near)), bare]
-    strokes = [(lattice.column(place), span) for place, span in found.chain]
+    height, width = mask.foreground.shape
+    bottom = height if candles.base is None else candles.base - 1
+    slots = [number for number, _ in candles.chain]
+    edges = [int(grid.column(slot + 0.5)) for slot in range(slots[0] - 1, slots[-1] + 1)]
+    candidates = np.clip(np.array(edges)[:, None] + np.array([-1, 0, 1]), 0, width - 1)
+    bare = mask.foreground[:bottom].sum(axis=0)[candidates].argmin(axis=1)
+    gaps = candidates[np.arange(len(candidates)), bare]
+    strokes = [(grid.column(number), span) for number, span in candles.chain]
     return without_overlays(mask, gaps, strokes, bottom)
 
 
-def _measure(mask: InkMask, lattice: Lattice, found: _Found) -> _Reading:
-    last = [(found.slots[i], span) for i, span in found.chain]
+def _measure(mask: ForegroundMask, grid: PitchGrid, candles: _CandleChain) -> _RecoveredBars:
+    last = [(candles.slots[i], span) for i, span in candles.chain]
     bars = np.zeros((1, WINDOW, 5))
     bars[0, :, :VOLUME] = _prices(mask, last)
-    if found.base is not None:
-        volume = np.array([_volume(slot, found.base) for slot, _ in last])
+    if candles.base is not None:
+        volume = np.array([_volume(slot, candles.base) for slot, _ in last])
         bars[0, :, VOLUME] = 0 if _are_letters(volume) else volume
+    # on most venues a candle opens where the one before closed: leaps tell a wrong reading
     logs = np.log(bars[0, :, :VOLUME])
     leaps = np.abs(logs[1:, OPEN] - logs[:-1, CLOSE]).mean()
-    strain = leaps / np.abs(logs[:, OPEN] - logs[:, CLOSE]).mean()
-    return _Reading(bars, lattice.pitch, float(strain))
+    misfit = leaps / np.abs(logs[:, OPEN] - logs[:, CLOSE]).mean()
+    return _RecoveredBars(bars, grid.pitch, float(misfit))
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,25 +229,27 @@ class _Slot:
 
     Attributes:
         left: first column.
-        ink: bool (h, columns).
+        foreground: bool (h, columns).
         spans: rows [top, bottom) of unbroken ink about the middle, from the top.
     """
 
     left: int
-    ink: Bools
+    foreground: Bools
     spans: list[Span]
 
 
-def _slots(ink: Bools, lattice: Lattice) -> list[_Slot]:
-    half = lattice.pitch * 0.44  # neighbours may reach over the edge
-    core = max(0.5, lattice.pitch * 0.12)
+def _slots(foreground: Bools, grid: PitchGrid) -> list[_Slot]:
+    half = grid.pitch * 0.44  # neighbours may reach over the edge
+    core = max(0.5, grid.pitch * 0.12)
     slots = []
-    for centre in lattice.centres(ink.shape[1]):
-        left, right = max(round(centre - half), 0), min(round(centre + half), ink.shape[1])
-        columns = ink[:, left:right]
+    # a slot holds the columns of one candle; its strokes are unbroken runs of rows about the middle
+    for centre in grid.centres(foreground.shape[1]):
+        left, right = max(round(centre - half), 0), min(round(centre + half), foreground.shape[1])
+        columns = foreground[:, left:right]
         if not columns.size:
             continue
         first, last = max(int(centre - core), left), min(int(centre + core) + 1, right)
+        # rows with foreground in the middle columns, or on both sides of them (a hollow body)
         marked = columns[:, first - left : last - left].any(axis=1)
         begins = np.where(columns.any(axis=1), columns.argmax(axis=1) + left, right)
         ends = right - columns[:, ::-1].argmax(axis=1)
@@ -256,16 +263,18 @@ def _base_line(slots: list[_Slot], height: int) -> int | None:
 
     Most ink lies above it: letters of a title end on one row as well.
     """
+    # count strokes by the row they end on, and foreground by row
     used = [slot for slot in slots if slot.spans]
-    ends, ink = np.zeros((2, height + 3), np.int64)
+    ends, foreground = np.zeros((2, height + 3), np.int64)
     for slot in used:
         for top, bottom in slot.spans:
             ends[bottom] += 1
-            ink[top:bottom] += 1
-    near = ends[:-2] + ends[1:-1] + ends[2:]
-    near[2 * ink.cumsum()[1:-1] < ink.sum()] = 0
-    row = int(near.argmax()) + 1
-    if near[row - 1] < max(_ON_BASE * len(used), WINDOW / 3):
+            foreground[top:bottom] += 1
+    # ends may stray by a row; half of all foreground must lie above the base line
+    ends_nearby = ends[:-2] + ends[1:-1] + ends[2:]
+    ends_nearby[2 * foreground.cumsum()[1:-1] < foreground.sum()] = 0
+    row = int(ends_nearby.argmax()) + 1
+    if ends_nearby[row - 1] < max(_ON_BASE * len(used), WINDOW / 3):
         return None
     return row
 
@@ -293,21 +302,22 @@ def _trim(
     if not chain:
         return chain
     widths = [
-        _widths(slots[i].ink[max(top - beside, 0) : bottom + beside]) for i, (top, bottom) in chain
+        _widths(slots[i].foreground[max(top - beside, 0) : bottom + beside])
+        for i, (top, bottom) in chain
     ]
     wide = _body_width(np.concatenate(widths))
 
-    def is_candle(place: int) -> bool:
-        slot, (top, bottom) = chain[place]
-        if widths[place].max() > wide:
+    def is_candle(position: int) -> bool:
+        slot, (top, bottom) = chain[position]
+        if widths[position].max() > wide:
             return True
-        columns = slots[slot].left + np.flatnonzero(slots[slot].ink[top:bottom].any(axis=0))
+        columns = slots[slot].left + np.flatnonzero(slots[slot].foreground[top:bottom].any(axis=0))
         if not uprights.isdisjoint(columns.tolist()):
             return False
         return bottom - top > LINE_ROWS if base is None else _volume(slots[slot], base) > 0
 
-    candles = [place for place in range(len(chain)) if is_candle(place)]
-    return chain[candles[0] : candles[-1] + 1] if candles else []
+    candle_positions = [position for position in range(len(chain)) if is_candle(position)]
+    return chain[candle_positions[0] : candle_positions[-1] + 1] if candle_positions else []
 
 
 def _volume(slot: _Slot, base: int) -> float:
@@ -322,15 +332,17 @@ def _are_letters(volume: NDArray[np.float64]) -> bool:
     return not len(tall) or bool(np.quantile(tall, 0.95) < _LETTERS * np.quantile(tall, 0.25))
 
 
-def _prices(mask: InkMask, candles: list[tuple[_Slot, Span]]) -> NDArray[np.float64]:
+def _prices(mask: ForegroundMask, candles: list[tuple[_Slot, Span]]) -> NDArray[np.float64]:
     """Open, high, low, close (n, 4), relative."""
     bodies = _bodies(candles)
     fills = np.array(
         [_fill(mask, slot, body) for (slot, _), body in zip(candles, bodies, strict=True)]
     )
+    # rows count downwards: negate them, so that larger is higher
     ends = -np.array(bodies)
     leaning = leanings(fills, ends[:, 0] - ends[:, 1])
     up = min((directions(ends, sign * leaning) for sign in (1, -1)), key=lambda found: found[1])[0]
+    # of the two ways to name the colours, the one whose closes meet the next opens
     wicks = -np.array([(top + 0.5, bottom - 0.5) for _, (top, bottom) in candles])
     levels = _ohlc(wicks, ends, up)
     span = max(float(levels[:, HIGH].max() - levels[:, LOW].min()), 1.0)
@@ -344,12 +356,12 @@ def _bodies(candles: list[tuple[_Slot, Span]]) -> list[tuple[float, float]]:
     less rows of full width at its ends. A body of few columns may fall on the pixels just as wide
     as the limit: it counts where its wick is narrower.
     """
-    widths = [_widths(slot.ink[top:bottom]) for slot, (top, bottom) in candles]
+    widths = [_widths(slot.foreground[top:bottom]) for slot, (top, bottom) in candles]
     wide = _body_width(np.concatenate(widths))
     bodies = []
     usual = np.median([width.max() for width in widths])
     for width, (slot, (top, bottom)) in zip(widths, candles, strict=True):
-        columns = slot.ink.shape[1]
+        columns = slot.foreground.shape[1]
         crossed = (width == columns) & (usual < columns - 1)  # a moving average runs through
         limit = wide if width.max() > wide or width.min() == width.max() else wide - 0.5
         parts = [_uncrossed(part, crossed) for part in runs(np.asarray(width > limit))]
@@ -368,27 +380,27 @@ def _uncrossed(part: Span, crossed: Bools) -> Span:
 
 
 def _body_width(widths: NDArray[np.int64]) -> float:
-    """The width of ink, in columns, above which a row of a stroke is body and not wick."""
+    """The width of foreground, in columns, above which a row of a stroke is body and not wick."""
     narrow, wide = np.percentile(widths, (5, 90))
     if wide - narrow < 1:
         raise ImageError("The picture's candles are too narrow to show bodies.", hint=_HINT)
     return float((narrow + wide) / 2)
 
 
-def _widths(ink: Bools) -> NDArray[np.int64]:
+def _widths(foreground: Bools) -> NDArray[np.int64]:
     """Columns from the first to the last ink of each row."""
-    columns = ink.shape[1]
-    first = np.where(ink.any(axis=1), ink.argmax(axis=1), columns)
-    last = columns - ink[:, ::-1].argmax(axis=1)
+    columns = foreground.shape[1]
+    first = np.where(foreground.any(axis=1), foreground.argmax(axis=1), columns)
+    last = columns - foreground[:, ::-1].argmax(axis=1)
     return np.asarray(np.maximum(last - first, 0))
 
 
-def _fill(mask: InkMask, slot: _Slot, body: tuple[float, float]) -> NDArray[np.float64]:
+def _fill(mask: ForegroundMask, slot: _Slot, body: tuple[float, float]) -> NDArray[np.float64]:
     """Median colour inside a body, its outline left out where it is large enough."""
     top, bottom = int(body[0]), int(body[1]) + 1
     if bottom - top > 4:
         top, bottom = top + 2, bottom - 2
-    columns = slot.ink.shape[1]
+    columns = slot.foreground.shape[1]
     middle, reach = slot.left + columns // 2, columns // 9
     patch = mask.pixels[top:bottom, middle - reach : middle + reach + 1]
     return np.asarray(np.median(patch.reshape(-1, 3), axis=0))

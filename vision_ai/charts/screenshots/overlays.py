@@ -1,9 +1,9 @@
 """Moving averages that a screenshot draws over its candles, told from them.
 
-Between two candles nothing of a candle stands: what shows there, in one colour and from gap to gap
-nearly level, is a line. Its path is followed through the candles, and ink on that path that has
-more of the line's colour than of the candles' is taken away, unless a candle goes on above and
-below it.
+Between two candles there is nothing of a candle: what shows there, in one colour and nearly level
+from gap to gap, is a line. Its path is followed through the candles, and foreground on that path
+that has more of the line's colour than of the candles' is taken away, unless a candle continues
+above and below it.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_ai.charts.screenshots.chain import Span, runs
-from vision_ai.charts.screenshots.foreground import InkMask, off_ray
+from vision_ai.charts.screenshots.foreground import ForegroundMask, off_ray
 from vision_ai.domain import Bools
 
 _ON_RAY = 30.0
@@ -22,7 +22,7 @@ _SHOWN = 0.2
 _TINTS = 4
 """Colours looked for, at most, among lines and among candles."""
 _MOST_RUNS = 24
-"""Stretches of ink a gap, above which a picture is noise: comparing them all would take hours."""
+"""Runs of foreground a gap, above which a picture is noise: comparing them all would take hours."""
 _LEAST_GAPS = 5
 """Gaps that a line crosses, at least."""
 _HIDDEN = 3
@@ -34,7 +34,7 @@ _SAMPLES = 8
 
 
 def without_overlays(
-    mask: InkMask, gaps: NDArray[np.int64], strokes: list[tuple[float, Span]], bottom: int
+    mask: ForegroundMask, gaps: NDArray[np.int64], strokes: list[tuple[float, Span]], bottom: int
 ) -> Bools | None:
     """Ink (h, w) less the lines that run through candles; None where no line does.
 
@@ -44,34 +44,37 @@ def without_overlays(
         strokes: the middle column and the rows of each candle, as far as they are known.
         bottom: the row above which candles stand.
     """
-    found = [run for gap in range(len(gaps)) for run in _runs(mask, gap, gaps, bottom)]
-    if not 0 < len(found) <= _MOST_RUNS * len(gaps):
+    candidates = [run for gap in range(len(gaps)) for run in _runs(mask, gap, gaps, bottom)]
+    if not 0 < len(candidates) <= _MOST_RUNS * len(gaps):
         return None
-    usual = float(np.median([run.thickness for run in found]))
-    found = [run for run in found if run.thickness <= 2 * usual + 3]
+    # what shows between candles: keep runs no thicker than lines, group them by colour
+    usual = float(np.median([run.thickness for run in candidates]))
+    candidates = [run for run in candidates if run.thickness <= 2 * usual + 3]
     lines = []
-    for tint, members in _tints([run.tint for run in found], [run.gap for run in found]):
-        kept = [found[i] for i in members]
-        if len({run.gap for run in kept}) >= _SHOWN * len(gaps):
-            lines += [_line(tint, path, gaps) for path in _paths(kept, gaps)]
+    for tint, members in _tints([run.tint for run in candidates], [run.gap for run in candidates]):
+        members_of_tint = [candidates[i] for i in members]
+        if len({run.gap for run in members_of_tint}) >= _SHOWN * len(gaps):
+            lines += [_line(tint, path, gaps) for path in _paths(members_of_tint, gaps)]
     if not lines:
         return None
-    corridors = [_corridor(line, mask.ink.shape, bottom) for line in lines]
+    # foreground on a line's way is the line's if its colour is nearer to it than to the candles'
+    corridors = [_corridor(line, mask.foreground.shape, bottom) for line in lines]
     candles = _candle_tints(mask, strokes, np.logical_or.reduce(corridors))
-    drawn = np.zeros_like(mask.ink)
+    on_line = np.zeros_like(mask.foreground)
     for line, corridor in zip(lines, corridors, strict=True):
-        rows, columns = np.nonzero(corridor & mask.ink)
+        rows, columns = np.nonzero(corridor & mask.foreground)
         colours = (mask.pixels[rows, columns] - mask.ground).astype(np.float64)
         own = off_ray(colours, line.tint)
         other = np.min([off_ray(colours, tint) for tint in candles], axis=0)
         is_line = (own <= other) & (own < 2 * _ON_RAY)
-        drawn[rows[is_line], columns[is_line]] = True
-    return (mask.ink & ~drawn) | _between(drawn, mask.ink & ~drawn)
+        on_line[rows[is_line], columns[is_line]] = True
+    # a candle that continues above and below the line continues through it
+    return (mask.foreground & ~on_line) | _between(on_line, mask.foreground & ~on_line)
 
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """A stretch of ink in a gap: its place among the gaps, middle row, thickness and colour."""
+    """A run of foreground in a gap: its number among the gaps, middle row, thickness and colour."""
 
     gap: int
     row: float
@@ -89,50 +92,52 @@ class _Line:
     rows: NDArray[np.float64]
 
 
-def _runs(mask: InkMask, gap: int, gaps: NDArray[np.int64], bottom: int) -> list[_Run]:
+def _runs(mask: ForegroundMask, gap: int, gaps: NDArray[np.int64], bottom: int) -> list[_Run]:
     column = int(gaps[gap])
     pixels = mask.pixels[:bottom, column] - mask.ground
     strength = np.abs(pixels).max(axis=1)
-    found = []
-    for top, end in runs(mask.ink[:bottom, column]):
-        place = top + int(strength[top:end].argmax())
+    runs_of_gap = []
+    for top, end in runs(mask.foreground[:bottom, column]):
+        strongest = top + int(strength[top:end].argmax())
         weight = strength[top:end].astype(np.float64)
         row = float(weight @ (np.arange(top, end) + 0.5) / weight.sum())
-        found.append(_Run(gap, row, end - top, pixels[place].astype(np.float64)))
-    return found
+        runs_of_gap.append(_Run(gap, row, end - top, pixels[strongest].astype(np.float64)))
+    return runs_of_gap
 
 
 def _tints(
-    colours: list[NDArray[np.float64]], places: list[int]
+    colours: list[NDArray[np.float64]], owners: list[int]
 ) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]]:
-    """The commonest colours, by how many places show them, each with those that are of it."""
-    colour, place = np.array(colours), np.array(places)
-    left = np.arange(len(colour))
-    found: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = []
-    while len(left) and len(found) < _TINTS:
-        on = np.array([off_ray(colour[left], colour[i]) < _ON_RAY for i in left])
-        shown = [len(np.unique(place[left[row]])) for row in on]
-        members = left[on[int(np.argmax(shown))]]
+    """The commonest colours, by how many owners (gaps or candles) show them, with their members."""
+    colour, owner = np.array(colours), np.array(owners)
+    remaining = np.arange(len(colour))
+    tints: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = []
+    while len(remaining) and len(tints) < _TINTS:
+        # for each remaining colour, which others lie on its ray; take the one most owners show
+        on = np.array([off_ray(colour[remaining], colour[i]) < _ON_RAY for i in remaining])
+        owner_counts = [len(np.unique(owner[remaining[row]])) for row in on]
+        members = remaining[on[int(np.argmax(owner_counts))]]
         strength = np.abs(colour[members]).max(axis=1)
         strong = members[strength >= np.median(strength)]
-        found.append((np.median(colour[strong], axis=0), members))
-        left = np.setdiff1d(left, members)
-    return found
+        tints.append((np.median(colour[strong], axis=0), members))
+        remaining = np.setdiff1d(remaining, members)
+    return tints
 
 
-def _paths(found: list[_Run], gaps: NDArray[np.int64]) -> list[list[_Run]]:
+def _paths(candidates: list[_Run], gaps: NDArray[np.int64]) -> list[list[_Run]]:
     """Stretches of one colour that go on from gap to gap."""
     pitch = float(np.diff(gaps).mean())
     open_paths: list[list[_Run]] = []
-    done: list[list[_Run]] = []
+    closed_paths: list[list[_Run]] = []
     for gap in range(len(gaps)):
-        here = [run for run in found if run.gap == gap]
-        done += [path for path in open_paths if gap - path[-1].gap > _HIDDEN]
+        runs_here = [run for run in candidates if run.gap == gap]
+        closed_paths += [path for path in open_paths if gap - path[-1].gap > _HIDDEN]
         open_paths = [path for path in open_paths if gap - path[-1].gap <= _HIDDEN]
+        # nearest first, join each run to the path that is expected there; others begin paths
         pairs = sorted(
             (abs(_ahead(path, gap) - run.row), i, j)
             for i, path in enumerate(open_paths)
-            for j, run in enumerate(here)
+            for j, run in enumerate(runs_here)
         )
         used: tuple[set[int], set[int]] = (set(), set())
         for far, i, j in pairs:
@@ -140,9 +145,9 @@ def _paths(found: list[_Run], gaps: NDArray[np.int64]) -> list[list[_Run]]:
                 continue
             used[0].add(i)
             used[1].add(j)
-            open_paths[i].append(here[j])
-        open_paths += [[run] for j, run in enumerate(here) if j not in used[1]]
-    return [path for path in done + open_paths if len(path) >= _LEAST_GAPS]
+            open_paths[i].append(runs_here[j])
+        open_paths += [[run] for j, run in enumerate(runs_here) if j not in used[1]]
+    return [path for path in closed_paths + open_paths if len(path) >= _LEAST_GAPS]
 
 
 def _ahead(path: list[_Run], gap: int) -> float:
@@ -155,12 +160,14 @@ def _ahead(path: list[_Run], gap: int) -> float:
 
 def _line(tint: NDArray[np.float64], path: list[_Run], gaps: NDArray[np.int64]) -> _Line:
     """Where a line runs: seen between candles, worked out at their middles, where it bends."""
+    # rows at every gap, hidden ones interpolated, and one more at each end in the same direction
     at = np.arange(path[0].gap, path[-1].gap + 1)
     rows = np.interp(at, [run.gap for run in path], [run.row for run in path])
     rows = np.concatenate([[2 * rows[0] - rows[1]], rows, [2 * rows[-1] - rows[-2]]])
     columns = gaps[at] + 0.5
     pitch = float(np.diff(gaps).mean())
     columns = np.concatenate([[columns[0] - pitch], columns, [columns[-1] + pitch]])
+    # rows half way between gaps by a cubic through four neighbours (weights -1, 9, 9, -1)
     smooth = np.pad(rows, 1, mode="edge")
     bends = (9 * (smooth[1:-2] + smooth[2:-1]) - smooth[:-3] - smooth[3:]) / 16
     middles = (columns[1:] + columns[:-1]) / 2
@@ -175,7 +182,7 @@ def _line(tint: NDArray[np.float64], path: list[_Run], gaps: NDArray[np.int64]) 
 
 
 def _corridor(line: _Line, shape: tuple[int, ...], bottom: int) -> Bools:
-    """Where a line may have left ink, bool (h, w)."""
+    """Where a line may have left foreground, bool (h, w)."""
     columns = np.arange(shape[1]) + 0.5
     inside = (columns >= line.columns[0]) & (columns <= line.columns[-1])
     row = np.interp(columns, line.columns, line.rows)
@@ -186,29 +193,32 @@ def _corridor(line: _Line, shape: tuple[int, ...], bottom: int) -> Bools:
 
 
 def _candle_tints(
-    mask: InkMask, strokes: list[tuple[float, Span]], lines: Bools
+    mask: ForegroundMask, strokes: list[tuple[float, Span]], lines: Bools
 ) -> list[NDArray[np.float64]]:
-    colours, places = [], []
-    for place, (middle, (top, bottom)) in enumerate(strokes):
-        column = min(int(middle), mask.ink.shape[1] - 1)
-        rows = top + np.flatnonzero(mask.ink[top:bottom, column] & ~lines[top:bottom, column])
+    colours, candles = [], []
+    for candle, (middle, (top, bottom)) in enumerate(strokes):
+        column = min(int(middle), mask.foreground.shape[1] - 1)
+        rows = top + np.flatnonzero(
+            mask.foreground[top:bottom, column] & ~lines[top:bottom, column]
+        )
         for row in rows[np.linspace(0, len(rows) - 1, min(_SAMPLES, len(rows))).astype(int)]:
             colours.append((mask.pixels[row, column] - mask.ground).astype(np.float64))
-            places.append(place)
+            candles.append(candle)
     if not colours:
         return [np.zeros(3)]
     least = 0.1 * len(strokes)
-    found = _tints(colours, places)
-    return [tint for tint, members in found if len(members) >= least] or [found[0][0]]
+    tints = _tints(colours, candles)
+    return [tint for tint, members in tints if len(members) >= least] or [tints[0][0]]
 
 
-def _between(drawn: Bools, ink: Bools) -> Bools:
+def _between(on_line: Bools, foreground: Bools) -> Bools:
     """Parts of the lines that have a candle's ink directly above and below, column by column."""
-    height = len(drawn)
+    height = len(on_line)
     rows = np.arange(height)[:, None]
-    last = np.maximum.accumulate(np.where(~drawn, rows, -1), axis=0)
-    following = np.minimum.accumulate(np.where(~drawn, rows, height)[::-1], axis=0)[::-1]
-    above = np.take_along_axis(ink, np.maximum(last, 0), axis=0) & (last >= 0)
-    below = np.take_along_axis(ink, np.minimum(following, height - 1), axis=0)
+    # nearest row above and below that is not of a line, by column
+    last = np.maximum.accumulate(np.where(~on_line, rows, -1), axis=0)
+    following = np.minimum.accumulate(np.where(~on_line, rows, height)[::-1], axis=0)[::-1]
+    above = np.take_along_axis(foreground, np.maximum(last, 0), axis=0) & (last >= 0)
+    below = np.take_along_axis(foreground, np.minimum(following, height - 1), axis=0)
     below &= following < height
-    return np.asarray(drawn & above & below)
+    return np.asarray(on_line & above & below)

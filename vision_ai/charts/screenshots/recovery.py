@@ -103,14 +103,14 @@ class _Sheet:
     def of(cls, picture: Bytes, panel: Panel, bare: slice, theme: Theme, inks: Inks) -> "_Sheet":
         """Sort every pixel of a panel's rows; in the columns `bare` only the grid is drawn."""
         pixels = picture[round(panel.top) : round(panel.bottom)]
-        away = np.empty(pixels.shape[:2], np.int16)
+        distance = np.empty(pixels.shape[:2], np.int16)
         ground = np.array(theme.ground, np.int16)
         grid = np.abs(np.array(theme.grid, np.int16) - ground).sum()
         for start in range(0, len(pixels), _ROWS_AT_ONCE):
             block = pixels[start : start + _ROWS_AT_ONCE].astype(np.int16)
-            away[start : start + len(block)] = np.abs(block - ground).sum(axis=2)
-        free = away <= 2 * grid
-        line = free[:, bare] & (away[:, bare] > grid / 2)
+            distance[start : start + len(block)] = np.abs(block - ground).sum(axis=2)
+        free = distance <= 2 * grid
+        line = free[:, bare] & (distance[:, bare] > grid / 2)
         lines = np.flatnonzero(2 * line.sum(axis=1) > free[:, bare].sum(axis=1))
         rows = {int(row): np.median(pixels[row, bare][line[row]], axis=0) for row in lines}
         return cls(pixels, free, rows, theme.ground, inks)
@@ -154,8 +154,8 @@ class _Strip:
         faults, shares = [], []
         for ink, colour in enumerate(self.inks):
             cover = self.cover(ink)[full]
-            drawn = cover[..., None] * (np.array(colour) - self.behind[full])
-            faults.append(((self.change[full] - drawn) ** 2).sum())
+            painted = cover[..., None] * (np.array(colour) - self.behind[full])
+            faults.append(((self.change[full] - painted) ** 2).sum())
             shares.append(np.median(cover, axis=1).max())
         best = int(np.argmin(faults))
         return best if shares[best] >= _LEAST else None
@@ -173,8 +173,8 @@ def _prices(
             hint=_CHANGED,
         )
     cover = strip.cover(ink)
-    place = _wick(cover)
-    wick, body = cover[:, place], np.delete(cover, place, axis=1).min(axis=1)
+    wick_column = _wick(cover)
+    wick, body = cover[:, wick_column], np.delete(cover, wick_column, axis=1).min(axis=1)
     body_top, high = _upper_ends(wick, body)
     body_bottom, low = (len(body) - y for y in _upper_ends(wick[::-1], body[::-1]))
     if ink == _STILL and max(abs(body_top - high - RIM), abs(low - body_bottom - RIM)) < _RAGGED:

@@ -207,6 +207,16 @@ def test_the_same_hour_on_another_symbol_is_a_leak():
         check([train, test], SplitRule(DAY))
 
 
+def test_an_earlier_fold_is_refused_unless_folds_may_lie_in_any_order():
+    train = Extent("train", frozenset({"AAUSDT"}), START, START + 10 * DAY)
+    test = Extent("test", frozenset({"BBUSDT"}), START - 20 * DAY, START - 5 * DAY)
+    with pytest.raises(LeakError):
+        check([train, test], SplitRule(DAY))
+    check([train, test], SplitRule(DAY, in_order=False))
+    with pytest.raises(LeakError):
+        check([train, test], SplitRule(6 * DAY, in_order=False))
+
+
 def test_shared_symbols_are_named_the_first_three_of_them():
     names = frozenset(f"{c}USDT" for c in "ABCDE")
     train, test = (Extent(name, names, at, at + DAY) for name, at in (("a", 0), ("b", 9 * DAY)))

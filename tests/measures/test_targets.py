@@ -95,9 +95,10 @@ def paths(draw) -> np.ndarray:
     """Candles (n, 5) around 100 whose highs and lows enclose their opens and closes."""
     n, seed = draw(st.integers(0, 30)), draw(st.integers(0, 2**31))
     rng = np.random.default_rng(seed)
-    opened, closed = 100 + np.cumsum(rng.normal(0, 0.7, (2, n)), axis=1)
-    high = np.maximum(opened, closed) + rng.exponential(0.4, n)
-    low = np.minimum(opened, closed) - rng.exponential(0.4, n)
+    size = draw(st.sampled_from([0.7, 4.0]))  # the latter opens beyond levels and meets both
+    opened, closed = 100 + np.cumsum(rng.normal(0, size, (2, n)), axis=1)
+    high = np.maximum(opened, closed) + rng.exponential(size / 2, n)
+    low = np.minimum(opened, closed) - rng.exponential(size / 2, n)
     return np.column_stack([opened, high, low, closed, np.ones(n)])
 
 
@@ -134,8 +135,10 @@ def test_later_candles_change_no_verdict(bars, target, stop):
 
 
 def test_a_level_that_is_reached_to_the_last_digit_is_touched():
-    bars = np.array([[0.3, 0.1 + 0.2 + 0.003, 0.3, 0.3, 1.0]])
-    assert first_touch(bars, Barriers(0.3, 1, 0.01, 0.01)) == ("target", 0)
+    assert 3.3 / 3 - 1 < 0.1  # what floats make of a rise of a tenth
+    bars = np.array([[3.0, 3.3, 3.0, 3.0, 1.0]])
+    assert first_touch(bars, Barriers(3.0, 1, 0.1, 0.1)) == ("target", 0)
+    assert first_touch(bars, Barriers(3.0, -1, 0.1, 0.1)) == ("stop", 0)
 
 
 @quick

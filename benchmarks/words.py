@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vision_ai.config import Paths
 from vision_ai.domain import PHASES, READINGS, SETUPS, Embeddings, Phase, Reading
-from vision_ai.labels import describe
+from vision_ai.labels import descriptions
 from vision_ai.measures.scores import macro_f1
 from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
@@ -43,8 +43,8 @@ def loopback(code: Code) -> list[str]:
 WRITERS: Mapping[str, Writer] = {
     "canonical": canonical,
     "loopback": loopback,
-    "offline": describe.prompts,
-    "offline and loopback": lambda code: [*describe.prompts(code), *loopback(code)],
+    "offline": descriptions.prompts,
+    "offline and loopback": lambda code: [*descriptions.prompts(code), *loopback(code)],
 }
 
 

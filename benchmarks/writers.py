@@ -21,7 +21,7 @@ from words import NEAREST, WRITERS, Code, loopback, search, zero_shot
 from vision_ai import train_cv_model
 from vision_ai.config import Paths
 from vision_ai.domain import READINGS, Labels, Reading, Setup
-from vision_ai.labels.captions import WRITTEN, Wording
+from vision_ai.labels.captions import WRITTEN_SHARE, Captions
 from vision_ai.model import vectors
 from vision_ai.model.embed import Embedder
 from vision_ai.model.registry import ModelFolder
@@ -29,7 +29,7 @@ from vision_ai.model.training import trainer
 from vision_ai.train_cv_model import Run, TrainConfig
 
 
-class Mixed(Wording):
+class Mixed(Captions):
     """Half of the captions by the loopback writer, the others by our own."""
 
     @property
@@ -44,7 +44,7 @@ class Mixed(Wording):
         self, bars: NDArray[np.float64], labels: Labels, rng: np.random.Generator
     ) -> list[str]:
         """A sentence for each window, true of its label."""
-        ours = Wording().describe(bars, labels, rng)
+        ours = Captions().describe(bars, labels, rng)
         theirs = [
             [f"{first}, {second}" for first, second in zip(
                 loopback(label.reading), loopback(label.phase), strict=True
@@ -52,7 +52,7 @@ class Mixed(Wording):
             for label in labels
         ]  # fmt: skip
         chosen = rng.integers(0, [len(texts) for texts in theirs])
-        use = rng.random(len(ours)) < WRITTEN
+        use = rng.random(len(ours)) < WRITTEN_SHARE
         return [
             texts[place] if written else own
             for own, texts, place, written in zip(ours, theirs, chosen, use, strict=True)
@@ -98,7 +98,7 @@ def main() -> None:
     recipe = plain.recipe.model_copy(update={"steps": wanted.steps, "seed": wanted.seed})
     config = plain.model_copy(update={"recipe": recipe})
     paths, tables = Paths(wanted.out), train_cv_model.read_tables(wanted.klines)
-    for name, wording in (("offline", Wording()), ("offline and loopback", Mixed())):
+    for name, wording in (("offline", Captions()), ("offline and loopback", Mixed())):
         run = Run(config, paths, tables, None, wording)
         model = train_cv_model.run_training(run, trainer.pick_device())
         row = {"trained_on": name, "steps": wanted.steps, "seed": wanted.seed}

@@ -9,7 +9,7 @@ import numpy as np
 from vision_ai.charts.sheet import contact_sheet
 from vision_ai.domain import CLOSE, PHASES
 from vision_ai.labels import examples, facts, rules
-from vision_ai.labels.measure import Array
+from vision_ai.labels.normalized_bars import Array
 from vision_ai.storage import write_bytes
 
 FOLDER = Path(__file__).parents[1] / "docs" / "img" / "setups"
@@ -34,8 +34,11 @@ def draw(charts: list[Array]) -> bytes:
     labels = list(rules.label(bars))
     return contact_sheet(
         bars,
-        [facts.caption(label) for label in labels],
-        [facts.marks(label, chart[-1, CLOSE]) for label, chart in zip(labels, bars, strict=True)],
+        [facts.contact_sheet_caption(label) for label in labels],
+        [
+            facts.level_lines(label, chart[-1, CLOSE])
+            for label, chart in zip(labels, bars, strict=True)
+        ],
         columns=len(charts),
     )
 

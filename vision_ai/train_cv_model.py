@@ -38,7 +38,7 @@ from vision_ai.domain import (
 )
 from vision_ai.errors import StateError
 from vision_ai.labels import review, rules
-from vision_ai.labels.captions import Wording
+from vision_ai.labels.captions import Captions
 from vision_ai.market import files
 from vision_ai.model import registry, vectors
 from vision_ai.model.embed import Embedder
@@ -136,7 +136,7 @@ class Run:
     paths: Paths
     tables: Sequence[Klines]
     weights: Path | None = None
-    wording: Wording = field(default_factory=Wording)
+    wording: Captions = field(default_factory=Captions)
 
     @property
     def data(self) -> str:
@@ -270,7 +270,7 @@ def _finish(run: Run, trained: _Trained) -> None:
     )
     manifest = manifest.model_copy(update={"figures": {**figures, "onnx_parity": parity}})
     exemplars = training_data.embed_charts(exemplar_rows, embedder.images, manifest)
-    exemplars, _ = review.apply(exemplars, run.wording.words, ANNOTATION_WEIGHT)
+    exemplars, _ = review.apply_corrections(exemplars, run.wording.corrections, ANNOTATION_WEIGHT)
     vectors.save(staging / "exemplars.parquet", exemplars)
     folder = run.paths.embeddings
     vectors.save(folder / f"{run.version}.parquet", exemplars)
@@ -337,9 +337,9 @@ def _label_windows(run: Run) -> Split:
         run.paths.root / "vision_ai" / "labels", rules.label, rules.RULES_VERSION
     )
     train, held_out = cache.label(windows.train), cache.label(windows.held_out)
-    if run.wording.words:
+    if run.wording.corrections:
         train, held_out = (
-            training_data.apply_annotations(train, run.wording.words, ANNOTATION_WEIGHT),
-            training_data.apply_annotations(held_out, run.wording.words, 1),
+            training_data.apply_annotations(train, run.wording.corrections, ANNOTATION_WEIGHT),
+            training_data.apply_annotations(held_out, run.wording.corrections, 1),
         )
     return replace(windows, train=train, held_out=held_out)

@@ -24,10 +24,10 @@ from vision_ai.domain import (
     Phase,
     Reading,
 )
-from vision_ai.labels import describe, regions
-from vision_ai.labels.captions import Wording
+from vision_ai.labels import descriptions, regions
+from vision_ai.labels.captions import Captions
 from vision_ai.labels.gpt.ledger import Ledger
-from vision_ai.labels.review import Correction, Desk
+from vision_ai.labels.review import Correction, CorrectionLog
 from vision_ai.measures import targets
 from vision_ai.model.registry import Manifest
 from vision_ai.model.training import presets, report
@@ -39,7 +39,7 @@ from vision_ai.model.training.trainer import PromptSet
 
 def apply_annotations(corpus: Corpus, annotations: Sequence[Correction], times: int) -> Corpus:
     """The corpus with people's labels, each chart that they annotated in it so many times."""
-    by_key = {annotation.place: annotation for annotation in annotations}
+    by_key = {annotation.index_key: annotation for annotation in annotations}
     # times first: few rows share one with an annotation, and only those are looked up
     candidates = np.flatnonzero(np.isin(corpus.last_ms, [last_ms for _, _, last_ms in by_key]))
     symbol, interval, last_ms = corpus.symbol, corpus.interval, corpus.last_ms
@@ -145,21 +145,21 @@ def _nan_if_zero(fact: Floats) -> Floats:
 FACTS = len(LOG_DISTANCES + BARS + SIZES + PARTS + WHOLE_CHART)
 
 
-def example_factory(wording: Wording) -> ExampleFactory:
+def example_factory(wording: Captions) -> ExampleFactory:
     """How this project draws, labels and describes its charts."""
-    return ExampleFactory(_draw, wording.label, wording.describe, _measure, regions.places)
+    return ExampleFactory(_draw, wording.label, wording.describe, _measure, regions.matched_regions)
 
 
-def read_captions(paths: Paths) -> Wording:
+def read_captions(paths: Paths) -> Captions:
     """GPT's captions and people's annotations under a data root; damaged lines are left out."""
     attempts, _ = Ledger(paths.descriptions).read()
-    corrections, _ = Desk(paths.corrections).read()
-    return Wording.of(attempts, corrections)
+    corrections, _ = CorrectionLog(paths.corrections).read()
+    return Captions.of(attempts, corrections)
 
 
 def make_prompts(reader: ChartReader, tokenizer: Tokenizer | None = None) -> PromptSet:
     """The prompts of every class; without a tokenizer one is made of our vocabulary."""
-    tokenizer = tokenizer or presets.tokenizer(reader, list(describe.VOCABULARY))
+    tokenizer = tokenizer or presets.tokenizer(reader, list(descriptions.VOCABULARY))
     codes: tuple[Reading | Phase, ...] = (*READINGS, *PHASES)
-    groups = [describe.prompts(code) for code in codes]
+    groups = [descriptions.prompts(code) for code in codes]
     return PromptSet(tokenizer, reader.context, groups)

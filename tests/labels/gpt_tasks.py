@@ -1,4 +1,4 @@
-"""Charts to be described, without drawing any."""
+"""NormalizedBars to be described, without drawing any."""
 
 import hashlib
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 from tests.labels.openai_server import OpenAiServer
 from vision_ai.config import GptConfig
 from vision_ai.domain import PHASES, READINGS, Interval, Label, iso
-from vision_ai.labels.gpt.client import Client
+from vision_ai.labels.gpt.client import GptClient
 from vision_ai.labels.gpt.ledger import Ledger
-from vision_ai.labels.gpt.replies import Language, Subject
-from vision_ai.labels.gpt.work import Done, Order, Run, Task
+from vision_ai.labels.gpt.replies import LabelledChart, Language
+from vision_ai.labels.gpt.run import ChartTask, DescriptionOptions, DescriptionRun, RunResult
 
 START = 1_700_000_100_000 // 900_000 * 900_000
 
@@ -18,13 +18,13 @@ def config(**changes: object) -> GptConfig:
     return GptConfig(**{"backoff_s": 0.01, "timeout_s": 3.0, "poll_s": 0.0, **changes})
 
 
-def order(**changes: object) -> Order:
-    return Order(Language.EN, config(**changes))
+def order(**changes: object) -> DescriptionOptions:
+    return DescriptionOptions(Language.EN, config(**changes))
 
 
-def task(number: int) -> Task:
+def task(number: int) -> ChartTask:
     label = Label(READINGS[number % len(READINGS)], PHASES[number % len(PHASES)])
-    subject = Subject(
+    subject = LabelledChart(
         digest=hashlib.sha256(str(number).encode()).hexdigest(),
         symbol="BTCUSDT",
         interval=Interval.M15,
@@ -36,10 +36,10 @@ def task(number: int) -> Task:
         rules="1",
         look=f"{number:032d}",
     )
-    return Task(subject, label, (400, 300), lambda: b"PNG" + str(number).encode())
+    return ChartTask(subject, label, (400, 300), lambda: b"PNG" + str(number).encode())
 
 
-def tasks(count: int) -> list[Task]:
+def tasks(count: int) -> list[ChartTask]:
     return [task(number) for number in range(count)]
 
 
@@ -50,8 +50,8 @@ def run(
     *,
     max_cost: float | None = None,
     **changes: object,
-) -> tuple[Done, Ledger]:
+) -> tuple[RunResult, Ledger]:
     wanted, ledger = order(**changes), Ledger(folder)
-    with Client(wanted.config, environ=server.environ) as client:
-        done = Run(wanted, ledger, client, max_cost=max_cost).over(tasks(count))
+    with GptClient(wanted.config, environ=server.environ) as client:
+        done = DescriptionRun(wanted, ledger, client, max_cost=max_cost).describe(tasks(count))
     return done, ledger

@@ -5,8 +5,8 @@ import pytest
 
 from vision_ai.domain import READINGS, Direction, Interval, Setup
 from vision_ai.labels import rules
-from vision_ai.labels.box import FLOORS, STRETCHES
-from vision_ai.labels.regions import places
+from vision_ai.labels.boxes import BOX_SEGMENTS, FLOOR_SEGMENTS
+from vision_ai.labels.regions import matched_regions
 from vision_ai.market.simulate import simulate
 
 BOX = {Setup.TRAP: 1, Setup.FAKEOUT: 2, Setup.BREAKOUT: 3, Setup.BREAKOUT_CONTINUATION: 4}
@@ -22,7 +22,7 @@ def bars():
 
 
 def test_a_named_setup_holds_somewhere_on_its_own_side(bars):
-    stretches, turns = places(bars)
+    stretches, turns = matched_regions(bars)
     codes = rules.label(bars).reading
     seen = set()
     for code in np.unique(codes):
@@ -44,25 +44,25 @@ def test_a_named_setup_holds_somewhere_on_its_own_side(bars):
 
 
 def test_rules_of_boxes_and_of_floors_keep_to_their_stretches(bars):
-    stretches, turns = places(bars)
-    assert stretches.shape[1:] == (2, len(STRETCHES) + len(FLOORS), 8)
-    assert not stretches[:, :, : len(STRETCHES), 6].any()
-    assert not stretches[:, :, len(STRETCHES) :, :6].any()
+    stretches, turns = matched_regions(bars)
+    assert stretches.shape[1:] == (2, len(BOX_SEGMENTS) + len(FLOOR_SEGMENTS), 8)
+    assert not stretches[:, :, : len(BOX_SEGMENTS), 6].any()
+    assert not stretches[:, :, len(BOX_SEGMENTS) :, :6].any()
     assert turns.sum(axis=2).max() == 1  # a leg ends once
 
 
 def test_whatever_holds_holds_where_there_is_a_box_or_a_floor(bars):
-    stretches, _ = places(bars)
+    stretches, _ = matched_regions(bars)
     held, stands = stretches[..., :7].any(axis=-1), stretches[..., 7]
     assert held.any()
     assert not (held & ~stands).any()
     assert held.sum() < 0.8 * stands.sum()  # to be a box is not yet to mean anything
-    boxes = stands[:, :, : len(STRETCHES)]
+    boxes = stands[:, :, : len(BOX_SEGMENTS)]
     assert (boxes[:, 0] == boxes[:, 1]).all()  # a box is one in the mirror too
 
 
 def test_the_mirrored_chart_has_the_same_places_on_the_other_side(bars):
     turned = bars.copy()
     turned[..., :4] = 1 / bars[..., [0, 2, 1, 3]]
-    for upright, mirrored in zip(places(bars), places(turned), strict=True):
+    for upright, mirrored in zip(matched_regions(bars), matched_regions(turned), strict=True):
         assert (upright[:, ::-1] == mirrored).mean() > 0.9999

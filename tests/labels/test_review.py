@@ -10,7 +10,7 @@ from tests.labels.gpt_tasks import task
 from vision_ai.domain import PHASES, READINGS, Direction, Interval, Label, Phase, Reading, iso
 from vision_ai.errors import InputError
 from vision_ai.labels import review
-from vision_ai.labels.review import Action, Case, Correction, Desk, Opinion
+from vision_ai.labels.review import Action, Correction, CorrectionLog, ReviewCase, SecondOpinion
 
 AT = "2025-06-15T12:00:00Z"
 
@@ -19,11 +19,11 @@ def word(
     number: int, code: int = 3, *, action: Action = Action.CORRECT, at: str = AT
 ) -> Correction:
     label = Label(READINGS[code], Phase.RANGE)
-    return review.correction(task(number).subject, action, label, who="anna", at=at)
+    return review.make_correction(task(number).subject, action, label, who="anna", at=at)
 
 
 def test_a_word_is_kept_once_with_who_and_when(tmp_path) -> None:
-    desk = Desk(tmp_path / "corrections.jsonl")
+    desk = CorrectionLog(tmp_path / "corrections.jsonl")
     assert desk.write([word(1), word(2)]) == 2
     assert desk.write([word(1), word(3)]) == 1
     kept, bad = desk.read()
@@ -32,7 +32,7 @@ def test_a_word_is_kept_once_with_who_and_when(tmp_path) -> None:
 
 
 def test_an_edited_word_does_not_count_and_is_named(tmp_path) -> None:
-    desk = Desk(tmp_path / "corrections.jsonl")
+    desk = CorrectionLog(tmp_path / "corrections.jsonl")
     desk.write([word(1), word(2)])
     text = desk.path.read_text()
     desk.path.write_text(text.replace('"who":"anna"', '"who":"mallory"', 1))
@@ -44,39 +44,39 @@ def test_an_edited_word_does_not_count_and_is_named(tmp_path) -> None:
 def test_the_newest_word_counts_and_a_skip_takes_nothing_back() -> None:
     later = "2025-06-16T12:00:00Z"
     words = [word(1, 3), word(1, 5, at=later), word(1, 9, action=Action.SKIP, at=later)]
-    standing = review.standing(words)
+    standing = review.newest_corrections(words)
     assert standing[task(1).subject.digest].reading == READINGS[5]
 
 
 def test_a_persons_label_stands_above_the_rule_books() -> None:
     subject = task(1).subject
-    assert review.label_of(subject, {}).source == "rule"
-    human = review.label_of(subject, review.standing([word(1, 7)]))
+    assert review.label_in_force(subject, {}).source == "rule"
+    human = review.label_in_force(subject, review.newest_corrections([word(1, 7)]))
     assert (human.source, human.reading) == ("human", READINGS[7])
 
 
 def test_a_direction_that_a_setup_cannot_have_is_refused() -> None:
     impossible = Label(Reading(READINGS[-1].setup, Direction.LONG), Phase.RANGE)
     with pytest.raises(InputError, match="expected neutral"):
-        review.correction(task(1).subject, Action.CORRECT, impossible, who="anna", at=AT)
+        review.make_correction(task(1).subject, Action.CORRECT, impossible, who="anna", at=AT)
 
 
 def test_disagreement_comes_before_doubt_and_doubt_before_agreement() -> None:
     subjects = [task(number).subject for number in range(4)]
     own = [
-        Opinion(s.reading, s.phase, sure)
+        SecondOpinion(s.reading, s.phase, sure)
         for s, sure in zip(subjects, (0.9, 0.4, 0.9, 0.9), strict=True)
     ]
-    other = Opinion(subjects[2].reading.mirror, subjects[2].phase.mirror, 0.9)
+    other = SecondOpinion(subjects[2].reading.mirror, subjects[2].phase.mirror, 0.9)
     cases = [
-        Case(subjects[0], own[0], own[0]),
-        Case(subjects[1], own[1], own[1]),
-        Case(subjects[2], other, own[2]),
-        Case(subjects[3], None, Opinion(READINGS[0], subjects[3].phase, 0.99)),
+        ReviewCase(subjects[0], own[0], own[0]),
+        ReviewCase(subjects[1], own[1], own[1]),
+        ReviewCase(subjects[2], other, own[2]),
+        ReviewCase(subjects[3], None, SecondOpinion(READINGS[0], subjects[3].phase, 0.99)),
     ]
-    ordered = [cases.index(case) for case in review.queue(cases, [])]
+    ordered = [cases.index(case) for case in review.review_queue(cases, [])]
     assert ordered == [2, 3, 1, 0]
-    assert len(review.queue(cases, [word(2)])) == 3
+    assert len(review.review_queue(cases, [word(2)])) == 3
 
 
 @settings(max_examples=25, deadline=None)
@@ -92,8 +92,8 @@ def test_exemplars_are_relabelled_where_they_stand_and_nowhere_else(n, seed, wei
         }
     )
     label = Label(READINGS[4], PHASES[2])
-    said = review.correction(subject, Action.CORRECT, label, who="anna", at=AT)
-    changed, absent = review.apply(rows, [said, word(1)], weight)
+    said = review.make_correction(subject, Action.CORRECT, label, who="anna", at=AT)
+    changed, absent = review.apply_corrections(rows, [said, word(1)], weight)
     assert absent == [word(1)]
     place = (rows.symbol == rows.symbol[chosen]) & (rows.interval == rows.interval[chosen])
     here = np.flatnonzero(place & (rows.last_ms == rows.last_ms[chosen]))[-1]
@@ -108,8 +108,8 @@ def test_exemplars_are_relabelled_where_they_stand_and_nowhere_else(n, seed, wei
 @pytest.mark.parametrize("as_csv", [True, False])
 def test_what_was_dumped_is_read_back_the_same(as_csv) -> None:
     words = [word(1), word(2, 6).model_copy(update={"words": 'łamane, "świece"\nund Größe'})]
-    text = review.dump(words, as_csv=as_csv)
-    good, bad = review.parse(text, as_csv=as_csv, who="ben", at=AT)
+    text = review.export_text(words, as_csv=as_csv)
+    good, bad = review.parse_corrections(text, as_csv=as_csv, who="ben", at=AT)
     assert (good, bad) == (words, {})
 
 
@@ -121,10 +121,10 @@ def test_a_table_made_by_hand_is_filled_in_and_its_bad_lines_are_named() -> None
     }  # fmt: skip
     rows = [row, {**row, "setup": "moon"}, {**row, "direction": "neutral"}, {"symbol": "X"}]
     text = "".join(json.dumps(one) + "\n" for one in rows) + "no json\n"
-    good, bad = review.parse(text, as_csv=False, who="ben", at=AT)
+    good, bad = review.parse_corrections(text, as_csv=False, who="ben", at=AT)
     assert [(c.who, c.reading.name) for c in good] == [("ben", "trap:short")]
     assert list(bad) == ["line 2", "line 3", "line 4", "line 5"]
     assert (
-        review.parse(text, as_csv=False, who="ben", at="2026-01-01T00:00:00Z")[0][0].id
+        review.parse_corrections(text, as_csv=False, who="ben", at="2026-01-01T00:00:00Z")[0][0].id
         == good[0].id
     )

@@ -7,7 +7,7 @@ from tests.labels.walks import klines_of, walks
 from vision_ai.domain import PHASES, READINGS, Phase, Reading
 from vision_ai.labels import examples
 from vision_ai.labels.facts import FACTS
-from vision_ai.labels.rules import CHUNK, RULES_VERSION, label
+from vision_ai.labels.rules import CHUNK_WINDOWS, RULES_VERSION, label
 from vision_ai.labels.thresholds import Thresholds
 
 MIRRORED_READING = np.array([READINGS.index(reading.mirror) for reading in READINGS])
@@ -87,12 +87,12 @@ def test_later_candles_repaint_no_label(seed: int, more: int):
 @settings(max_examples=3, deadline=None)
 @given(seeds)
 def test_a_label_does_not_depend_on_its_company(seed: int):
-    bars = walks(CHUNK + 40, seed)
+    bars = walks(CHUNK_WINDOWS + 40, seed)
     order = np.random.default_rng(seed).permutation(len(bars))
     together, shuffled = label(bars), label(bars[order])
     assert (together.reading[order] == shuffled.reading).all()
-    alone = label(bars[CHUNK + 7 : CHUNK + 8])
-    assert alone[0] == together[CHUNK + 7]
+    alone = label(bars[CHUNK_WINDOWS + 7 : CHUNK_WINDOWS + 8])
+    assert alone[0] == together[CHUNK_WINDOWS + 7]
 
 
 @settings(max_examples=25, deadline=None)

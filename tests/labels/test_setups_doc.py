@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from vision_ai.domain import PHASES, SETUPS
-from vision_ai.labels.box import FLOORS, LENGTHS, REACH
-from vision_ai.labels.leg_forms import LEG_BARS, RECENT_BARS
-from vision_ai.labels.rules import LADDER, RULES_VERSION
+from vision_ai.labels.boxes import BOX_LENGTHS_BARS, FLOOR_SEGMENTS, MAX_BOX_AGE_BARS
+from vision_ai.labels.leg_setups import MAX_LEG_BARS, RECENT_EXTREME_BARS
+from vision_ai.labels.rules import PRIORITY, RULES_VERSION
 from vision_ai.labels.thresholds import Thresholds
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -27,20 +27,22 @@ def test_the_page_names_no_number_that_is_gone():
 
 
 def test_the_page_tells_the_lengths_that_are_searched():
-    *most, last = (str(bars) for bars in LENGTHS)
-    assert f"{', '.join(most)} or {last} bars that ended at most {REACH} bars ago" in PAGE
-    floors = sorted({bars for bars, _ in FLOORS}, reverse=True)
-    ended = [ended for _, ended in FLOORS]
+    *most, last = (str(bars) for bars in BOX_LENGTHS_BARS)
+    assert (
+        f"{', '.join(most)} or {last} bars that ended at most {MAX_BOX_AGE_BARS} bars ago" in PAGE
+    )
+    floors = sorted({bars for bars, _ in FLOOR_SEGMENTS}, reverse=True)
+    ended = [ended for _, ended in FLOOR_SEGMENTS]
     assert (
         f"{floors[0]}, {floors[1]} or {floors[2]} bars that ended {min(ended)} to {max(ended)}"
         in PAGE
     )
-    assert PAGE.count(f"within {LEG_BARS} bars") == 3
-    assert f"soft high of the last {RECENT_BARS} bars" in PAGE
+    assert PAGE.count(f"within {MAX_LEG_BARS} bars") == 3
+    assert f"soft high of the last {RECENT_EXTREME_BARS} bars" in PAGE
 
 
 def test_the_page_tells_the_order_of_the_ladder():
-    order = ", ".join(setup.value for setup, _ in LADDER)
+    order = ", ".join(setup.value for setup, _ in PRIORITY)
     assert f"{order}, range, none." in PAGE
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.model import making
 from vision_ai.domain import WINDOW
-from vision_ai.labels import box, leg_forms, measure
-from vision_ai.labels.measure import Charts
+from vision_ai.labels import boxes, leg_setups, normalized_bars
+from vision_ai.labels.normalized_bars import NormalizedBars
 from vision_ai.labels.thresholds import Thresholds
 from vision_ai.model.training import anchors, batches, swings, tower
 from vision_ai.model.training.segments import SegmentDetector
@@ -31,11 +31,11 @@ def numbers(bars):
 
 
 def test_the_model_looks_where_the_rule_book_looks():
-    assert anchors.SEGMENT_ANCHORS == box.STRETCHES + box.FLOORS
-    assert anchors.SWING_BARS == leg_forms.RECENT_BARS
-    assert anchors.BARS_AFTER == box.REACH
-    assert anchors.MAX_LEG_BARS == leg_forms.LEG_BARS
-    assert anchors.MIN_UNIT == measure.VISIBLE
+    assert anchors.SEGMENT_ANCHORS == boxes.BOX_SEGMENTS + boxes.FLOOR_SEGMENTS
+    assert anchors.SWING_BARS == leg_setups.RECENT_EXTREME_BARS
+    assert anchors.BARS_AFTER == boxes.MAX_BOX_AGE_BARS
+    assert anchors.MAX_LEG_BARS == leg_setups.MAX_LEG_BARS
+    assert anchors.MIN_UNIT == normalized_bars.MIN_UNIT_OF_CHART
     assert int(Thresholds().retest_bars) + 1 == anchors.RETEST_BARS
 
 
@@ -43,7 +43,7 @@ def test_the_model_looks_where_the_rule_book_looks():
 @given(SEEDS)
 def test_numbers_are_the_rule_books_distances_in_its_unit(seed):
     bars = windows(seed)
-    found, charts = numbers(bars).numpy(), Charts.of(bars)
+    found, charts = numbers(bars).numpy(), NormalizedBars.of(bars)
     unit = charts.unit[:, None]
     for channel, truth in (
         (anchors.HIGH, charts.h), (anchors.NEG_LOW, -charts.l), (anchors.CLOSE, charts.c),
@@ -120,7 +120,7 @@ def test_a_rebound_is_counted_from_the_fresh_extreme(seed):
 @given(SEEDS)
 def test_ways_are_counted_from_where_the_rule_book_sees_a_leg_begin(seed):
     bars = windows(seed)
-    charts = Charts.of(bars)
+    charts = NormalizedBars.of(bars)
     values = numbers(bars)
     found = SwingDetector(8).leg_paths(values, swings.cumulative_path(values)).numpy()
     steps = np.abs(np.diff(charts.c, axis=1)) / charts.unit[:, None]

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from tests.model import tiny
 from vision_ai import train_cv_model, training_data
 from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError
-from vision_ai.labels import describe
+from vision_ai.labels import descriptions
 from vision_ai.model import vocabulary
 from vision_ai.model.training import presets
 
@@ -43,7 +43,7 @@ def test_vectors_of_charts_and_texts_have_unit_length():
 
 def test_the_shipped_model_takes_every_word_of_the_descriptions():
     reader = presets.create(presets.resolve("chart-clip"))
-    tokenizer = presets.tokenizer(reader, list(describe.VOCABULARY))
+    tokenizer = presets.tokenizer(reader, list(descriptions.VOCABULARY))
     assert tokenizer.get_vocab_size() <= reader.clip.vocab_size
     assert reader.context == vocabulary.CONTEXT
 
@@ -103,7 +103,7 @@ def test_weights_of_another_model_are_refused(tmp_path):
 
 def test_clips_own_tokenizer_is_rebuilt_to_the_token():
     rebuilt = vocabulary.clip_byte_pairs(presets.byte_pairs())
-    sentences = [describe.prompts(code)[0] for code in tiny.READINGS]
+    sentences = [descriptions.prompts(code)[0] for code in tiny.READINGS]
     sentences += ["It's 12.5 ATR above, fine-grained!", "Über 3x fakeout", ""]
     theirs = open_clip.get_tokenizer("ViT-B-16")(sentences).numpy()
     assert np.array_equal(vocabulary.encode(rebuilt, sentences, 77), theirs)

@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 
 from vision_ai.domain import PHASES, READINGS
 from vision_ai.errors import CorruptFileError
-from vision_ai.labels import describe
+from vision_ai.labels import descriptions
 from vision_ai.model import vocabulary
 
-OWN = vocabulary.build(describe.VOCABULARY)
+OWN = vocabulary.build(descriptions.VOCABULARY)
 UNKNOWN = OWN.token_to_id(vocabulary.UNKNOWN)
 LAST = OWN.token_to_id(vocabulary.END)
 
 
 def test_every_prompt_is_made_of_known_words():
     for code in (*READINGS, *PHASES):
-        tokens = vocabulary.encode(OWN, describe.prompts(code))
-        assert not (tokens == UNKNOWN).any(), describe.prompts(code)
+        tokens = vocabulary.encode(OWN, descriptions.prompts(code))
+        assert not (tokens == UNKNOWN).any(), descriptions.prompts(code)
 
 
 def test_the_end_mark_has_the_highest_number():
@@ -45,7 +45,7 @@ def test_no_texts_are_no_rows():
 
 
 def test_equal_words_make_equal_tokenizers():
-    words = list(describe.VOCABULARY)
+    words = list(descriptions.VOCABULARY)
     assert vocabulary.build(words[::-1]).to_str() == OWN.to_str()
 
 
@@ -53,7 +53,7 @@ def test_a_saved_tokenizer_is_the_same(tmp_path):
     path = tmp_path / "tokenizer.json"
     path.write_text(OWN.to_str(), encoding="utf-8")
     loaded = vocabulary.load(path, repair="")
-    texts = describe.prompts(READINGS[0])
+    texts = descriptions.prompts(READINGS[0])
     assert np.array_equal(vocabulary.encode(loaded, texts), vocabulary.encode(OWN, texts))
 
 

@@ -6,9 +6,9 @@ import textwrap
 import numpy as np
 
 from vision_ai.domain import WINDOW, Label
-from vision_ai.labels.leg_forms import trends
-from vision_ai.labels.measure import AGES, Array, Charts, Mask
-from vision_ai.labels.scene import Form, Scene
+from vision_ai.labels.leg_setups import half_trends
+from vision_ai.labels.measured_charts import MeasuredCharts, SetupMatch
+from vision_ai.labels.normalized_bars import AGES, Array, Mask, NormalizedBars
 from vision_ai.labels.thresholds import Thresholds
 
 FACTS = {
@@ -31,69 +31,75 @@ FACTS = {
     "leg_bars": "length of that leg in bars",
     "retraced": "part of the leg that has been taken back",
 }
-"""Every fact, and what it is. A fact is 0 where it says nothing about the reading."""
+"""Every fact, and what it is. A fact is 0 where it does not apply to the reading.
 
-FLIPPED = {
+These texts are part of the GPT prompt: another wording needs another `PROMPT_VERSION`.
+"""
+
+MIRRORED_FACTS = {
     "level": ("level", -1.0),
     "box_top": ("box_bottom", -1.0),
     "box_bottom": ("box_top", -1.0),
     "touches_top": ("touches_bottom", 1.0),
     "touches_bottom": ("touches_top", 1.0),
 }
-"""Facts that turn over with the chart: what each becomes upright, and its sign."""
+"""Facts that change when a chart is mirrored: the fact that each becomes, and its sign."""
 
-APART = 4
-"""Bars from one counted touch to the next."""
+TOUCH_GAP_BARS = 4
+"""Bars from one counted touch to the next at least."""
 
-UNTOLD = ("atr", "chart_atr", "level", "box_top", "box_bottom", "box_ended")
-"""Facts that a contact sheet draws instead of telling."""
+DRAWN_FACTS = ("atr", "chart_atr", "level", "box_top", "box_bottom", "box_ended")
+"""Facts that a contact sheet draws on the chart instead of listing them below."""
 
-LINE = 64
-"""Letters in a line of a caption."""
+CAPTION_LINE_CHARS = 64
 
-TAIL = 12
-"""Bars over which the level that matters is drawn."""
+LEVEL_LINE_BARS = 12
+"""Newest bars over which the level of the setup is drawn."""
 
 
-def chart_facts(scene: Scene) -> dict[str, Array]:
+def chart_facts(charts: MeasuredCharts) -> dict[str, Array]:
     """Facts of the whole chart; all others are 0 until they are written."""
-    later, earlier, place = trends(scene)
+    later, earlier, position = half_trends(charts)
     facts = {name: np.zeros(len(later)) for name in FACTS}
-    facts["atr"] = scene.unit
-    facts["chart_atr"] = scene.charts.height / scene.unit
-    facts["trend"], facts["earlier_trend"], facts["place"] = later, earlier, place
+    facts["atr"] = charts.unit
+    facts["chart_atr"] = charts.bars.height / charts.unit
+    facts["trend"], facts["earlier_trend"], facts["place"] = later, earlier, position
     return facts
 
 
-def write(facts: dict[str, Array], form: Form, rows: Mask, *, mirrored: bool = False) -> None:
-    """Write a form's facts into the rows that it names, turned upright if it was mirrored."""
-    facts["bars_since"][rows] = form.age[rows]
-    for name, values in form.facts.items():
-        target, sign = FLIPPED.get(name, (name, 1.0)) if mirrored else (name, 1.0)
+def write_facts(
+    facts: dict[str, Array], match: SetupMatch, rows: Mask, *, mirrored: bool = False
+) -> None:
+    """Write the facts of a match into the rows that it names, upright if it was mirrored."""
+    facts["bars_since"][rows] = match.age[rows]
+    for name, values in match.facts.items():
+        target, sign = MIRRORED_FACTS.get(name, (name, 1.0)) if mirrored else (name, 1.0)
         facts[target][rows] = values[rows] * sign
 
 
-def count_touches(charts: Charts, facts: dict[str, Array], t: Thresholds) -> None:
-    """Write how often price came near the edges of the boxes that were named."""
+def count_touches(bars: NormalizedBars, facts: dict[str, Array], t: Thresholds) -> None:
+    """Write how often price came near the edges of the boxes that setups were named for."""
     boxed = facts["box_bars"] > 0
-    top, bottom, bars, ended = (
+    # one column a fact, so that it broadcasts over the bars of its chart
+    top, bottom, length, ended = (
         facts[name][boxed][:, None] for name in ("box_top", "box_bottom", "box_bars", "box_ended")
     )
     near = t.touch_part * (top - bottom)
-    inside = (ended <= AGES) & (ended + bars > AGES)
-    facts["touches_top"][boxed] = _separate(inside & (charts.h[boxed] >= top - near))
-    facts["touches_bottom"][boxed] = _separate(inside & (charts.l[boxed] <= bottom + near))
+    inside = (ended <= AGES) & (ended + length > AGES)
+    facts["touches_top"][boxed] = _count_separate(inside & (bars.h[boxed] >= top - near))
+    facts["touches_bottom"][boxed] = _count_separate(inside & (bars.l[boxed] <= bottom + near))
 
 
-def caption(label: Label) -> str:
+def contact_sheet_caption(label: Label) -> str:
     """Three short lines for a contact sheet: the label, then its facts."""
-    sure = "clear" if label.clear else "borderline"
-    told = " ".join(f"{k}={v:.2g}" for k, v in label.facts.items() if v and k not in UNTOLD)
-    lines = [f"{label.reading.name} | {label.phase} | {sure}", *textwrap.wrap(told, LINE)]
+    clearness = "clear" if label.clear else "borderline"
+    listed = " ".join(f"{k}={v:.2g}" for k, v in label.facts.items() if v and k not in DRAWN_FACTS)
+    title = f"{label.reading.name} | {label.phase} | {clearness}"
+    lines = [title, *textwrap.wrap(listed, CAPTION_LINE_CHARS)]
     return "\n".join(lines[:3])
 
 
-def marks(label: Label, last_close: float) -> list[tuple[float, float, float]]:
+def level_lines(label: Label, last_close: float) -> list[tuple[float, float, float]]:
     """Prices to draw on a chart of the label, each with the first and last column it spans."""
     facts = label.facts
     spans = []
@@ -103,15 +109,15 @@ def marks(label: Label, last_close: float) -> list[tuple[float, float, float]]:
             (facts[edge], stop - facts["box_bars"], stop) for edge in ("box_top", "box_bottom")
         ]
     if facts.get("level"):
-        spans.append((facts["level"], WINDOW - TAIL, WINDOW))
+        spans.append((facts["level"], WINDOW - LEVEL_LINE_BARS, WINDOW))
     return [(last_close * math.exp(price), start, stop) for price, start, stop in spans]
 
 
-def _separate(touched: Mask) -> Array:
-    """Count touches, each at least `APART` bars after the last one counted (n,)."""
-    count, last = np.zeros(len(touched)), np.full(len(touched), -APART)
+def _count_separate(touched: Mask) -> Array:
+    """Count touches, each at least `TOUCH_GAP_BARS` after the last one counted (n,)."""
+    count, last = np.zeros(len(touched)), np.full(len(touched), -TOUCH_GAP_BARS)
     for column in range(touched.shape[1]):
-        counts = touched[:, column] & (column - last >= APART)
+        counts = touched[:, column] & (column - last >= TOUCH_GAP_BARS)
         count += counts
         last = np.where(counts, column, last)
     return count

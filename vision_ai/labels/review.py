@@ -1,7 +1,7 @@
-"""What people say of labels, kept for ever, and which charts they should look at next.
+"""Human annotations of labels, and which charts a person should look at next.
 
-A person's word stands above the rule book's. Corrections are lines of a log that is only appended;
-the newest one about a chart counts, and a chart that was skipped keeps the label it had.
+A person's label takes precedence over the rule book's. Corrections are lines of a log that is only
+appended; the newest one of a chart counts, and a chart that was skipped keeps the label it had.
 """
 
 import csv
@@ -31,7 +31,7 @@ from vision_ai.domain import (
     parse_time,
 )
 from vision_ai.errors import InputError
-from vision_ai.labels.gpt.replies import Digest, Subject
+from vision_ai.labels.gpt.replies import Digest, LabelledChart
 from vision_ai.records import BadLine, IsoTime, LogLine, SymbolText
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
@@ -46,10 +46,10 @@ class Action(StrEnum):
 
 
 class Correction(LogLine):
-    """One word of one person about one chart."""
+    """One annotation: what one person decided about one chart."""
 
     v: Literal[1] = 1
-    id: str = Field(description="the same word is written once")
+    id: str = Field(description="the same correction is written once")
     digest: Digest
     symbol: SymbolText
     interval: Interval
@@ -70,14 +70,14 @@ class Correction(LogLine):
         return Reading(self.setup, self.direction)
 
     @property
-    def place(self) -> tuple[str, str, int]:
-        """Where the chart stands in an index: symbol, interval, open of its last candle."""
+    def index_key(self) -> tuple[str, str, int]:
+        """Key of the chart in an index: symbol, interval, open of its last candle."""
         last_ms = parse_time(self.as_of) - self.interval.ms
         return self.symbol, self.interval.value, last_ms
 
 
 @dataclass(frozen=True)
-class Desk:
+class CorrectionLog:
     """The log of corrections.
 
     Attributes:
@@ -101,44 +101,50 @@ class Desk:
         return checksummed_log.read(self.path, Correction, key=_id)
 
 
-def standing(corrections: Iterable[Correction]) -> dict[str, Correction]:
-    """The newest word about each chart, by digest; a skip takes nothing back."""
+def newest_corrections(corrections: Iterable[Correction]) -> dict[str, Correction]:
+    """The newest correction of each chart, by digest; a skip takes nothing back."""
     return {c.digest: c for c in corrections if c.action is not Action.SKIP}
 
 
-def first_said(corrections: Iterable[Correction]) -> list[Correction]:
-    """The word that first gave each chart the label that stands: whoever agrees adds nothing."""
+def earliest_agreeing(corrections: Iterable[Correction]) -> list[Correction]:
+    """The correction that first gave each chart its present label: agreeing later adds nothing."""
     first: dict[str, Correction] = {}
-    for word in corrections:
-        if word.action is Action.SKIP:
+    for correction in corrections:
+        if correction.action is Action.SKIP:
             continue
-        known = first.get(word.digest)
-        if known is None or (known.reading, known.phase) != (word.reading, word.phase):
-            first[word.digest] = word
+        known = first.get(correction.digest)
+        if known is None or (known.reading, known.phase) != (correction.reading, correction.phase):
+            first[correction.digest] = correction
     return list(first.values())
 
 
-def label_of(subject: Subject, corrections: Mapping[str, Correction]) -> Label:
+def label_in_force(subject: LabelledChart, corrections: Mapping[str, Correction]) -> Label:
     """The label of a chart: a person's where there is one, else the rule book's."""
-    word = corrections.get(subject.digest)
-    if word is None:
+    correction = corrections.get(subject.digest)
+    if correction is None:
         return Label(subject.reading, subject.phase, clear=subject.clear, rules=subject.rules)
-    return Label(word.reading, word.phase, clear=True, source="human")
+    return Label(correction.reading, correction.phase, clear=True, source="human")
 
 
-def correction(
-    subject: Subject, action: Action, label: Label, *, who: str, at: str, words: str | None = None
+def make_correction(
+    subject: LabelledChart,
+    action: Action,
+    label: Label,
+    *,
+    who: str,
+    at: str,
+    words: str | None = None,
 ) -> Correction:
-    """One person's word about a chart.
+    """Record one person's decision about a chart.
 
     Raises:
         InputError: a setup with a direction that it cannot have, or no name.
     """
-    check_reading(label.reading)
-    said = (subject.digest, action.value, label.reading.name, label.phase.value, who, at)
+    require_valid_reading(label.reading)
+    identity = (subject.digest, action.value, label.reading.name, label.phase.value, who, at)
     try:
         return Correction(
-            id=hashlib.sha256("|".join(said).encode()).hexdigest()[:32],
+            id=hashlib.sha256("|".join(identity).encode()).hexdigest()[:32],
             digest=subject.digest,
             symbol=subject.symbol,
             interval=subject.interval,
@@ -160,22 +166,22 @@ def correction(
         ) from error
 
 
-def check_reading(reading: Reading) -> None:
+def require_valid_reading(reading: Reading) -> None:
     """Refuse a direction that the setup cannot have.
 
     Raises:
-        InputError: naming those that it can have.
+        InputError: names the directions that it can have.
     """
     if reading not in READINGS:
-        able = " or ".join(r.direction for r in READINGS if r.setup is reading.setup)
+        possible = " or ".join(r.direction for r in READINGS if r.setup is reading.setup)
         raise InputError(
-            f"A {reading.setup} cannot argue {reading.direction}: expected {able}.",
+            f"A {reading.setup} cannot argue {reading.direction}: expected {possible}.",
             hint="Give another --setup or --direction.",
         )
 
 
 @dataclass(frozen=True)
-class Opinion:
+class SecondOpinion:
     """How somebody other than the rule book reads a chart."""
 
     reading: Reading
@@ -184,24 +190,24 @@ class Opinion:
 
 
 @dataclass(frozen=True)
-class Case:
-    """A chart with everything that was said of it."""
+class ReviewCase:
+    """A chart with every opinion about it."""
 
-    subject: Subject
-    gpt: Opinion | None = None
-    model: Opinion | None = None
+    subject: LabelledChart
+    gpt: SecondOpinion | None = None
+    model: SecondOpinion | None = None
     words: str = ""
 
     @property
     def disagreements(self) -> int:
-        """In how many facets GPT and the model differ from the rule book, 0 to 4."""
-        given = [opinion for opinion in (self.gpt, self.model) if opinion is not None]
-        readings = sum(opinion.reading != self.subject.reading for opinion in given)
-        return readings + sum(opinion.phase is not self.subject.phase for opinion in given)
+        """In how many of setup and phase GPT and the model differ from the rule book, 0 to 4."""
+        opinions = [opinion for opinion in (self.gpt, self.model) if opinion is not None]
+        readings = sum(opinion.reading != self.subject.reading for opinion in opinions)
+        return readings + sum(opinion.phase is not self.subject.phase for opinion in opinions)
 
     @property
     def uncertainty(self) -> float:
-        """How unsure the model is, 0 to 1; a half where it was not asked."""
+        """One less the confidence of the model; a half where it has not read the chart."""
         return 0.5 if self.model is None else 1.0 - self.model.confidence
 
     @property
@@ -211,32 +217,34 @@ class Case:
         return doubt, not self.subject.clear, parse_time(self.subject.as_of)
 
 
-def queue(cases: Iterable[Case], corrections: Iterable[Correction]) -> list[Case]:
-    """Cases that nobody has looked at, the most urgent first."""
-    seen = {correction.digest for correction in corrections}
-    waiting = [case for case in cases if case.subject.digest not in seen]
+def review_queue(
+    cases: Iterable[ReviewCase], corrections: Iterable[Correction]
+) -> list[ReviewCase]:
+    """Charts that nobody has reviewed, the most urgent first."""
+    reviewed = {correction.digest for correction in corrections}
+    waiting = [case for case in cases if case.subject.digest not in reviewed]
     ordered = sorted(waiting, key=lambda case: case.subject.digest)
     return sorted(ordered, key=lambda case: case.urgency, reverse=True)
 
 
-def apply(
+def apply_corrections(
     rows: Embeddings, corrections: Collection[Correction], weight: float | None
 ) -> tuple[Embeddings, list[Correction]]:
-    """Exemplars with people's labels; and the corrections of charts not there.
+    """Exemplars with human labels; and the corrections of charts that are no exemplars.
 
     `weight` is that of a corrected exemplar; None leaves it as it is.
     """
-    place = zip(rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist(), strict=True)
-    at = {key: row for row, key in enumerate(place)}
+    keys = zip(rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist(), strict=True)
+    row_of = {key: row for row, key in enumerate(keys)}
     reading, phase, weights = rows.reading.copy(), rows.phase.copy(), rows.weight.copy()
     absent = []
-    for word in corrections:
-        row = at.get(word.place)
+    for correction in corrections:
+        row = row_of.get(correction.index_key)
         if row is None:
-            absent.append(word)
+            absent.append(correction)
             continue
-        reading[row] = READINGS.index(word.reading)
-        phase[row] = PHASES.index(word.phase)
+        reading[row] = READINGS.index(correction.reading)
+        phase[row] = PHASES.index(correction.phase)
         if weight is not None:
             weights[row] = np.float32(weight)
     return replace(rows, reading=reading, phase=phase, weight=weights), absent
@@ -246,10 +254,10 @@ COLUMNS = (
     "digest", "symbol", "interval", "as_of", "setup", "direction", "phase", "action", "words",
     "who", "at", "id", "look", "was",
 )  # fmt: skip
-"""What is exported of a correction, in this order."""
+"""Exported fields of a correction, in this order."""
 
 
-def dump(corrections: Iterable[Correction], *, as_csv: bool) -> str:
+def export_text(corrections: Iterable[Correction], *, as_csv: bool) -> str:
     """Corrections as CSV with a header, or as JSONL."""
     rows = [{name: c.model_dump(mode="json")[name] for name in COLUMNS} for c in corrections]
     if not as_csv:
@@ -261,8 +269,10 @@ def dump(corrections: Iterable[Correction], *, as_csv: bool) -> str:
     return sink.getvalue()
 
 
-def parse(text: str, *, as_csv: bool, who: str, at: str) -> tuple[list[Correction], dict[str, str]]:
-    """Read corrections back, each line on its own; what is wrong is named by its line.
+def parse_corrections(
+    text: str, *, as_csv: bool, who: str, at: str
+) -> tuple[list[Correction], dict[str, str]]:
+    """Parse exported corrections, each line on its own; errors are given by line.
 
     A line needs digest, symbol, interval, as_of, setup, direction and phase; the others are
     filled in.
@@ -273,7 +283,7 @@ def parse(text: str, *, as_csv: bool, who: str, at: str) -> tuple[list[Correctio
         try:
             good.append(_correction(row, who, at))
         except (InputError, ValidationError, TypeError) as error:
-            bad[f"line {number}"] = _said(error)
+            bad[f"line {number}"] = _first_error(error)
     return good, bad
 
 
@@ -294,20 +304,20 @@ def _correction(row: Any, who: str, at: str) -> Correction:
         raise InputError("it is no JSON object.")
     given = {name: row[name] for name in COLUMNS if row.get(name) not in (None, "")}
     fields = {"who": who, "at": at, "action": Action.CORRECT.value, **given}
-    said = "|".join(str(fields.get(name)) for name in COLUMNS[:7])
+    identity = "|".join(str(fields.get(name)) for name in COLUMNS[:7])
     draft = Correction.model_validate(
-        {"id": hashlib.sha256(f"{said}|{fields['who']}".encode()).hexdigest()[:32], **fields}
+        {"id": hashlib.sha256(f"{identity}|{fields['who']}".encode()).hexdigest()[:32], **fields}
     )
-    check_reading(draft.reading)
+    require_valid_reading(draft.reading)
     return draft
 
 
-def _said(error: Exception) -> str:
+def _first_error(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
     return str(error)
 
 
-def _id(word: Correction) -> str:
-    return word.id
+def _id(correction: Correction) -> str:
+    return correction.id

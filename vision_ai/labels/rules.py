@@ -10,29 +10,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_ai.domain import PHASES, READINGS, Direction, Labels, Phase, Reading, Setup
-from vision_ai.labels import box_forms, leg_forms
-from vision_ai.labels.facts import FACTS, chart_facts, count_touches, write
-from vision_ai.labels.measure import Array, Charts
-from vision_ai.labels.scene import Form, Scene
+from vision_ai.labels import box_setups, leg_setups
+from vision_ai.labels.facts import FACTS, chart_facts, count_touches, write_facts
+from vision_ai.labels.measured_charts import MeasuredCharts, SetupMatch
+from vision_ai.labels.normalized_bars import Array, NormalizedBars
 from vision_ai.labels.thresholds import Thresholds
 
 RULES_VERSION = "1"
 """Names the rule book in every label; any change of a definition raises it."""
 
-CHUNK = 512
+CHUNK_WINDOWS = 512
 """Windows measured at a time: the working set stays in the processor's cache."""
 
-Rule = Callable[[Scene, Thresholds], Form]
+CLEAR_MARGIN = 0.1
+"""A label is clear where thresholds this part stricter and looser give the same."""
 
-LADDER: tuple[tuple[Setup, tuple[Rule, ...]], ...] = (
-    (Setup.TRAP, (box_forms.trap,)),
-    (Setup.FAKEOUT, (box_forms.fakeout,)),
-    (Setup.BREAKOUT, (box_forms.breakout,)),
-    (Setup.SUPPORT_RETEST, (box_forms.retest_of_break, box_forms.retest_of_floor)),
-    (Setup.BREAKOUT_CONTINUATION, (box_forms.continuation,)),
-    (Setup.EXHAUSTION, (leg_forms.exhaustion,)),
-    (Setup.REVERSAL, (leg_forms.reversal,)),
-    (Setup.PULLBACK, (leg_forms.pullback,)),
+Rule = Callable[[MeasuredCharts, Thresholds], SetupMatch]
+
+PRIORITY: tuple[tuple[Setup, tuple[Rule, ...]], ...] = (
+    (Setup.TRAP, (box_setups.trap,)),
+    (Setup.FAKEOUT, (box_setups.fakeout,)),
+    (Setup.BREAKOUT, (box_setups.breakout,)),
+    (Setup.SUPPORT_RETEST, (box_setups.retest_of_break, box_setups.retest_of_floor)),
+    (Setup.BREAKOUT_CONTINUATION, (box_setups.continuation,)),
+    (Setup.EXHAUSTION, (leg_setups.exhaustion,)),
+    (Setup.REVERSAL, (leg_setups.reversal,)),
+    (Setup.PULLBACK, (leg_setups.pullback,)),
 )
 """Setups by priority, each with the long forms that make it; `range` and `none` come last."""
 
@@ -48,7 +51,7 @@ def label(bars: Array) -> Labels:
 
     Returns:
         Reading, phase, clearness and facts of each chart; all facts are finite, 0 where a fact
-        says nothing about the reading. `facts` are named by `FACTS`.
+        does not apply to the reading. `facts` are named by `FACTS`.
     """
     parts = [_label_chunk(chunk) for chunk in _chunks(np.asarray(bars, np.float64))]
     facts = {name: np.concatenate([p.facts[name] for p in parts]) for name in FACTS}
@@ -62,52 +65,61 @@ def label(bars: Array) -> Labels:
 
 
 def _chunks(bars: Array) -> Iterator[Array]:
-    for start in range(0, max(len(bars), 1), CHUNK):
-        yield bars[start : start + CHUNK]
+    for start in range(0, max(len(bars), 1), CHUNK_WINDOWS):
+        yield bars[start : start + CHUNK_WINDOWS]
 
 
 def _label_chunk(bars: Array) -> Labels:
     base = Thresholds()
-    scene = Scene.of(Charts.of(bars), base.scaled(-0.1))
-    reading, facts = _read(scene, base)
-    count_touches(scene.charts, facts, base)
-    phase = _phase(scene, base)
+    # boxes are found once, for the loosest thresholds; stricter ones filter them
+    charts = MeasuredCharts.of(NormalizedBars.of(bars), base.scaled(-CLEAR_MARGIN))
+    reading, facts = _read(charts, base)
+    count_touches(charts.bars, facts, base)
+    phase = _phase(charts, base)
+    # clear: neither a stricter nor a looser rule book would give another label
     clear = np.ones(len(bars), np.bool_)
-    for strict in (0.1, -0.1):
-        moved = base.scaled(strict)
-        clear &= (_read(scene, moved)[0] == reading) & (_phase(scene, moved) == phase)
+    for strictness in (CLEAR_MARGIN, -CLEAR_MARGIN):
+        moved = base.scaled(strictness)
+        clear &= (_read(charts, moved)[0] == reading) & (_phase(charts, moved) == phase)
     return Labels(reading, phase, clear, facts, RULES_VERSION)
 
 
-def _read(scene: Scene, t: Thresholds) -> tuple[NDArray[np.int8], dict[str, Array]]:
-    """Climb the ladder: the first setup that holds names the chart."""
-    count = len(scene.unit)
+def _read(charts: MeasuredCharts, t: Thresholds) -> tuple[NDArray[np.int8], dict[str, Array]]:
+    """Go down the priority list: the first setup that holds names the chart."""
+    count = len(charts.unit)
     reading = np.full(count, NONE, np.int8)
-    facts = chart_facts(scene)
-    free = np.ones(count, np.bool_)
-    for setup, rules in LADDER:
+    facts = chart_facts(charts)
+    unnamed = np.ones(count, np.bool_)
+    for setup, rules in PRIORITY:
         for rule in rules:
-            up, down = rule(scene, t), rule(scene.mirrored, t)
-            longs = free & up.holds & (~down.holds | (up.age < down.age))
-            shorts = free & down.holds & (~up.holds | (down.age < up.age))
+            long, short = rule(charts, t), rule(charts.mirrored, t)
+            # where both forms hold the newer event wins; at a tie neither does
+            longs = unnamed & long.holds & (~short.holds | (long.age < short.age))
+            shorts = unnamed & short.holds & (~long.holds | (short.age < long.age))
             reading[longs] = READINGS.index(Reading(setup, Direction.LONG))
             reading[shorts] = READINGS.index(Reading(setup.mirror, Direction.SHORT))
-            write(facts, up, longs)
-            write(facts, down, shorts, mirrored=True)
-            free &= ~(longs | shorts)
-    live = box_forms.inside(scene, t)
-    reading[free & live.holds] = RANGE
-    write(facts, live, free & live.holds)
+            write_facts(facts, long, longs)
+            write_facts(facts, short, shorts, mirrored=True)
+            unnamed &= ~(longs | shorts)
+    # a range is its own mirror and comes last
+    sideways = box_setups.inside(charts, t)
+    reading[unnamed & sideways.holds] = RANGE
+    write_facts(facts, sideways, unnamed & sideways.holds)
     return reading, facts
 
 
-def _phase(scene: Scene, t: Thresholds) -> NDArray[np.int8]:
-    later, earlier, place = leg_forms.trends(scene)
+def _phase(charts: MeasuredCharts, t: Thresholds) -> NDArray[np.int8]:
+    later, earlier, position = leg_setups.half_trends(charts)
     phase = np.full(len(later), PHASES.index(Phase.RANGE), np.int8)
-    phase[(earlier <= -t.came_of_chart) & (place < 0)] = PHASES.index(Phase.ACCUMULATION)
-    phase[(earlier >= t.came_of_chart) & (place > 0)] = PHASES.index(Phase.DISTRIBUTION)
+    # sideways low after a fall, sideways high after a rise
+    fell, rose = earlier <= -t.earlier_trend_of_chart, earlier >= t.earlier_trend_of_chart
+    phase[fell & (position < 0)] = PHASES.index(Phase.ACCUMULATION)
+    phase[rose & (position > 0)] = PHASES.index(Phase.DISTRIBUTION)
+    # a trend overwrites both: steep by itself, or flatter but the continuation of an earlier one
     for sign, trend in ((1, Phase.MARKUP), (-1, Phase.MARKDOWN)):
-        rises, came = sign * later, sign * earlier
-        still = (rises >= t.still_of_chart) & (came >= t.came_of_chart)
-        phase[(rises >= t.trend_of_chart) | still] = PHASES.index(trend)
+        is_steep = sign * later >= t.trend_of_chart
+        continues = (sign * later >= t.later_trend_of_chart) & (
+            sign * earlier >= t.earlier_trend_of_chart
+        )
+        phase[is_steep | continues] = PHASES.index(trend)
     return phase

@@ -1,7 +1,8 @@
-"""What traders call things. Only the long side is written; `turned` makes the short side of it.
+"""Names that traders give to setups and phases: synonyms, written for the long side only.
 
-A phrase holds words of the long side in braces: `break {above} the range` stays as it is for a
-long setup and reads `break below the range` for its mirror.
+A phrase holds words of the long side in braces, and `fill_sides` fills in those of either side:
+`break {above} the range` reads `break above the range` for a long setup and `break below the range`
+for its mirror.
 """
 
 import re
@@ -172,7 +173,7 @@ SETUP_PHRASES: Mapping[Setup, tuple[str, ...]] = {
         "noise without a setup",
     ),
 }
-"""Names of each setup; `resistance-rejection` is `support-retest` turned."""
+"""Names of each setup; `resistance-rejection` is the mirror of `support-retest`."""
 
 PHASE_PHRASES: Mapping[Phase, tuple[str, ...]] = {
     Phase.MARKUP: (
@@ -206,7 +207,7 @@ PHASE_PHRASES: Mapping[Phase, tuple[str, ...]] = {
         "price goes nowhere overall",
     ),
 }
-"""Names of each phase; `markdown` and `distribution` are the others turned."""
+"""Names of each phase; `markdown` and `distribution` are mirrors of the others."""
 
 SEARCH_WORDS = """
 a about after again all an and any are as at away back bad balanced band bands bar bars base
@@ -234,15 +235,15 @@ volatile volatility volume was weak weakness wedge wick wicks wide with within w
 spring zone shape shaped u w m cup handle double ascending descending horizontal diagonal line
 lines reclaims loses losing lose climb climbing drop drops grinding slowly strongly sharply quickly
 """
-"""Words that people search with, beside those that descriptions use."""
+"""Words of usual text searches, beside those that descriptions use."""
 
 _FIELD = re.compile(r"\{([^{}]+)\}")
 
 
-def turned(phrase: str, *, mirrored: bool) -> str:
+def fill_sides(phrase: str, *, mirrored: bool) -> str:
     """Fill in the words of the long side, or of its mirror.
 
-    >>> turned("failed {breakdown} at the {bottom} of a range", mirrored=True)
+    >>> fill_sides("failed {breakdown} at the {bottom} of a range", mirrored=True)
     'failed breakout at the top of a range'
     """
     return _FIELD.sub(lambda m: SIDES[m[1]][mirrored], phrase)

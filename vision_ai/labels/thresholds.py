@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 AT_LEAST, AT_MOST = 1.0, -1.0
+"""Sign of a stricter change: a lower bound rises, an upper bound falls."""
 
 
 def at_least(value: float) -> Any:
@@ -28,25 +29,25 @@ class Thresholds:
     True
     """
 
-    # A box: a sideways stretch whose edges were each tested twice, well apart.
+    # A box: a sideways segment whose edges were each tested twice, well apart.
     box_height_atr: float = at_most(0.6)  # times the square root of its bars
     box_min_atr: float = at_least(2.0)
     touch_part: float = at_most(0.2)
     spike_part: float = at_most(0.25)
     drift_part: float = at_most(0.3)
-    lean_part: float = at_most(0.18)
-    live_bars: float = at_most(8.5)
+    center_offset_part: float = at_most(0.18)
+    range_age_bars: float = at_most(8.5)
     # Leaving a box.
     break_atr: float = at_least(0.5)
     wait_bars: float = at_most(6.5)
     break_bars: float = at_most(4.5)
     break_volume: float = at_least(1.4)
-    held_atr: float = at_least(0.25)
-    # Going on after a break.
-    gone_atr: float = at_least(2.0)
-    gone_held_atr: float = at_least(1.0)
+    break_close_atr: float = at_least(0.25)
+    # Continuing after a break.
+    continue_best_atr: float = at_least(2.0)
+    continue_close_atr: float = at_least(1.0)
     slack_atr: float = at_most(0.4)
-    near_best_atr: float = at_most(2.0)
+    best_close_gap_atr: float = at_most(2.0)
     # Coming back to a level.
     retest_bars: float = at_most(6.5)
     retest_far_atr: float = at_least(2.0)
@@ -67,11 +68,11 @@ class Thresholds:
     trap_volume: float = at_least(2.5)
     # Legs.
     pull_leg_atr: float = at_least(6.0)
-    pull_straight: float = at_least(0.35)
+    pull_efficiency: float = at_least(0.35)
     pull_min_bars: float = at_least(2.5)
     pull_max_bars: float = at_most(20.5)
     pull_min_of_leg: float = at_least(0.25)
-    pull_left_of_leg: float = at_least(0.12)
+    pull_close_of_leg: float = at_least(0.12)
     pull_max_of_leg: float = at_most(0.62)
     run_atr: float = at_least(7.0)
     run_turn_bars: float = at_most(5.5)
@@ -79,15 +80,15 @@ class Thresholds:
     climax_volume: float = at_least(2.5)
     reject_atr: float = at_least(0.75)
     reject_of_run: float = at_most(0.38)
-    turn_leg_atr: float = at_least(6.0)
-    turn_min_bars: float = at_least(5.5)
-    turn_max_bars: float = at_most(24.5)
-    turn_of_leg: float = at_least(0.5)
-    turn_kept_of_leg: float = at_least(0.4)
+    reversal_leg_atr: float = at_least(6.0)
+    reversal_min_bars: float = at_least(5.5)
+    reversal_max_bars: float = at_most(24.5)
+    reversal_best_of_leg: float = at_least(0.5)
+    reversal_close_of_leg: float = at_least(0.4)
     # Phases: the rise of a line fitted through half of the chart's closes.
     trend_of_chart: float = at_least(0.35)
-    came_of_chart: float = at_least(0.35)
-    still_of_chart: float = at_least(0.2)
+    earlier_trend_of_chart: float = at_least(0.35)
+    later_trend_of_chart: float = at_least(0.2)
 
     def scaled(self, strict: float) -> "Thresholds":
         """All thresholds moved: `0.1` is a tenth stricter, `-0.1` a tenth looser."""

@@ -1,6 +1,6 @@
 """The tokenizer of `chart-clip`: word-level, of our own vocabulary, kept in `tokenizer.json`.
 
-The words come from `labels.describe`, so that every description and prompt is made of known
+The words come from `labels.descriptions`, so that every description and prompt is made of known
 words; anything else becomes `[UNK]`. The end token has the highest number, which is where
 open_clip's text tower reads its result.
 """

@@ -20,7 +20,7 @@ from vision_ai.domain import CHART_INTERVALS, PHASES, READINGS, Embeddings, Klin
 from vision_ai.errors import KlinesError, MissingModelError
 from vision_ai.index import Index, IndexAnnotation
 from vision_ai.labels import review, rules
-from vision_ai.labels.review import Correction, Desk
+from vision_ai.labels.review import Correction, CorrectionLog
 from vision_ai.market import files
 from vision_ai.measures import targets
 from vision_ai.model import registry
@@ -191,10 +191,12 @@ def apply_annotations(
     Raises:
         CorruptFileError: the model's calibration is damaged.
     """
-    corrections = review.first_said(Desk(workspace.paths.corrections).read()[0])
+    corrections = review.earliest_agreeing(CorrectionLog(workspace.paths.corrections).read()[0])
     has_transfer = bool(reader.calibration(model).transfer) if corrections else True
     annotation_weight = workspace.config.review.weight
-    rows, absent = review.apply(rows, corrections, None if has_transfer else annotation_weight)
+    rows, absent = review.apply_corrections(
+        rows, corrections, None if has_transfer else annotation_weight
+    )
     rows, added = _with(workspace, model, rows, absent, 1.0 if has_transfer else annotation_weight)
     missing = {correction.digest for correction in absent} - {
         correction.digest for correction in added
@@ -243,7 +245,7 @@ def _row(
     known: Outcomes,
     weight: float,
 ) -> Embeddings:
-    symbol, interval, last_ms = correction.place
+    symbol, interval, last_ms = correction.index_key
     return Embeddings(
         vectors=vector,
         symbol=np.array([symbol]),

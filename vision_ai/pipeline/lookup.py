@@ -25,7 +25,7 @@ from vision_ai.domain import (
     parse_time,
 )
 from vision_ai.errors import VisionError
-from vision_ai.labels.gpt.replies import Subject
+from vision_ai.labels.gpt.replies import LabelledChart
 from vision_ai.labels.review import Correction
 from vision_ai.market import files
 from vision_ai.measures import indicators, targets
@@ -44,7 +44,7 @@ class Finder:
     workspace: Workspace
     _tables: dict[tuple[str, Interval], list[Klines]] = field(default_factory=dict)
 
-    def chart(self, chart: Correction | Subject) -> ChartAndOutcomes | None:
+    def chart(self, chart: Correction | LabelledChart) -> ChartAndOutcomes | None:
         """A chart's candles and outcomes; None where neither candles nor picture are here."""
         at = self.window(chart.symbol, chart.interval, parse_time(chart.as_of), chart.digest)
         if at is not None:
@@ -76,7 +76,7 @@ class Finder:
             self._tables[key] = tables
         return self._tables[key]
 
-    def _off_picture(self, chart: Correction | Subject) -> ChartAndOutcomes | None:
+    def _off_picture(self, chart: Correction | LabelledChart) -> ChartAndOutcomes | None:
         from vision_ai.charts import png
         from vision_ai.charts.screenshots import recovery
 

@@ -31,7 +31,7 @@ from vision_ai.domain import (
 )
 from vision_ai.errors import EmptyIndexError, InputError, VisionError
 from vision_ai.index import Index
-from vision_ai.labels import describe
+from vision_ai.labels import descriptions
 from vision_ai.market import files
 from vision_ai.measures.purge import PointInTimeFilter, Spans
 from vision_ai.model import registry
@@ -186,7 +186,7 @@ def _eligible_rows(rows: Embeddings, options: SearchOptions) -> Embeddings:
 
 
 def _query_of_words(embedder: Embedder, rows: Embeddings, options: SearchOptions) -> _Query:
-    text = describe.normalise(options.words or "")
+    text = descriptions.normalize(options.words or "")
     unknown = embedder.unknown_words(text)
     if not text:
         raise InputError(

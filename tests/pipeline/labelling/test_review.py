@@ -18,8 +18,8 @@ from vision_ai.config import Paths
 from vision_ai.domain import READINGS, Direction, Interval, Klines, Reading, Setup, iso
 from vision_ai.labels import rules
 from vision_ai.labels.gpt.ledger import Ledger
-from vision_ai.labels.gpt.replies import Kind, Language, Reply, Said
-from vision_ai.labels.gpt.work import Order
+from vision_ai.labels.gpt.replies import GptAnswer, Language, Reply, ReplyKind
+from vision_ai.labels.gpt.run import DescriptionOptions
 from vision_ai.market.simulate import simulate
 from vision_ai.market.store import Store
 from vision_ai.pipeline import batch
@@ -59,13 +59,13 @@ def describe(workspace: Workspace, window: Klines, reading: Reading | None = Non
     label = rules.label(window.bars[None])[0]
     subject = select.subject_of(window, label)
     seen = reading or label.reading
-    said = Said(
+    said = GptAnswer(
         setup=seen.setup, direction=seen.direction, phase=label.phase, confidence=0.9,
         description=f"{label.setup} as told", paraphrases=[f"{label.setup}"],
     )  # fmt: skip
-    order = Order(Language.EN, config())
+    order = DescriptionOptions(Language.EN, config())
     Ledger(workspace.paths.descriptions).append(
-        order.attempt(subject, Reply(Kind.DESCRIBED, said=said))
+        order.attempt(subject, Reply(ReplyKind.DESCRIBED, answer=said))
     )
     return subject.digest
 

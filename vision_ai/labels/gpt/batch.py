@@ -1,7 +1,7 @@
-"""Describing charts through the Batch API: half the price, done within a day.
+"""Describe charts through the Batch API: half the price, done within a day.
 
 A batch is a plan on disk before anything is sent, so that a program that is killed at any instant
-finds its batches again: submitted, half submitted or done. Plans lie beside the descriptions:
+finds its batches again: submitted, half submitted or done. Plans are stored beside the ledger:
 `batches/<name>.json`, and `<name>.jsonl` until its requests are submitted.
 """
 
@@ -14,24 +14,24 @@ from typing import Any, Literal
 
 from vision_ai import storage
 from vision_ai.errors import CorruptFileError
-from vision_ai.labels.gpt.client import Client, kind_of
+from vision_ai.labels.gpt.client import GptClient, kind_of
 from vision_ai.labels.gpt.ledger import Ledger
-from vision_ai.labels.gpt.replies import Attempt, Kind, Language, Reply, Subject
-from vision_ai.labels.gpt.work import Order, Task
+from vision_ai.labels.gpt.replies import Attempt, LabelledChart, Language, Reply, ReplyKind
+from vision_ai.labels.gpt.run import ChartTask, DescriptionOptions
 from vision_ai.records import Record
 
-ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
-"""States in which the API works on a batch no more."""
+FINAL_STATES = frozenset({"completed", "failed", "expired", "cancelled"})
+"""States of a batch that the API has stopped working on."""
 
 
-class Plan(Record):
-    """One batch: which charts it asks about, and how far it has come."""
+class BatchPlan(Record):
+    """One batch: which charts it asks about, and its state."""
 
     schema_version: Literal[1] = 1
     name: str
     language: Language
     model: str
-    subjects: list[Subject]
+    subjects: list[LabelledChart]
     file_id: str | None = None
     batch_id: str | None = None
     state: str = "planned"
@@ -43,32 +43,32 @@ class Plan(Record):
 
 
 @dataclass(frozen=True)
-class Batches:
-    """The batches of a data root.
+class BatchQueue:
+    """Plans, submits and collects the batches of a data root.
 
     Attributes:
-        order: what is asked.
-        ledger: where answers go.
+        order: language and settings of the requests.
+        ledger: where answers are stored.
         client: the API.
     """
 
-    order: Order
+    order: DescriptionOptions
     ledger: Ledger
-    client: Client
+    client: GptClient
 
-    def plan(self, tasks: Iterable[Task]) -> list[Plan]:
-        """Draw the charts and write their requests to disk, as many batches as the size asks for.
+    def plan(self, tasks: Iterable[ChartTask]) -> list[BatchPlan]:
+        """Draw the charts and write their requests to disk, in batches of the configured size.
 
         Raises:
             StorageError: the disk is full.
         """
         return [self._write(part) for part in self._parts(tasks)]
 
-    def submit(self, plan: Plan) -> Plan:
-        """Hand a plan to the API, or find that it has been handed over already.
+    def submit(self, plan: BatchPlan) -> BatchPlan:
+        """Submit a plan to the API, or find that it has been submitted already.
 
         Raises:
-            ConfigError: key, model or quota has to be mended.
+            ConfigError: key, model or quota must be fixed.
             CorruptFileError: its requests are gone from the disk.
             TransientError: it can be tried again; nothing is sent twice.
         """
@@ -81,7 +81,7 @@ class Batches:
             except FileNotFoundError as error:
                 raise CorruptFileError(
                     f"{requests} is missing: the batch cannot be submitted.",
-                    hint=f"Delete {requests.with_suffix('.json')}; its charts are asked for anew.",
+                    hint=f"Delete {requests.with_suffix('.json')}: its charts are asked anew.",
                 ) from error
             file_id = self.client.upload(requests.name, lines)
             plan = self._save(plan, file_id=file_id)
@@ -92,49 +92,51 @@ class Batches:
         requests.unlink(missing_ok=True)
         return plan
 
-    def collect(self, plan: Plan) -> tuple[Plan, list[Attempt]]:
-        """Look at a batch; once it has ended, write its answers to the ledger.
+    def collect(self, plan: BatchPlan) -> tuple[BatchPlan, list[Attempt]]:
+        """Fetch the state of a batch; once it has ended, append its answers to the ledger.
 
         Collecting twice writes nothing twice.
 
         Raises:
-            ConfigError: key, model or quota has to be mended.
+            ConfigError: key, model or quota must be fixed.
             TransientError: it can be tried again.
         """
         state, files = self.client.status(str(plan.batch_id))
-        if state not in ENDED:
+        if state not in FINAL_STATES:
             return self._save(plan, state=state), []
         by_id = {custom_id(subject): subject for subject in plan.subjects}
-        kept = []
+        attempts = []
         for file_id in files:
             for line in _lines(self.client.download(file_id)):
                 subject = by_id.pop(str(line.get("custom_id")), None)
                 if subject is not None:
-                    kept.append(self._keep(plan, subject, self._reply(line)))
+                    attempts.append(self._store(plan, subject, self._reply(line)))
         for subject in by_id.values():
-            reply = Reply(Kind.EXPIRED, f"the batch ended as {state} without an answer")
-            kept.append(self._keep(plan, subject, reply))
-        return self._save(plan, state="collected"), kept
+            reply = Reply(ReplyKind.EXPIRED, f"the batch ended as {state} without an answer")
+            attempts.append(self._store(plan, subject, reply))
+        return self._save(plan, state="collected"), attempts
 
-    def _keep(self, plan: Plan, subject: Subject, reply: Reply) -> Attempt:
+    def _store(self, plan: BatchPlan, subject: LabelledChart, reply: Reply) -> Attempt:
         name = str(plan.batch_id)
-        order = Order(plan.language, self.order.config.model_copy(update={"model": plan.model}))
+        order = DescriptionOptions(
+            plan.language, self.order.config.model_copy(update={"model": plan.model})
+        )
         attempt = order.attempt(subject, reply, id=f"{name}:{subject.digest}", batch=name)
         self.ledger.append(attempt)
         return attempt
 
     def _reply(self, line: Mapping[str, Any]) -> Reply:
-        """Read one line of a file of results."""
+        """Parse one line of a result file."""
         response = line.get("response")
         if not isinstance(response, Mapping):
             error = line.get("error") or {}
             expired = error.get("code") == "batch_expired"
             note = self.client.scrub(str(error.get("message", "")))
-            return Reply(Kind.EXPIRED if expired else Kind.REJECTED, note)
+            return Reply(ReplyKind.EXPIRED if expired else ReplyKind.REJECTED, note)
         request_id, body = str(response.get("request_id", "")), response.get("body")
         status = response.get("status_code")
         if not isinstance(body, Mapping):
-            return Reply(Kind.INVALID, "the reply is no JSON object", request_id=request_id)
+            return Reply(ReplyKind.INVALID, "the reply is no JSON object", request_id=request_id)
         if status != 200:
             error = body.get("error") or {}
             kind = kind_of(int(status or 500), str(error.get("code", "")))
@@ -142,8 +144,8 @@ class Batches:
             return Reply(kind, note, request_id=request_id)
         return self.client.read(body, request_id)
 
-    def _parts(self, tasks: Iterable[Task]) -> Iterator[list[tuple[Subject, bytes]]]:
-        part: list[tuple[Subject, bytes]] = []
+    def _parts(self, tasks: Iterable[ChartTask]) -> Iterator[list[tuple[LabelledChart, bytes]]]:
+        part: list[tuple[LabelledChart, bytes]] = []
         size = 0
         for task in tasks:
             line = self._line(task)
@@ -155,7 +157,7 @@ class Batches:
         if part:
             yield part
 
-    def _line(self, task: Task) -> bytes:
+    def _line(self, task: ChartTask) -> bytes:
         request = {
             "custom_id": custom_id(task.subject),
             "method": "POST",
@@ -164,8 +166,8 @@ class Batches:
         }
         return json.dumps(request, separators=(",", ":")).encode() + b"\n"
 
-    def _write(self, part: list[tuple[Subject, bytes]]) -> Plan:
-        plan = Plan(
+    def _write(self, part: list[tuple[LabelledChart, bytes]]) -> BatchPlan:
+        plan = BatchPlan(
             name=uuid.uuid4().hex,
             language=self.order.language,
             model=self.order.config.model,
@@ -174,7 +176,7 @@ class Batches:
         storage.write_bytes(self._path(plan.name, ".jsonl"), b"".join(line for _, line in part))
         return self._save(plan)
 
-    def _save(self, plan: Plan, **changes: str) -> Plan:
+    def _save(self, plan: BatchPlan, **changes: str) -> BatchPlan:
         changed = plan.model_copy(update=changes)
         storage.write_document(self._path(plan.name, ".json"), changed)
         return changed
@@ -184,23 +186,23 @@ class Batches:
 
 
 def folder(ledger: Ledger) -> Path:
-    """Where plans lie."""
+    """The folder of the plans."""
     return ledger.folder / "batches"
 
 
-def open_plans(ledger: Ledger) -> list[Plan]:
+def open_plans(ledger: Ledger) -> list[BatchPlan]:
     """The batches whose results are still to be collected.
 
     Raises:
         CorruptFileError: a plan is damaged.
     """
     paths = sorted(folder(ledger).glob("*.json"))
-    repair = "Delete that file: its batch will be asked for anew."
-    plans = [storage.read_document(path, Plan, repair=repair) for path in paths]
+    repair = "Delete that file: the charts of its batch are asked about again."
+    plans = [storage.read_document(path, BatchPlan, repair=repair) for path in paths]
     return [plan for plan in plans if plan.is_open]
 
 
-def custom_id(subject: Subject) -> str:
+def custom_id(subject: LabelledChart) -> str:
     """The name of a chart's line in a batch.
 
     The API allows 64 characters at most.

@@ -1,7 +1,7 @@
-"""The only door to the `openai` library: a request goes out, a `Reply` of some kind comes back.
+"""The client of the OpenAI API: a request goes out, a `Reply` of some kind comes back.
 
-Nothing that the API says leaves this file unscrubbed, and the library's own exceptions end here:
-some servers repeat the key in their error texts.
+The only file that imports `openai`. Texts of the API leave it without anything that looks like a
+key, and the library's own exceptions end here: some servers repeat the key in their error texts.
 """
 
 import email.utils
@@ -16,16 +16,16 @@ from typing import Any, Self
 from vision_ai import errors
 from vision_ai.config import GptConfig
 from vision_ai.errors import ConfigError, InputError, TransientError
-from vision_ai.labels.gpt.replies import Kind, Reply
+from vision_ai.labels.gpt.replies import Reply, ReplyKind
 
 _KEY = re.compile(r"\b(?:sk|sess)-[A-Za-z0-9_*\-]{4,}")
-_SHOWN = 200
+_MAX_NOTE_CHARS = 200
 
 
-class Client:
-    """A connection to the OpenAI API, or to a server that speaks like it.
+class GptClient:
+    """A connection to the OpenAI API, or to a server with the same interface.
 
-    Safe to share between threads. Retries are the caller's business: each call is one request.
+    Safe to share between threads. Retries are up to the caller: each call is one request.
     """
 
     def __init__(self, config: GptConfig, *, environ: Mapping[str, str] = os.environ) -> None:
@@ -61,21 +61,21 @@ class Client:
         self._api.close()
 
     def send(self, body: Mapping[str, Any]) -> Reply:
-        """Send one request of the Responses API; whatever happens is a kind of `Reply`."""
+        """Send one request of the Responses API; every outcome, errors included, is a `Reply`."""
         openai = self._openai
         try:
             raw = self._api.responses.with_raw_response.create(**body)
             content = json.loads(raw.text)
         except openai.APITimeoutError:
-            return Reply(Kind.TIMEOUT, "no answer in time")
+            return Reply(ReplyKind.TIMEOUT, "no answer in time")
         except openai.APIStatusError as error:
             return self._refused(error)
         except openai.APIConnectionError as error:
-            return Reply(Kind.UNREACHABLE, self.scrub(str(error.__cause__ or error)))
+            return Reply(ReplyKind.UNREACHABLE, self.scrub(str(error.__cause__ or error)))
         except ValueError:
-            return Reply(Kind.INVALID, "the reply is no JSON")
+            return Reply(ReplyKind.INVALID, "the reply is no JSON")
         if not isinstance(content, dict):
-            return Reply(Kind.INVALID, "the reply is no JSON object")
+            return Reply(ReplyKind.INVALID, "the reply is no JSON object")
         reply = Reply.of(content, raw.headers.get("x-request-id"))
         return self._scrubbed(reply)
 
@@ -87,14 +87,14 @@ class Client:
         """Upload the requests of a batch; the file's id.
 
         Raises:
-            VisionError: as `_door` says.
+            VisionError: the API cannot be reached, or refuses.
         """
-        with self._door():
+        with self._translated_errors():
             return self._api.files.create(file=(name, lines), purpose="batch").id
 
     def submit(self, file_id: str, name: str) -> str:
         """Start a batch of uploaded requests under a name of ours; the batch's id."""
-        with self._door():
+        with self._translated_errors():
             batch = self._api.batches.create(
                 input_file_id=file_id,
                 endpoint="/v1/responses",
@@ -104,34 +104,34 @@ class Client:
             return batch.id
 
     def find(self, name: str) -> str | None:
-        """The id of a batch that was submitted under `name`, if there is one."""
-        with self._door():
+        """The id of the batch that was submitted under `name`, if there is one."""
+        with self._translated_errors():
             for batch in self._api.batches.list(limit=100):
                 if (batch.metadata or {}).get("vision_ai") == name:
                     return batch.id
         return None
 
     def status(self, batch_id: str) -> tuple[str, list[str]]:
-        """How a batch stands, and the ids of its files of results."""
-        with self._door():
+        """State of a batch, and the ids of its result files."""
+        with self._translated_errors():
             batch = self._api.batches.retrieve(batch_id)
             files = [batch.output_file_id, batch.error_file_id]
             return batch.status, [file for file in files if file]
 
     def download(self, file_id: str) -> bytes:
-        """The content of a file of results."""
-        with self._door():
+        """The content of a result file."""
+        with self._translated_errors():
             return self._api.files.content(file_id).content
 
     def scrub(self, text: str) -> str:
         """The text without anything that looks like a key, and short."""
-        return _KEY.sub("[key]", text.replace(self._key, "[key]"))[:_SHOWN]
+        return _KEY.sub("[key]", text.replace(self._key, "[key]"))[:_MAX_NOTE_CHARS]
 
     def _scrubbed(self, reply: Reply) -> Reply:
         return Reply(**{**vars(reply), "note": self.scrub(reply.note)})
 
     def _refused(self, error: Any) -> Reply:
-        """What a status other than 200 means."""
+        """The reply that a status other than 200 means."""
         kind = kind_of(error.status_code, str(error.code or ""))
         return Reply(
             kind,
@@ -141,11 +141,11 @@ class Client:
         )
 
     @contextmanager
-    def _door(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         """Turn the library's exceptions into ours.
 
         Raises:
-            ConfigError: key, model or quota has to be mended.
+            ConfigError: key, model or quota must be fixed.
             InputError: the API refuses the request.
             TransientError: it can be tried again later.
         """
@@ -155,14 +155,14 @@ class Client:
         except openai.APIStatusError as error:
             reply = self._refused(error)
         except openai.APIConnectionError as error:
-            reply = Reply(Kind.UNREACHABLE, self.scrub(str(error)))
+            reply = Reply(ReplyKind.UNREACHABLE, self.scrub(str(error)))
         else:
             return
         # raised out here, ours do not carry the library's exceptions and what they may repeat
         raise_fatal(reply)
-        if reply.kind is Kind.REJECTED:
+        if reply.kind is ReplyKind.REJECTED:
             raise InputError(f"The OpenAI API refused the request: {reply.note}")
-        what = "cannot be reached" if reply.kind is Kind.UNREACHABLE else "could not answer"
+        what = "cannot be reached" if reply.kind is ReplyKind.UNREACHABLE else "could not answer"
         raise TransientError(
             f"The OpenAI API {what}: {reply.note}",
             hint="Run the same command again later; nothing is lost.",
@@ -170,15 +170,15 @@ class Client:
 
 
 def raise_fatal(reply: Reply) -> None:
-    """Leave where every further request would end like this one.
+    """Raise where every further request would end like this one.
 
     Raises:
-        ConfigError: key, model or quota has to be mended.
+        ConfigError: key, model or quota must be fixed.
     """
     hints = {
-        Kind.UNAUTHORIZED: ("refused the key", "Check OPENAI_API_KEY and its project."),
-        Kind.NO_MODEL: ("does not know the model or address", "Set `model` under [gpt]."),
-        Kind.NO_QUOTA: ("has no quota left for this key", "Add credit, then run it again."),
+        ReplyKind.UNAUTHORIZED: ("refused the key", "Check OPENAI_API_KEY and its project."),
+        ReplyKind.NO_MODEL: ("does not know the model or address", "Set `model` under [gpt]."),
+        ReplyKind.NO_QUOTA: ("has no quota left for this key", "Add credit, then run it again."),
     }
     if reply.kind in hints:
         what, hint = hints[reply.kind]
@@ -186,7 +186,7 @@ def raise_fatal(reply: Reply) -> None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait, from `retry-after-ms` or `retry-after` of either form.
+    """Seconds that a server asks to wait, from `retry-after-ms` or either form of `retry-after`.
 
     >>> retry_after({"retry-after": "2"}), retry_after({"retry-after-ms": "250"})
     (2.0, 0.25)
@@ -202,21 +202,21 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(email.utils.mktime_tz(when) - time.time(), 0.0) if when else None
 
 
-def kind_of(status: int, code: str) -> Kind:
+def kind_of(status: int, code: str) -> ReplyKind:
     """What an HTTP status and the API's own code mean.
 
     >>> kind_of(429, "insufficient_quota").value, kind_of(503, "").value
     ('no-quota', 'server-error')
     """
     if status in {401, 403}:
-        return Kind.UNAUTHORIZED
+        return ReplyKind.UNAUTHORIZED
     if status == 404:
-        return Kind.NO_MODEL
+        return ReplyKind.NO_MODEL
     if status == 429:
-        return Kind.NO_QUOTA if code == "insufficient_quota" else Kind.RATE_LIMITED
+        return ReplyKind.NO_QUOTA if code == "insufficient_quota" else ReplyKind.RATE_LIMITED
     if status in {408, 409}:
-        return Kind.TIMEOUT
-    return Kind.SERVER_ERROR if status >= 500 else Kind.REJECTED
+        return ReplyKind.TIMEOUT
+    return ReplyKind.SERVER_ERROR if status >= 500 else ReplyKind.REJECTED
 
 
 def _message(error: Any) -> str:

@@ -1,4 +1,4 @@
-"""What GPT is asked: the picture, the facts, and the form of the answer."""
+"""The request to GPT: the picture, the facts, and the form of the answer; its tokens and cost."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from vision_ai.labels.facts import FACTS
 from vision_ai.labels.gpt.replies import Language
 
 PROMPT_VERSION = "1"
-"""Stored with every description; any change of the wording below raises it."""
+"""Stored with every description; any change of the texts below raises it."""
 
 LANGUAGES = {Language.EN: "English", Language.PL: "Polish", Language.DE: "German"}
 
@@ -31,14 +31,14 @@ no advice. Distances are in ATR; bars are candles of {interval}.
 """
 
 _CHARS_PER_TOKEN = 3.5
-_PATCH = 32
-_MOST_PATCHES = 1536
-_EXPECTED_OUTPUT = 350
+_PATCH_PIXELS = 32
+_MAX_PATCHES = 1536
+_EXPECTED_OUTPUT_TOKENS = 350
 """Tokens that an answer takes, for the estimate only."""
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of `replies.Said`, in the form that structured output asks for."""
+    """The JSON Schema of `replies.GptAnswer`, in the form that structured output asks for."""
     fields: dict[str, Any] = {
         "setup": {"type": "string", "enum": [setup.value for setup in SETUPS]},
         "direction": {"type": "string", "enum": [direction.value for direction in DIRECTIONS]},
@@ -85,7 +85,7 @@ def body(
 
 
 def instructions(interval: str, language: Language, config: GptConfig) -> str:
-    """The task, in words."""
+    """The instructions of one request."""
     return INSTRUCTIONS.format(
         language=LANGUAGES[language],
         canonical="such as `fakeout`, `long`, `markup`",
@@ -101,13 +101,13 @@ def facts_text(label: Label) -> str:
         for name, value in label.facts.items()
         if value and name in FACTS
     }
-    told = {
+    facts = {
         "setup": label.setup.value,
         "direction": label.direction.value,
         "phase": label.phase.value,
         "measured": measured,
     }
-    return "Facts: " + json.dumps(told, ensure_ascii=False)
+    return "Facts: " + json.dumps(facts, ensure_ascii=False)
 
 
 def input_tokens(
@@ -116,21 +116,21 @@ def input_tokens(
     """About how many tokens a request takes in: text by length, picture by 32 pixel patches.
 
     Args:
-        label: what is told.
+        label: label and facts of the chart.
         interval: candle length.
         size: width and height of the picture in pixels.
         language: of the description.
         config: model and its picture factor.
     """
     text = facts_text(label) + instructions(interval, language, config) + json.dumps(schema())
-    patches = math.prod(math.ceil(side / _PATCH) for side in size)
-    picture = min(patches, _MOST_PATCHES) * config.image_factor
+    patches = math.prod(math.ceil(side / _PATCH_PIXELS) for side in size)
+    picture = min(patches, _MAX_PATCHES) * config.image_factor
     return math.ceil(len(text) / _CHARS_PER_TOKEN + picture)
 
 
 def output_tokens(config: GptConfig) -> int:
     """About how many tokens an answer takes."""
-    return min(_EXPECTED_OUTPUT, config.max_output_tokens)
+    return min(_EXPECTED_OUTPUT_TOKENS, config.max_output_tokens)
 
 
 def price(inputs: float, outputs: float, config: GptConfig, *, batch: bool = False) -> float:

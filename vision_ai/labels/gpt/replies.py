@@ -1,4 +1,4 @@
-"""What is asked about, what comes back, and how a reply is told from a refusal or a fault."""
+"""The records of a request to GPT: the chart, the answer, and how a request ended."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ class Language(StrEnum):
     DE = "de"
 
 
-class Kind(StrEnum):
+class ReplyKind(StrEnum):
     """How one request ended."""
 
     DESCRIBED = "described"
@@ -46,21 +46,27 @@ class Kind(StrEnum):
     NO_QUOTA = "no-quota"
 
 
-SETTLED = frozenset({Kind.DESCRIBED, Kind.CONTRADICTS, Kind.REFUSED})
-"""Asking again would cost the same and say the same: such a chart is left alone."""
+ANSWERED = frozenset({ReplyKind.DESCRIBED, ReplyKind.CONTRADICTS, ReplyKind.REFUSED})
+"""Asking again would cost the same and answer the same: such a chart is not asked about again."""
 
-PASSING = frozenset(
-    {Kind.CUT_OFF, Kind.INVALID, Kind.TIMEOUT, Kind.UNREACHABLE, Kind.RATE_LIMITED}
-    | {Kind.SERVER_ERROR}
+RETRYABLE = frozenset(
+    {
+        ReplyKind.CUT_OFF,
+        ReplyKind.INVALID,
+        ReplyKind.TIMEOUT,
+        ReplyKind.UNREACHABLE,
+        ReplyKind.RATE_LIMITED,
+    }
+    | {ReplyKind.SERVER_ERROR}
 )
 """Worth another attempt."""
 
-FATAL = frozenset({Kind.UNAUTHORIZED, Kind.NO_MODEL, Kind.NO_QUOTA})
+FATAL = frozenset({ReplyKind.UNAUTHORIZED, ReplyKind.NO_MODEL, ReplyKind.NO_QUOTA})
 """Every further request would end the same way."""
 
 
-class Subject(Record):
-    """One chart with the label that the rule book gave it."""
+class LabelledChart(Record):
+    """One chart with the label that the rule book gave it: what a request asks about."""
 
     digest: Digest = Field(description="of the candles; of the pixels, for a foreign picture")
     symbol: SymbolText
@@ -79,18 +85,18 @@ class Subject(Record):
         """Setup and direction."""
         return Reading(self.setup, self.direction)
 
-    def says(self, label: Label) -> bool:
+    def has_label(self, label: Label) -> bool:
         """Whether `label` is the one that this chart was described under."""
         return self.reading == label.reading and self.phase is label.phase
 
 
-def look(bars: NDArray[np.float64]) -> str:
-    """Hash of the bare values of one window (96, 5): the same chart at any time and symbol."""
+def hash_bars(bars: NDArray[np.float64]) -> str:
+    """Hash of the raw values of one window (96, 5): the same chart at any time and symbol."""
     return hashlib.sha256(np.ascontiguousarray(bars, "<f8").tobytes()).hexdigest()[:32]
 
 
-class Said(Record):
-    """What GPT is asked to fill in: words for the facts, and its own reading of the picture."""
+class GptAnswer(Record):
+    """The JSON that GPT fills in: texts about the facts, and its own reading of the picture."""
 
     setup: Setup
     direction: Direction
@@ -105,27 +111,27 @@ class Said(Record):
         return [self.description, *self.paraphrases]
 
 
-class Fault(Record):
-    """A text that does not agree with the facts, and in what."""
+class Contradiction(Record):
+    """A text that contradicts the facts, and how."""
 
     text: str
     why: str
 
 
 class Attempt(LogLine):
-    """One request: a line of the ledger."""
+    """One request and how it ended: a line of the ledger. `said` is GPT's answer."""
 
     v: Literal[1] = 1
     id: str = Field(description="unique; a batch's lines are named by the batch")
-    subject: Subject
+    subject: LabelledChart
     language: Language
     model: str
     prompt: str = Field(description="version of the prompt")
-    kind: Kind
+    kind: ReplyKind
     note: str = ""
-    said: Said | None = None
-    faults: list[Fault] = Field(default_factory=list)
-    input_tokens: int | None = Field(default=None, ge=0, description="null: the API said nothing")
+    said: GptAnswer | None = None
+    faults: list[Contradiction] = Field(default_factory=list)
+    input_tokens: int | None = Field(default=None, ge=0, description="null: not given by the API")
     output_tokens: int | None = Field(default=None, ge=0)
     cost: Finite | None = Field(default=None, ge=0, description="US dollars")
     seconds: Finite = 0.0
@@ -135,13 +141,13 @@ class Attempt(LogLine):
 
     @property
     def key(self) -> tuple[str, Language]:
-        """What is never paid for twice: a chart in a language."""
+        """A chart in a language: never paid for twice."""
         return self.subject.digest, self.language
 
     @property
-    def words(self) -> list[str]:
-        """The texts that agree with the facts; none of a description that does not."""
-        if self.kind is not Kind.DESCRIBED or self.said is None:
+    def captions(self) -> list[str]:
+        """The texts that agree with the facts; none where the description itself does not."""
+        if self.kind is not ReplyKind.DESCRIBED or self.said is None:
             return []
         wrong = {fault.text for fault in self.faults}
         return [text for text in self.said.texts if text not in wrong]
@@ -149,11 +155,11 @@ class Attempt(LogLine):
 
 @dataclass(frozen=True)
 class Reply:
-    """What one request brought, before it is held against the facts."""
+    """How one request ended, before its answer is compared with the facts."""
 
-    kind: Kind
+    kind: ReplyKind
     note: str = ""
-    said: Said | None = None
+    answer: GptAnswer | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     request_id: str | None = None
@@ -162,38 +168,42 @@ class Reply:
     @classmethod
     def of(cls, response: Mapping[str, Any], request_id: str | None = None) -> Self:
         """Read the JSON of a response object, of a live call or of a line of a batch."""
-        kind, note, said = _read(response)
+        kind, note, answer = _read(response)
         usage = response.get("usage")
         usage = usage if isinstance(usage, Mapping) else {}
         return cls(
             kind,
             note,
-            said,
+            answer,
             _tokens(usage.get("input_tokens")),
             _tokens(usage.get("output_tokens")),
             request_id,
         )
 
 
-_FAILURES = {"rate_limit_exceeded": Kind.RATE_LIMITED, "server_error": Kind.SERVER_ERROR}
+_FAILURES = {"rate_limit_exceeded": ReplyKind.RATE_LIMITED, "server_error": ReplyKind.SERVER_ERROR}
 
 
-def _read(response: Mapping[str, Any]) -> tuple[Kind, str, Said | None]:
+def _read(response: Mapping[str, Any]) -> tuple[ReplyKind, str, GptAnswer | None]:
     status = response.get("status")
     if status == "incomplete":
         reason = str((response.get("incomplete_details") or {}).get("reason"))
-        return (Kind.REFUSED if reason == "content_filter" else Kind.CUT_OFF), reason, None
+        return (
+            (ReplyKind.REFUSED if reason == "content_filter" else ReplyKind.CUT_OFF),
+            reason,
+            None,
+        )
     if status == "failed":
         error = response.get("error") or {}
-        kind = _FAILURES.get(str(error.get("code")), Kind.REJECTED)
+        kind = _FAILURES.get(str(error.get("code")), ReplyKind.REJECTED)
         return kind, str(error.get("message", ""))[:200], None
     texts = []
     for part in _parts(response):
         if part.get("type") == "refusal":
-            return Kind.REFUSED, str(part.get("refusal", ""))[:200], None
+            return ReplyKind.REFUSED, str(part.get("refusal", ""))[:200], None
         if part.get("type") == "output_text":
             texts.append(str(part.get("text", "")))
-    return _said("".join(texts))
+    return _parse_answer("".join(texts))
 
 
 def _parts(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -204,15 +214,15 @@ def _parts(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [part for content in lists for part in content if isinstance(part, Mapping)]
 
 
-def _said(text: str) -> tuple[Kind, str, Said | None]:
+def _parse_answer(text: str) -> tuple[ReplyKind, str, GptAnswer | None]:
     try:
-        return Kind.DESCRIBED, "", Said.model_validate(json.loads(text))
+        return ReplyKind.DESCRIBED, "", GptAnswer.model_validate(json.loads(text))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return Kind.INVALID, f"{where}: {first['msg']}"[:200], None
+        return ReplyKind.INVALID, f"{where}: {first['msg']}"[:200], None
     except (ValueError, RecursionError):
-        return Kind.INVALID, "the text is no JSON", None
+        return ReplyKind.INVALID, "the text is no JSON", None
 
 
 def _tokens(value: object) -> int | None:

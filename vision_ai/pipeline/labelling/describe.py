@@ -13,13 +13,12 @@ from pydantic import ConfigDict, Field
 from vision_ai.errors import InputError
 from vision_ai.feedback.review import Rate
 from vision_ai.feedback_loop_cv import wilson
-from vision_ai.labels.gpt import agreement, batch, prompt
-from vision_ai.labels.gpt.batch import Batches, Plan
-from vision_ai.labels.gpt.client import Client
-from vision_ai.labels.gpt.ledger import Ledger, settled
-from vision_ai.labels.gpt.limits import Budget
-from vision_ai.labels.gpt.replies import Attempt, Kind, Language
-from vision_ai.labels.gpt.work import Order, Run
+from vision_ai.labels.gpt import batch, prompt
+from vision_ai.labels.gpt.batch import BatchPlan, BatchQueue
+from vision_ai.labels.gpt.client import GptClient
+from vision_ai.labels.gpt.ledger import Ledger, agreement_by_label, answered_charts, total_spending
+from vision_ai.labels.gpt.replies import Attempt, Language, ReplyKind
+from vision_ai.labels.gpt.run import DescriptionOptions, DescriptionRun, SpendingLimit
 from vision_ai.pipeline.labelling import select
 from vision_ai.pipeline.labelling.select import ChartSelection, SelectedCharts
 from vision_ai.pipeline.workspace import Result, Workspace, progress
@@ -134,7 +133,7 @@ def estimate(
     charts = _undescribed(workspace, selection, options, order, ledger)
     parts = [order.estimate(task, batch=in_batch) for task in charts.tasks]
     inputs, outputs, cost = (sum(part[i] for part in parts) for i in range(3))
-    worst = sum(order.worst(task, batch=in_batch) for task in charts.tasks)
+    worst = sum(order.worst_cost(task, batch=in_batch) for task in charts.tasks)
     return DescribeEstimateResult(
         charts=len(charts.tasks),
         model=order.config.model,
@@ -165,17 +164,17 @@ def describe(
     with _asking(workspace, options, environ) as (order, ledger, client):
         charts = _undescribed(workspace, selection, options, order, ledger)
         tasks = charts.tasks
-        run = Run(order, ledger, client, max_cost=options.max_cost)
-        outcome = run.over(progress(tasks, total=len(tasks), what="Describing charts"))
-    described = sum(attempt.kind is Kind.DESCRIBED for attempt in outcome.attempts)
+        run = DescriptionRun(order, ledger, client, max_cost=options.max_cost)
+        outcome = run.describe(progress(tasks, total=len(tasks), what="Describing charts"))
+    described = sum(attempt.kind is ReplyKind.DESCRIBED for attempt in outcome.attempts)
     return DescribeResult(
         asked_for=len(tasks),
         described=described,
         requests=outcome.requests,
         cost=round(outcome.cost, 9),
-        stopped=outcome.stopped or None,
+        stopped=outcome.stop_reason or None,
         **_ledger_fields(ledger),
-        missing={**charts.missing, **outcome.left},
+        missing={**charts.missing, **outcome.undescribed},
     )
 
 
@@ -193,13 +192,13 @@ def describe_in_batches(
         TransientError: the API cannot be asked; run it again.
     """
     with _asking(workspace, options, environ) as (order, ledger, client):
-        work = Batches(order, ledger, client)
+        work = BatchQueue(order, ledger, client)
         plans = batch.open_plans(ledger)
         charts = _undescribed(workspace, selection, options, order, ledger)
-        budget = Budget(options.max_cost)
+        budget = SpendingLimit(options.max_cost)
         tasks = list(
             itertools.takewhile(
-                lambda task: budget.reserve(order.worst(task, batch=True)) is not None,
+                lambda task: budget.reserve(order.worst_cost(task, batch=True)) is not None,
                 charts.tasks,
             )
         )
@@ -207,7 +206,7 @@ def describe_in_batches(
         plans = [work.submit(plan) for plan in (*plans, *work.plan(watched_tasks))]
         waiting, attempts = _collected(work, plans, poll_s=order.config.poll_s, wait=options.wait)
     not_described = {
-        _name(a): f"{a.kind}: {a.note}" for a in attempts if a.kind is not Kind.DESCRIBED
+        _name(a): f"{a.kind}: {a.note}" for a in attempts if a.kind is not ReplyKind.DESCRIBED
     }
     beyond_budget = {
         task.name: "the limit of cost is reached" for task in charts.tasks[len(tasks) :]
@@ -229,27 +228,27 @@ def report(workspace: Workspace) -> LedgerResult:
 @contextlib.contextmanager
 def _asking(
     workspace: Workspace, options: DescribeOptions, environ: Mapping[str, str]
-) -> Iterator[tuple[Order, Ledger, Client]]:
+) -> Iterator[tuple[DescriptionOptions, Ledger, GptClient]]:
     """What is asked for, the ledger that no other process writes meanwhile, and the API."""
     order, ledger = _order(workspace, options), Ledger(workspace.paths.descriptions)
-    with ledger.locked(), Client(order.config, environ=environ) as client:
+    with ledger.locked(), GptClient(order.config, environ=environ) as client:
         yield order, ledger, client
 
 
-def _order(workspace: Workspace, options: DescribeOptions) -> Order:
+def _order(workspace: Workspace, options: DescribeOptions) -> DescriptionOptions:
     config = workspace.config.gpt
-    return Order(options.language or Language(config.language), config)
+    return DescriptionOptions(options.language or Language(config.language), config)
 
 
 def _undescribed(
     workspace: Workspace,
     selection: ChartSelection,
     options: DescribeOptions,
-    order: Order,
+    order: DescriptionOptions,
     ledger: Ledger,
 ) -> SelectedCharts:
     """Charts that nobody has been paid to describe, and that are in no batch under way."""
-    final = settled(ledger.read()[0], again=options.again)
+    final = answered_charts(ledger.read()[0], again=options.again)
     known = {digest for digest, language in final if language is order.language}
     for plan in batch.open_plans(ledger):
         if plan.language is order.language:
@@ -258,8 +257,8 @@ def _undescribed(
 
 
 def _collected(
-    work: Batches, plans: Sequence[Plan], *, poll_s: float, wait: bool
-) -> tuple[list[Plan], list[Attempt]]:
+    work: BatchQueue, plans: Sequence[BatchPlan], *, poll_s: float, wait: bool
+) -> tuple[list[BatchPlan], list[Attempt]]:
     collected: list[Attempt] = []
     while True:
         polled = [work.collect(plan) for plan in plans]
@@ -274,12 +273,12 @@ def _ledger_fields(ledger: Ledger) -> dict[str, Any]:
     """The fields of `LedgerResult` for what the ledger holds now."""
     attempts, bad = ledger.read()
     return {
-        "ledger": LedgerTotals.model_validate(agreement.totals(attempts)),
+        "ledger": LedgerTotals.model_validate(total_spending(attempts)),
         "agreement": [
             AgreementRow(
                 facet=share.facet, value=share.value, **wilson(share.agree, share.n).model_dump()
             )
-            for share in agreement.shares(attempts)
+            for share in agreement_by_label(attempts)
         ],
         "damaged_lines": bad,
     }

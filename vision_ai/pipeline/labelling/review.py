@@ -30,8 +30,8 @@ from vision_ai.feedback.review import Rate
 from vision_ai.feedback_loop_cv import wilson
 from vision_ai.labels import review, rules
 from vision_ai.labels.gpt.ledger import Ledger
-from vision_ai.labels.gpt.replies import Attempt, Subject
-from vision_ai.labels.review import Action, Case, Correction, Desk, Opinion
+from vision_ai.labels.gpt.replies import Attempt, LabelledChart
+from vision_ai.labels.review import Action, Correction, CorrectionLog, ReviewCase, SecondOpinion
 from vision_ai.pipeline import index
 from vision_ai.pipeline.labelling import select
 from vision_ai.pipeline.lookup import Finder
@@ -56,7 +56,7 @@ class OpinionRecord(Record):
     confidence: float
 
     @classmethod
-    def of(cls, opinion: Opinion | None) -> "OpinionRecord | None":
+    def of(cls, opinion: SecondOpinion | None) -> "OpinionRecord | None":
         """The opinion with its confidence rounded; None stays None."""
         if opinion is None:
             return None
@@ -67,7 +67,7 @@ class OpinionRecord(Record):
         )
 
 
-class CaseRecord(Subject):
+class CaseRecord(LabelledChart):
     """A chart that a person should look at, with what each reader says of it."""
 
     gpt: OpinionRecord | None
@@ -129,8 +129,8 @@ def upcoming(workspace: Workspace, limit: int) -> ReviewQueueResult:
 
     Disagreement of GPT or the model with the rule book comes first, then the model's doubt.
     """
-    corrections, bad = Desk(workspace.paths.corrections).read()
-    waiting = review.queue(cases(workspace), corrections)
+    corrections, bad = CorrectionLog(workspace.paths.corrections).read()
+    waiting = review.review_queue(cases(workspace), corrections)
     return ReviewQueueResult(
         waiting=len(waiting),
         cases=[
@@ -173,25 +173,25 @@ def decide(
     """
     subject = _find(workspace, chart)
     label = _changed(Label(subject.reading, subject.phase), changes)
-    correction = review.correction(
+    correction = review.make_correction(
         subject, action, label, who=who or reviewer(), at=_now(workspace), words=words
     )
-    Desk(workspace.paths.corrections).write([correction])
+    CorrectionLog(workspace.paths.corrections).write([correction])
     index_text = None if action is Action.SKIP else index.refresh(workspace)
     return ReviewDecisionResult(correction=correction, index=index_text)
 
 
 def stats(workspace: Workspace) -> ReviewStatsResult:
     """How much was reviewed, by whom, and how often the rule book was right."""
-    corrections, bad = Desk(workspace.paths.corrections).read()
+    corrections, bad = CorrectionLog(workspace.paths.corrections).read()
     all_cases = cases(workspace)
-    newest = review.standing(corrections)
+    newest = review.newest_corrections(corrections)
     unchanged = [c for c in newest.values() if c.was == f"{c.reading.name} {c.phase}"]
     right = wilson(len(unchanged), len(newest))
     by_setup = Counter(c.was.split(":")[0] for c in newest.values())
     kept_by_setup = Counter(c.was.split(":")[0] for c in unchanged)
     return ReviewStatsResult(
-        waiting=len(review.queue(all_cases, corrections)),
+        waiting=len(review.review_queue(all_cases, corrections)),
         disagreements=sum(case.disagreements > 0 for case in all_cases),
         words=len(corrections),
         actions=dict(Counter(c.action.value for c in corrections)),
@@ -209,8 +209,8 @@ def export(workspace: Workspace, out: Path) -> LabelsExportResult:
         InputError: another suffix.
         StorageError: the file could not be written.
     """
-    corrections, bad = Desk(workspace.paths.corrections).read()
-    storage.write_text(out, review.dump(corrections, as_csv=_is_csv(out)))
+    corrections, bad = CorrectionLog(workspace.paths.corrections).read()
+    storage.write_text(out, review.export_text(corrections, as_csv=_is_csv(out)))
     missing = {f"{line.path} line {line.number}": line.reason for line in bad}
     return LabelsExportResult(exported=len(corrections), path=str(out), missing=missing)
 
@@ -226,10 +226,10 @@ def import_(workspace: Workspace, source: Path, *, who: str | None = None) -> La
         text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{source} cannot be read: {error}.") from error
-    corrections, bad = review.parse(
+    corrections, bad = review.parse_corrections(
         text, as_csv=_is_csv(source), who=who or reviewer(), at=_now(workspace)
     )
-    added = Desk(workspace.paths.corrections).write(corrections)
+    added = CorrectionLog(workspace.paths.corrections).write(corrections)
     return LabelsImportResult(
         added=added,
         known=len(corrections) - added,
@@ -243,32 +243,34 @@ def reviewer() -> str:
     return os.environ.get("VISION_AI_REVIEWER") or getpass.getuser()
 
 
-def cases(workspace: Workspace) -> list[Case]:
+def cases(workspace: Workspace) -> list[ReviewCase]:
     """Every chart that GPT described or the model predicted, with what each of them says."""
-    by_digest: dict[str, Case] = {}
+    by_digest: dict[str, ReviewCase] = {}
     for attempt in Ledger(workspace.paths.descriptions).read()[0]:
         digest = attempt.subject.digest
         if attempt.said is not None or digest not in by_digest:
-            by_digest[digest] = Case(attempt.subject, _gpt(attempt), None, _words(attempt))
+            by_digest[digest] = ReviewCase(attempt.subject, _gpt(attempt), None, _words(attempt))
     finder = Finder(workspace)
     for subject, model in _predicted(workspace, finder):
-        known = by_digest.get(subject.digest, Case(subject))
+        known = by_digest.get(subject.digest, ReviewCase(subject))
         by_digest[subject.digest] = replace(known, model=model)
     return _asked(workspace, finder, list(by_digest.values()))
 
 
-def _gpt(attempt: Attempt) -> Opinion | None:
+def _gpt(attempt: Attempt) -> SecondOpinion | None:
     reply = attempt.said
     if reply is None:
         return None
-    return Opinion(Reading(reply.setup, reply.direction), reply.phase, reply.confidence)
+    return SecondOpinion(Reading(reply.setup, reply.direction), reply.phase, reply.confidence)
 
 
 def _words(attempt: Attempt) -> str:
     return attempt.said.description if attempt.said else f"({attempt.kind})"
 
 
-def _predicted(workspace: Workspace, finder: Finder) -> Iterator[tuple[Subject, Opinion]]:
+def _predicted(
+    workspace: Workspace, finder: Finder
+) -> Iterator[tuple[LabelledChart, SecondOpinion]]:
     """Charts of the newest predictions, labelled by the rule book, with the model's reading."""
     for path in storage.listed(workspace.paths.predictions, "*.json")[: -RECENT - 1 : -1]:
         try:
@@ -286,15 +288,15 @@ def _predicted(workspace: Workspace, finder: Finder) -> Iterator[tuple[Subject, 
                 yield select.subject_of(window, label, chart=reading.chart), _model(reading)
 
 
-def _model(reading: IntervalReading) -> Opinion:
+def _model(reading: IntervalReading) -> SecondOpinion:
     """The model's likeliest reading, even where it would not stand by it."""
     name, probability = max(reading.probabilities.items(), key=lambda item: item[1])
     setup, direction = name.split(":")
     sure = probability if reading.abstained else reading.confidence
-    return Opinion(Reading(Setup(setup), Direction(direction)), reading.phase, sure)
+    return SecondOpinion(Reading(Setup(setup), Direction(direction)), reading.phase, sure)
 
 
-def _asked(workspace: Workspace, finder: Finder, known: list[Case]) -> list[Case]:
+def _asked(workspace: Workspace, finder: Finder, known: list[ReviewCase]) -> list[ReviewCase]:
     """Ask the model, where there is one, about charts that it has not predicted."""
     unread = [case for case in known if case.model is None]
     readable = [(case, chart[0]) for case in unread if (chart := finder.chart(case.subject))]
@@ -314,7 +316,7 @@ def _asked(workspace: Workspace, finder: Finder, known: list[Case]) -> list[Case
     best = answers.probabilities.reading.argmax(axis=1)
     sure = answers.probabilities.reading.max(axis=1)
     opinions = {
-        subject.digest: Opinion(
+        subject.digest: SecondOpinion(
             READINGS[int(best[row])], PHASES[int(answers.phase[row])], float(sure[row])
         )
         for row, subject in enumerate(subjects)
@@ -322,7 +324,7 @@ def _asked(workspace: Workspace, finder: Finder, known: list[Case]) -> list[Case
     return [replace(case, model=case.model or opinions.get(case.subject.digest)) for case in known]
 
 
-def _find(workspace: Workspace, chart: str) -> Subject:
+def _find(workspace: Workspace, chart: str) -> LabelledChart:
     digits = chart.strip().lower()
     if len(digits) < SHORTEST:
         raise InputError(

@@ -19,8 +19,8 @@ from vision_ai.config import Paths
 from vision_ai.domain import WINDOW, Interval, Klines, Label, iso, parse_symbol, parse_time
 from vision_ai.errors import InputError, KlinesError, VisionError
 from vision_ai.labels import rules
-from vision_ai.labels.gpt.replies import Subject, look
-from vision_ai.labels.gpt.work import Task
+from vision_ai.labels.gpt.replies import LabelledChart, hash_bars
+from vision_ai.labels.gpt.run import ChartTask
 from vision_ai.market import files
 from vision_ai.pipeline.workspace import Workspace, parse_intervals, progress
 from vision_ai.predict_cv_setup import UNNAMED
@@ -85,7 +85,7 @@ class ChartSelection:
 class SelectedCharts:
     """Charts, and what could not be read."""
 
-    tasks: list[Task]
+    tasks: list[ChartTask]
     missing: dict[str, str]
 
 
@@ -110,7 +110,7 @@ def find(
         _refuse_unknown(folder, selection.symbols)
         candidates = _in_turn(_windows(workspace, folder, selection))
     seen: set[str] = set()
-    tasks: list[Task] = []
+    tasks: list[ChartTask] = []
     for task in candidates:
         digest = task.subject.digest
         if limit is not None and len(tasks) >= limit:
@@ -132,9 +132,9 @@ def _refuse_unknown(folder: Path, symbols: frozenset[str]) -> None:
 
 def subject_of(
     window: Klines, label: Label, *, digest: str = "", chart: str | None = None
-) -> Subject:
+) -> LabelledChart:
     """A window of candles with its label, as it is written down."""
-    return Subject(
+    return LabelledChart(
         digest=digest or window.digest,
         symbol=window.symbol,
         interval=window.interval,
@@ -144,7 +144,7 @@ def subject_of(
         phase=label.phase,
         clear=label.clear,
         rules=label.rules,
-        look=look(window.bars),
+        look=hash_bars(window.bars),
         chart=chart,
     )
 
@@ -169,7 +169,7 @@ def chart_path(paths: Paths, window: Klines) -> Path:
     return paths.chart(window.symbol, window.interval, int(window.close_ms[-1]))
 
 
-def _windows(workspace: Workspace, folder: Path, selection: ChartSelection) -> Iterator[Task]:
+def _windows(workspace: Workspace, folder: Path, selection: ChartSelection) -> Iterator[ChartTask]:
     paths = files.candle_files(folder)
     for klines in progress(
         files.charts_candles(folder, selection.symbols, selection.intervals),
@@ -189,14 +189,14 @@ def _windows(workspace: Workspace, folder: Path, selection: ChartSelection) -> I
             )
 
 
-def _task(workspace: Workspace, window: Klines, label: Label) -> Task | None:
+def _task(workspace: Workspace, window: Klines, label: Label) -> ChartTask | None:
     try:
         window.last_window(int(window.close_ms[-1]))
     except KlinesError:
         return None  # a market that stood still shows nothing
     config = workspace.config.chart
     chart = chart_path(workspace.paths, window).relative_to(workspace.paths.root).as_posix()
-    return Task(
+    return ChartTask(
         subject_of(window, label, chart=chart),
         label,
         (config.width, config.height),
@@ -204,7 +204,9 @@ def _task(workspace: Workspace, window: Klines, label: Label) -> Task | None:
     )
 
 
-def _pictures(folder: Path, selection: ChartSelection, missing: dict[str, str]) -> Iterator[Task]:
+def _pictures(
+    folder: Path, selection: ChartSelection, missing: dict[str, str]
+) -> Iterator[ChartTask]:
     paths = sorted(folder.rglob("*.png")) if folder.is_dir() else []
     if not paths:
         raise InputError(f"{folder} holds no PNG files.", hint="Name a folder of charts.")
@@ -219,7 +221,7 @@ def _pictures(folder: Path, selection: ChartSelection, missing: dict[str, str]) 
             yield task
 
 
-def _picture(path: Path) -> Task:
+def _picture(path: Path) -> ChartTask:
     """A picture with the label of the candles that it shows.
 
     Raises:
@@ -235,7 +237,7 @@ def _picture(path: Path) -> Task:
     written_ms = int(path.stat().st_mtime) * 1000
     as_of_ms = meta.last_open_ms + interval.ms if meta else written_ms
     pixels = hashlib.sha256(image.pixels.tobytes()).hexdigest()
-    subject = Subject(
+    subject = LabelledChart(
         digest=meta.klines if meta else pixels,
         symbol=meta.symbol if meta else UNNAMED,
         interval=interval,
@@ -245,16 +247,16 @@ def _picture(path: Path) -> Task:
         phase=label.phase,
         clear=label.clear,
         rules=label.rules,
-        look=look(bars[0]),
+        look=hash_bars(bars[0]),
         chart=str(path),
     )
     height, width = image.pixels.shape[:2]
-    return Task(subject, label, (width, height), path.read_bytes)
+    return ChartTask(subject, label, (width, height), path.read_bytes)
 
 
-def _in_turn(tasks: Iterable[Task]) -> Iterator[Task]:
+def _in_turn(tasks: Iterable[ChartTask]) -> Iterator[ChartTask]:
     """One chart of each reading, then a second one of each, and so on."""
-    by_reading: dict[str, list[Task]] = defaultdict(list)
+    by_reading: dict[str, list[ChartTask]] = defaultdict(list)
     for task in tasks:
         by_reading[task.subject.reading.name].append(task)
     rng = np.random.default_rng(SEED)

@@ -12,7 +12,7 @@ from vision_ai import storage
 from vision_ai.charts import sheet
 from vision_ai.domain import CLOSE, PHASES, READINGS, Interval, Klines, Label
 from vision_ai.errors import InputError
-from vision_ai.labels import facts, rules, stats
+from vision_ai.labels import facts, frequencies, rules
 from vision_ai.market import files
 from vision_ai.pipeline.workspace import Result, parse_intervals, progress
 from vision_ai.records import Record
@@ -74,7 +74,9 @@ def statistics(
     chart_intervals = parse_intervals(intervals)
     paths = files.candle_files(klines)[:limit]
     read = (files.read_file(path) for path in paths)
-    table = stats.statistics(progress(read, total=len(paths), what="Labelling"), chart_intervals)
+    table = frequencies.count_labels(
+        progress(read, total=len(paths), what="Labelling"), chart_intervals
+    )
     return LabelStatisticsResult(
         rules=table.rules,
         windows=table.windows,
@@ -117,8 +119,8 @@ def contact_sheet(
     examples = examples[:EXAMPLES]
     picture = sheet.contact_sheet(
         np.stack([example.bars for example in examples]),
-        [f"{example.title} | {facts.caption(example.label)}" for example in examples],
-        [facts.marks(example.label, float(example.bars[-1, CLOSE])) for example in examples],
+        [f"{example.title} | {facts.contact_sheet_caption(example.label)}" for example in examples],
+        [facts.level_lines(example.label, float(example.bars[-1, CLOSE])) for example in examples],
     )
     storage.write_bytes(out, picture)
     titles = [example.title for example in examples]

@@ -18,7 +18,7 @@ from vision_ai.config import Section
 from vision_ai.domain import Embeddings
 from vision_ai.feedback_loop_cv import Stages
 from vision_ai.labels import rules
-from vision_ai.labels.captions import Wording
+from vision_ai.labels.captions import Captions
 from vision_ai.measures import purge
 from vision_ai.measures.purge import Spans
 from vision_ai.model.training.batches import Corpus
@@ -82,7 +82,7 @@ class Curriculum:
     known: Corpus
     choosing: Corpus
     judging: Corpus
-    wording: Wording
+    wording: Captions
 
     @property
     def fingerprint(self) -> str:
@@ -156,11 +156,11 @@ def some(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Corp
     return training_data.sample_rows(corpus, count, seed, balance=balance)
 
 
-def _lessons(learned: Corpus, replay: Corpus, share: float, wording: Wording) -> Corpus:
+def _lessons(learned: Corpus, replay: Corpus, share: float, wording: Captions) -> Corpus:
     """Resolved charts, repeated to about their share, and replayed ones; people's word repeated."""
     repeats = share / (1 - share) * len(replay) / len(learned)
     times = int(min(MOST_REPEATS, max(1, round(repeats))))
     often = learned.take(np.tile(np.arange(len(learned)), times))
     return training_data.apply_annotations(
-        resolved.joined([often, replay]), wording.words, train_cv_model.ANNOTATION_WEIGHT
+        resolved.joined([often, replay]), wording.corrections, train_cv_model.ANNOTATION_WEIGHT
     )

@@ -297,7 +297,9 @@ class Tuner:
         carried = reader.weights(reader.exemplars(self.model))
         weight = [carried.get(at, 1.0) for at in reader.keys(rows)]
         rows = replace(rows, weight=np.array(weight, np.float32))
-        return review.apply(rows, material.wording.words, train_cv_model.ANNOTATION_WEIGHT)[0]
+        return review.apply_corrections(
+            rows, material.wording.corrections, train_cv_model.ANNOTATION_WEIGHT
+        )[0]
 
     def _judged(
         self,

@@ -9,7 +9,7 @@ import numpy as np
 from vision_ai.config import Paths
 from vision_ai.domain import Embeddings, Interval, Ints, Klines, parse_time
 from vision_ai.errors import KlinesError
-from vision_ai.labels.captions import Wording
+from vision_ai.labels.captions import Captions
 from vision_ai.market import files
 from vision_ai.measures import purge
 from vision_ai.measures.purge import Spans
@@ -21,7 +21,7 @@ from vision_ai.records import Feedback, Prediction
 
 
 def charts(
-    lines: Iterable[Feedback], predictions: Iterable[Prediction], finder: Finder, wording: Wording
+    lines: Iterable[Feedback], predictions: Iterable[Prediction], finder: Finder, wording: Captions
 ) -> Corpus:
     """The charts of resolved calls, both intervals of each, those whose candles are still here.
 
@@ -53,7 +53,7 @@ def _found(
     return finder.window(symbol, interval, last_ms + interval.ms, digest)
 
 
-def labelled(tables: tuple[Klines, ...], table: Ints, end: Ints, wording: Wording) -> Corpus:
+def labelled(tables: tuple[Klines, ...], table: Ints, end: Ints, wording: Captions) -> Corpus:
     """Windows sorted by table, with a person's labels where there are some, else the rule book's.
 
     Args:
@@ -87,7 +87,7 @@ def tables(paths: Paths, klines: Path | None) -> list[Klines]:
         return folder_tables
 
 
-def originals(rows: Embeddings, candles: Sequence[Klines], wording: Wording) -> Corpus:
+def originals(rows: Embeddings, candles: Sequence[Klines], wording: Captions) -> Corpus:
     """The indexed charts whose candles are at hand, labelled anew."""
     sources = Originals.find(rows, candles)
     rows_with_candles = sources.found
@@ -97,7 +97,7 @@ def originals(rows: Embeddings, candles: Sequence[Klines], wording: Wording) -> 
 
 
 def windows(
-    candles: Sequence[Klines], until_ms: int, count: int, wording: Wording, *, seed: int
+    candles: Sequence[Klines], until_ms: int, count: int, wording: Captions, *, seed: int
 ) -> Corpus:
     """Up to `count` random windows that were settled, outcomes included, at `until_ms`."""
     whole = tuple(part for table in candles if len(part := table.until(until_ms)))

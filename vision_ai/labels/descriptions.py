@@ -1,4 +1,4 @@
-"""Facts to words, offline: how a trader would put a label, in many ways, each of them true.
+"""Captions of a label, written offline in a trader's words: many ways, each of them true.
 
 The words are a closed set, `VOCABULARY`, so that a small model can learn them all.
 """
@@ -10,10 +10,10 @@ from functools import cache
 import numpy as np
 
 from vision_ai.domain import Direction, Label, Phase, Reading, Setup
-from vision_ai.labels.synonyms import PHASE_PHRASES, SEARCH_WORDS, SETUP_PHRASES, SIDES, turned
+from vision_ai.labels.synonyms import PHASE_PHRASES, SEARCH_WORDS, SETUP_PHRASES, SIDES, fill_sides
 
-MOST = 30
-"""Numbers beyond this are told as `more than 30`."""
+MAX_NUMBER = 30
+"""Larger numbers are written as `more than 30`."""
 
 CLAUSES: Mapping[str, tuple[str, ...]] = {
     "break now": ("broke {up} on the last bar", "the last bar broke {up}"),
@@ -38,9 +38,9 @@ CLAUSES: Mapping[str, tuple[str, ...]] = {
     "extreme": ("extreme {n} bars ago", "{n} bars since the extreme"),
     "chart": ("chart {n} atr tall", "chart spans {n} atr"),
 }
-"""Ways to put each fact; `{n}` is the number."""
+"""Phrases for each fact; `{n}` is the number."""
 
-SHAPES = (
+SENTENCE_TEMPLATES = (
     "{setup}",
     "{setup}, {phase}",
     "{phase}, {setup}",
@@ -51,7 +51,7 @@ SHAPES = (
     "{setup}, {fact}, argues {side}",
     "{phase}, {setup}, {fact}, {other}",
 )
-"""Sentences that a description is built in."""
+"""Templates of a description."""
 
 SIDE_PHRASES: Mapping[Direction, tuple[str, ...]] = {
     Direction.LONG: ("long", "for buyers", "for higher prices", "for the bulls"),
@@ -62,7 +62,7 @@ SIDE_PHRASES: Mapping[Direction, tuple[str, ...]] = {
 
 
 def describe(label: Label, rng: np.random.Generator, n: int = 1) -> list[str]:
-    """Put a label into words, `n` times; every number told is one of its facts.
+    """Describe a label, `n` times; every number is one of its facts.
 
     >>> label = Label(Reading(Setup.FAKEOUT, Direction.SHORT), Phase.RANGE)
     >>> len(describe(label, np.random.default_rng(0), 3))
@@ -87,10 +87,10 @@ def prompts(code: Reading | Phase) -> list[str]:
     return list(_prompts(code))
 
 
-def normalise(text: str) -> str:
-    """Lower case, with words, numbers and punctuation parted by spaces.
+def normalize(text: str) -> str:
+    """Lower case, with words, numbers and punctuation separated by spaces.
 
-    >>> normalise("Breakout-continuation, 2.5 ATR!")
+    >>> normalize("Breakout-continuation, 2.5 ATR!")
     'breakout - continuation , 2 . 5 atr !'
     """
     return " ".join(re.findall(r"\w+|[^\w\s]+", text.lower()))
@@ -98,7 +98,7 @@ def normalise(text: str) -> str:
 
 def _sentence(label: Label, rng: np.random.Generator) -> str:
     facts = list(_facts(label))
-    shapes = [s for s in SHAPES if len(facts) >= ("{fact}" in s) + ("{other}" in s)]
+    templates = [s for s in SENTENCE_TEMPLATES if len(facts) >= ("{fact}" in s) + ("{other}" in s)]
     rng.shuffle(facts)
     parts = {
         "setup": _one(_prompts(label.reading), rng),
@@ -107,7 +107,7 @@ def _sentence(label: Label, rng: np.random.Generator) -> str:
         "fact": _one(facts[0], rng) if facts else "",
         "other": _one(facts[1], rng) if len(facts) > 1 else "",
     }
-    return _one(shapes, rng).format(**parts)
+    return _one(templates, rng).format(**parts)
 
 
 def _one(choices: tuple[str, ...] | list[str], rng: np.random.Generator) -> str:
@@ -117,27 +117,29 @@ def _one(choices: tuple[str, ...] | list[str], rng: np.random.Generator) -> str:
 def _setup_phrases(reading: Reading) -> Iterator[str]:
     mirrored = reading.direction is Direction.SHORT
     setup = Setup.SUPPORT_RETEST if reading.setup is Setup.RESISTANCE_REJECTION else reading.setup
-    return (turned(phrase, mirrored=mirrored) for phrase in SETUP_PHRASES[setup])
+    return (fill_sides(phrase, mirrored=mirrored) for phrase in SETUP_PHRASES[setup])
 
 
 def _phase_phrases(phase: Phase) -> Iterator[str]:
     mirrored = phase not in PHASE_PHRASES
     upright = phase.mirror if mirrored else phase
-    return (turned(phrase, mirrored=mirrored) for phrase in PHASE_PHRASES[upright])
+    return (fill_sides(phrase, mirrored=mirrored) for phrase in PHASE_PHRASES[upright])
 
 
 def _facts(label: Label) -> Iterator[tuple[str, ...]]:
-    """The clauses that are true of a label, each in all its wordings."""
+    """The clauses that are true of a label, each in all its phrases."""
     mirrored = label.direction is Direction.SHORT
     for clause, number in _measured(label):
-        yield tuple(turned(p.replace("{n}", number), mirrored=mirrored) for p in CLAUSES[clause])
+        yield tuple(
+            fill_sides(p.replace("{n}", number), mirrored=mirrored) for p in CLAUSES[clause]
+        )
 
 
 def _measured(label: Label) -> Iterator[tuple[str, str]]:
-    """Clauses and their numbers; a distance that rounds to nothing is left untold."""
+    """Clauses and their numbers; a distance that rounds to zero is left out."""
     if not label.facts:
         return
-    for clause, number in (*TELLERS[label.setup](label.facts), *_chart(label.facts)):
+    for clause, number in (*CLAUSES_OF_SETUP[label.setup](label.facts), *_chart(label.facts)):
         if number != "0":
             yield clause, number
 
@@ -147,15 +149,15 @@ Clauses = Iterator[tuple[str, str]]
 
 
 def _half(value: float) -> str:
-    """A distance to the nearest half, in words."""
+    """A distance to the nearest half, as text."""
     value = round(abs(value) * 2) / 2
-    if value > MOST:
-        return f"more than {MOST}"
+    if value > MAX_NUMBER:
+        return f"more than {MAX_NUMBER}"
     return "half an" if value == 0.5 else f"{value:g}"
 
 
 def _count(value: float) -> str:
-    return f"more than {MOST}" if value > 99 else f"{round(value)}"
+    return f"more than {MAX_NUMBER}" if value > 99 else f"{round(value)}"
 
 
 def _percent(value: float) -> str:
@@ -243,7 +245,7 @@ def _nothing(_: Facts) -> Clauses:
     yield from ()
 
 
-TELLERS: Mapping[Setup, Callable[[Facts], Clauses]] = {
+CLAUSES_OF_SETUP: Mapping[Setup, Callable[[Facts], Clauses]] = {
     Setup.BREAKOUT: _break,
     Setup.BREAKOUT_CONTINUATION: _break,
     Setup.PULLBACK: _pullback,
@@ -256,20 +258,20 @@ TELLERS: Mapping[Setup, Callable[[Facts], Clauses]] = {
     Setup.RANGE: _range,
     Setup.NONE: _nothing,
 }
-"""Which facts are worth telling of each setup."""
+"""The facts that are worth naming for each setup."""
 
 
 def _all_texts() -> Iterator[str]:
     phrases = [*CLAUSES.values(), *SETUP_PHRASES.values(), *PHASE_PHRASES.values()]
     for phrase in (phrase for group in phrases for phrase in group):
         for mirrored in (False, True):
-            yield turned(phrase.replace("{n}", ""), mirrored=mirrored)
-    yield from (shape.format_map(_Blank()) for shape in SHAPES)
+            yield fill_sides(phrase.replace("{n}", ""), mirrored=mirrored)
+    yield from (shape.format_map(_Blank()) for shape in SENTENCE_TEMPLATES)
     yield from (phrase for group in SIDE_PHRASES.values() for phrase in group)
     yield from (word for pair in SIDES.values() for word in pair)
     yield from (name.value for kind in (Setup, Direction, Phase) for name in kind)
     yield from (f"{number}" for number in range(100))
-    yield f"half an, more than {MOST}. 2.5 - : ; % ( ) ? ! ' /"
+    yield f"half an, more than {MAX_NUMBER}. 2.5 - : ; % ( ) ? ! ' /"
     yield SEARCH_WORDS
 
 
@@ -278,5 +280,5 @@ class _Blank(dict[str, str]):
         return ""
 
 
-VOCABULARY = tuple(sorted({word for text in _all_texts() for word in normalise(text).split()}))
+VOCABULARY = tuple(sorted({word for text in _all_texts() for word in normalize(text).split()}))
 """Every word that a description, a prompt or a usual search can hold, in order."""

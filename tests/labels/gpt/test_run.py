@@ -7,11 +7,10 @@ from tests.labels.gpt_tasks import order, run, task, tasks
 from tests.labels.openai_server import KEY, OpenAiServer, always, honest, mixed
 from vision_ai.config import GptConfig
 from vision_ai.errors import ConfigError, KlinesError, StateError
-from vision_ai.labels.gpt import agreement
-from vision_ai.labels.gpt.client import Client, retry_after
-from vision_ai.labels.gpt.ledger import Ledger, settled
-from vision_ai.labels.gpt.replies import Kind, Language
-from vision_ai.labels.gpt.work import GIVE_UP, Run, Task
+from vision_ai.labels.gpt.client import GptClient, retry_after
+from vision_ai.labels.gpt.ledger import Ledger, answered_charts, total_spending
+from vision_ai.labels.gpt.replies import Language, ReplyKind
+from vision_ai.labels.gpt.run import MAX_UNANSWERED_CHARTS, ChartTask, DescriptionRun
 
 
 def once(fault: str):
@@ -22,18 +21,23 @@ def once(fault: str):
 def test_a_reply_is_kept_with_its_model_prompt_tokens_cost_and_time(tmp_path) -> None:
     with OpenAiServer() as server:
         done, ledger = run(server, tmp_path, 1)
-    ((kept,), bad) = ledger.read()
+    ((stored,), bad) = ledger.read()
     assert not bad
-    assert kept.kind is Kind.DESCRIBED
-    assert kept.said is not None
-    assert len(kept.words) == 3
-    assert (kept.model, kept.prompt) == ("gpt-5-mini", "1")
-    assert (kept.input_tokens, kept.output_tokens) == (server.input_tokens, server.output_tokens)
-    assert kept.cost == pytest.approx((kept.input_tokens * 0.25 + kept.output_tokens * 2) / 1e6)
-    assert kept.seconds > 0
-    assert kept.request_id
-    assert done.cost == kept.cost
-    assert not done.left
+    assert stored.kind is ReplyKind.DESCRIBED
+    assert stored.said is not None
+    assert len(stored.captions) == 3
+    assert (stored.model, stored.prompt) == ("gpt-5-mini", "1")
+    assert (stored.input_tokens, stored.output_tokens) == (
+        server.input_tokens,
+        server.output_tokens,
+    )
+    assert stored.cost == pytest.approx(
+        (stored.input_tokens * 0.25 + stored.output_tokens * 2) / 1e6
+    )
+    assert stored.seconds > 0
+    assert stored.request_id
+    assert done.cost == stored.cost
+    assert not done.undescribed
 
 
 def test_the_request_asks_for_strict_json_and_carries_picture_and_facts(tmp_path) -> None:
@@ -51,9 +55,9 @@ def test_the_request_asks_for_strict_json_and_carries_picture_and_facts(tmp_path
 
 @pytest.mark.parametrize("language", Language)
 def test_the_language_is_asked_for_and_facts_stay_canonical(language, tmp_path) -> None:
-    with OpenAiServer() as server, Client(order().config, environ=server.environ) as client:
+    with OpenAiServer() as server, GptClient(order().config, environ=server.environ) as client:
         wanted = order().__class__(language, order().config)
-        Run(wanted, Ledger(tmp_path), client).over(tasks(1))
+        DescriptionRun(wanted, Ledger(tmp_path), client).describe(tasks(1))
     (body,) = server.requests
     named = {"en": "English", "pl": "Polish", "de": "German"}[language]
     assert f"in {named}" in body["instructions"]
@@ -64,40 +68,44 @@ def test_the_language_is_asked_for_and_facts_stay_canonical(language, tmp_path) 
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        ("cut-off", Kind.CUT_OFF),
-        ("invalid", Kind.INVALID),
-        ("no-json", Kind.INVALID),
-        ("wrong-form", Kind.INVALID),
-        ("slow", Kind.TIMEOUT),
-        ("hang-up", Kind.UNREACHABLE),
-        ("429", Kind.RATE_LIMITED),
-        ("429-after", Kind.RATE_LIMITED),
-        ("500", Kind.SERVER_ERROR),
-        ("503", Kind.SERVER_ERROR),
+        ("cut-off", ReplyKind.CUT_OFF),
+        ("invalid", ReplyKind.INVALID),
+        ("no-json", ReplyKind.INVALID),
+        ("wrong-form", ReplyKind.INVALID),
+        ("slow", ReplyKind.TIMEOUT),
+        ("hang-up", ReplyKind.UNREACHABLE),
+        ("429", ReplyKind.RATE_LIMITED),
+        ("429-after", ReplyKind.RATE_LIMITED),
+        ("500", ReplyKind.SERVER_ERROR),
+        ("503", ReplyKind.SERVER_ERROR),
     ],
 )
 def test_a_passing_fault_is_recorded_by_kind_and_asked_again(fault, kind, tmp_path) -> None:
     with OpenAiServer(once(fault)) as server:
         done, ledger = run(server, tmp_path, 1)
-    assert sorted(a.kind for a in ledger.read()[0]) == sorted([kind, Kind.DESCRIBED])
-    assert not done.left
+    assert sorted(a.kind for a in ledger.read()[0]) == sorted([kind, ReplyKind.DESCRIBED])
+    assert not done.undescribed
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
     ("fault", "kind", "requests"),
-    [("refusal", Kind.REFUSED, 1), ("400", Kind.REJECTED, 1), ("invalid", Kind.INVALID, 4)],
+    [
+        ("refusal", ReplyKind.REFUSED, 1),
+        ("400", ReplyKind.REJECTED, 1),
+        ("invalid", ReplyKind.INVALID, 4),
+    ],
 )
 def test_a_lasting_fault_leaves_the_chart_named_and_without_words(
     fault, kind, requests, tmp_path
 ) -> None:
     with OpenAiServer(always(fault)) as server:
         done, ledger = run(server, tmp_path, 1)
-    kept = ledger.read()[0]
-    assert {attempt.kind for attempt in kept} == {kind}
-    assert len(kept) == len(server.requests) == requests
-    assert list(done.left) == [task(0).name]
-    assert not any(attempt.words for attempt in kept)
+    stored = ledger.read()[0]
+    assert {attempt.kind for attempt in stored} == {kind}
+    assert len(stored) == len(server.requests) == requests
+    assert list(done.undescribed) == [task(0).name]
+    assert not any(attempt.captions for attempt in stored)
 
 
 def test_a_cut_off_answer_gets_twice_the_room(tmp_path) -> None:
@@ -125,7 +133,7 @@ def test_a_rate_limit_holds_all_requests_back_as_long_as_asked(tmp_path) -> None
 
     with OpenAiServer(first) as server:
         done, _ = run(server, tmp_path, 6, concurrency=2)
-    assert not done.left
+    assert not done.undescribed
     assert at[2] - at[0] >= 0.055
 
 
@@ -133,15 +141,15 @@ def test_a_wait_longer_than_our_patience_is_not_granted(tmp_path) -> None:
     with OpenAiServer(always("429-long")) as server:
         done, _ = run(server, tmp_path, 1)
     assert len(server.requests) == 1
-    assert "rate-limited" in done.left[task(0).name]
+    assert "rate-limited" in done.undescribed[task(0).name]
 
 
 def test_an_api_that_is_down_ends_the_run_after_a_few_charts(tmp_path) -> None:
     with OpenAiServer(always("503")) as server:
         done, _ = run(server, tmp_path, 60, attempts=1, concurrency=2)
-    assert len(server.requests) <= GIVE_UP + 2
-    assert len(done.left) == 60
-    assert "in a row" in done.stopped
+    assert len(server.requests) <= MAX_UNANSWERED_CHARTS + 2
+    assert len(done.undescribed) == 60
+    assert "in a row" in done.stop_reason
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -151,28 +159,28 @@ def test_a_description_that_contradicts_its_facts_is_kept_apart(number, tmp_path
     with OpenAiServer() as server:
         server.write = lambda body: {**honest(body), "description": wrong[number]}
         done, ledger = run(server, tmp_path, 1)  # breakout, long, markup
-    (kept,) = ledger.read()[0]
-    assert kept.kind is Kind.CONTRADICTS
-    assert kept.words == []
-    assert "contradicts" in done.left[task(0).name]
+    (stored,) = ledger.read()[0]
+    assert stored.kind is ReplyKind.CONTRADICTS
+    assert stored.captions == []
+    assert "contradicts" in done.undescribed[task(0).name]
 
 
 def test_a_paraphrase_that_contradicts_is_left_out_alone(tmp_path) -> None:
     with OpenAiServer() as server:
         server.write = lambda body: {**honest(body), "paraphrases": ["bear trap", "breakout, long"]}
         _, ledger = run(server, tmp_path, 1)
-    (kept,) = ledger.read()[0]
-    assert kept.kind is Kind.DESCRIBED
-    assert len(kept.words) == 2
-    assert "bear trap" not in kept.words
+    (stored,) = ledger.read()[0]
+    assert stored.kind is ReplyKind.DESCRIBED
+    assert len(stored.captions) == 2
+    assert "bear trap" not in stored.captions
 
 
 def test_money_stops_before_the_limit_even_with_faults_and_dear_answers(tmp_path) -> None:
     with OpenAiServer(mixed(0.3, 5, ("invalid", "cut-off", "500"))) as server:
         done, ledger = run(server, tmp_path, 60, max_cost=0.02)
-    spent = agreement.totals(ledger.read()[0])
+    spent = total_spending(ledger.read()[0])
     assert 0 < spent.cost <= 0.02
-    assert "limit of 0.02" in done.stopped
+    assert "limit of 0.02" in done.stop_reason
 
 
 def test_no_more_requests_are_under_way_than_configured(tmp_path) -> None:
@@ -187,17 +195,17 @@ def test_a_picture_that_cannot_be_drawn_leaves_only_its_chart_out(tmp_path) -> N
         raise KlinesError("The candles are gone.")
 
     first = task(0)
-    charts = [Task(first.subject, first.label, first.size, broken), task(1)]
-    with OpenAiServer() as server, Client(order().config, environ=server.environ) as client:
-        done = Run(order(), Ledger(tmp_path), client).over(charts)
-    assert done.left == {task(0).name: "The candles are gone."}
+    charts = [ChartTask(first.subject, first.label, first.size, broken), task(1)]
+    with OpenAiServer() as server, GptClient(order().config, environ=server.environ) as client:
+        done = DescriptionRun(order(), Ledger(tmp_path), client).describe(charts)
+    assert done.undescribed == {task(0).name: "The candles are gone."}
     assert len(server.requests) == 1
 
 
 def test_the_ledger_matches_the_servers_own_count(tmp_path) -> None:
     with OpenAiServer(mixed(0.3, 1), slow_s=30) as server:
         _, ledger = run(server, tmp_path, 40, timeout_s=3.0)
-    totals = agreement.totals(ledger.read()[0])
+    totals = total_spending(ledger.read()[0])
     assert totals.requests == len(server.requests)
     assert totals.input_tokens == server.input_tokens
     assert totals.output_tokens == server.output_tokens
@@ -216,10 +224,10 @@ def test_a_torn_or_edited_line_is_named_and_asked_about_again(tmp_path) -> None:
         _, ledger = run(server, tmp_path, 3)
     path = tmp_path / f"{task(1).subject.digest[:2]}.jsonl"
     path.write_text(path.read_text().replace("markdown", "markup").replace("long", "short"))
-    kept, bad = ledger.read()
-    assert len(kept) == 2
+    stored, bad = ledger.read()
+    assert len(stored) == 2
     assert "does not match" in bad[0].reason
-    assert (task(1).subject.digest, Language.EN) not in settled(kept)
+    assert (task(1).subject.digest, Language.EN) not in answered_charts(stored)
 
 
 @pytest.mark.parametrize("fault", ["401", "400", "500", "429", "hang-up", "refusal", "quota"])
@@ -252,14 +260,14 @@ def test_a_wrong_key_that_the_server_repeats_is_not_shown(tmp_path) -> None:
 
 def test_without_a_key_nothing_is_sent() -> None:
     with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
-        Client(GptConfig(), environ={})
+        GptClient(GptConfig(), environ={})
 
 
 def test_a_server_that_is_not_there_is_unreachable(tmp_path) -> None:
     environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
-    with Client(order().config, environ=environ) as client:
-        done = Run(order(attempts=1), Ledger(tmp_path), client).over(tasks(1))
-    assert "unreachable" in done.left[task(0).name]
+    with GptClient(order().config, environ=environ) as client:
+        done = DescriptionRun(order(attempts=1), Ledger(tmp_path), client).describe(tasks(1))
+    assert "unreachable" in done.undescribed[task(0).name]
 
 
 def test_retry_after_is_read_in_every_form() -> None:

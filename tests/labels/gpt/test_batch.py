@@ -6,11 +6,11 @@ import pytest
 from tests.labels.gpt_tasks import order, tasks
 from tests.labels.openai_server import OpenAiServer, always, mixed
 from vision_ai.errors import ConfigError, TransientError
-from vision_ai.labels.gpt import agreement, batch
-from vision_ai.labels.gpt.batch import Batches, Plan
-from vision_ai.labels.gpt.client import Client
-from vision_ai.labels.gpt.ledger import Ledger
-from vision_ai.labels.gpt.replies import Attempt, Kind
+from vision_ai.labels.gpt import batch
+from vision_ai.labels.gpt.batch import BatchPlan, BatchQueue
+from vision_ai.labels.gpt.client import GptClient
+from vision_ai.labels.gpt.ledger import Ledger, total_spending
+from vision_ai.labels.gpt.replies import Attempt, ReplyKind
 
 
 @pytest.fixture
@@ -18,20 +18,20 @@ def desk():
     """A program that begins: it knows what is on disk and nothing else."""
     with contextlib.ExitStack() as programs:
 
-        def begin(server: OpenAiServer, folder: Path, **changes: object) -> Batches:
+        def begin(server: OpenAiServer, folder: Path, **changes: object) -> BatchQueue:
             wanted = order(**changes)
-            client = programs.enter_context(Client(wanted.config, environ=server.environ))
-            return Batches(wanted, Ledger(folder), client)
+            client = programs.enter_context(GptClient(wanted.config, environ=server.environ))
+            return BatchQueue(wanted, Ledger(folder), client)
 
         yield begin
 
 
-def collected(work: Batches, plan: Plan) -> tuple[Plan, list[Attempt]]:
+def collected(work: BatchQueue, plan: BatchPlan) -> tuple[BatchPlan, list[Attempt]]:
     """Look until the batch is done."""
-    kept: list[Attempt] = []
+    stored: list[Attempt] = []
     while plan.is_open:
-        plan, kept = work.collect(plan)
-    return plan, kept
+        plan, stored = work.collect(plan)
+    return plan, stored
 
 
 def test_a_batch_is_submitted_polled_and_collected_at_half_price(desk, tmp_path) -> None:
@@ -42,10 +42,10 @@ def test_a_batch_is_submitted_polled_and_collected_at_half_price(desk, tmp_path)
         waiting, nothing = work.collect(plan)
         assert (waiting.state, nothing) == ("in_progress", [])
         collected(work, waiting)
-    kept = work.ledger.read()[0]
-    assert [attempt.kind for attempt in kept] == [Kind.DESCRIBED] * 5
+    stored = work.ledger.read()[0]
+    assert [attempt.kind for attempt in stored] == [ReplyKind.DESCRIBED] * 5
     full = (server.input_tokens * 0.25 + server.output_tokens * 2.0) / 1e6
-    assert agreement.totals(kept).cost == pytest.approx(full / 2)
+    assert total_spending(stored).cost == pytest.approx(full / 2)
     assert batch.open_plans(work.ledger) == []
 
 
@@ -67,8 +67,8 @@ def test_a_restart_at_any_step_pays_once_and_loses_nothing(desk, tmp_path) -> No
 
         collected(desk(server, tmp_path), again)
         collected(desk(server, tmp_path), again)  # killed before `collected` was noted down
-    kept = Ledger(tmp_path).read()[0]
-    assert len(kept) == 3
+    stored = Ledger(tmp_path).read()[0]
+    assert len(stored) == 3
     assert max(server.charts.values()) == 1
 
 
@@ -77,13 +77,13 @@ def test_faults_inside_a_batch_are_recorded_by_kind(desk, tmp_path) -> None:
     with OpenAiServer(mixed(0.5, 2, faults)) as server:
         work = desk(server, tmp_path)
         (plan,) = work.plan(tasks(40))
-        _, kept = collected(work, work.submit(plan))
-    assert len(kept) == 40
-    assert {attempt.kind for attempt in kept} == {
-        Kind.DESCRIBED, Kind.REFUSED, Kind.CUT_OFF, Kind.INVALID, Kind.SERVER_ERROR,
-        Kind.RATE_LIMITED, Kind.REJECTED,
+        _, stored = collected(work, work.submit(plan))
+    assert len(stored) == 40
+    assert {attempt.kind for attempt in stored} == {
+        ReplyKind.DESCRIBED, ReplyKind.REFUSED, ReplyKind.CUT_OFF, ReplyKind.INVALID,
+        ReplyKind.SERVER_ERROR, ReplyKind.RATE_LIMITED, ReplyKind.REJECTED,
     }  # fmt: skip
-    totals = agreement.totals(kept)
+    totals = total_spending(stored)
     assert totals.input_tokens == server.input_tokens
     assert totals.output_tokens == server.output_tokens
 
@@ -94,9 +94,9 @@ def test_a_batch_that_ends_without_answers_names_every_chart(desk, tmp_path) -> 
         (plan,) = work.plan(tasks(3))
         plan = work.submit(plan)
         server.batches[str(plan.batch_id)]["status"] = "expired"
-        _, kept = work.collect(plan)
-    assert {attempt.kind for attempt in kept} == {Kind.EXPIRED}
-    assert len(kept) == 3
+        _, stored = work.collect(plan)
+    assert {attempt.kind for attempt in stored} == {ReplyKind.EXPIRED}
+    assert len(stored) == 3
 
 
 def test_many_charts_are_split_over_batches_by_size(desk, tmp_path) -> None:
@@ -127,7 +127,7 @@ def test_a_contradiction_in_a_batch_is_caught_too(desk, tmp_path) -> None:
         }  # fmt: skip
         work = desk(server, tmp_path)
         (plan,) = work.plan(tasks(4))
-        _, kept = collected(work, work.submit(plan))
-    kinds = {attempt.subject.reading.name: attempt.kind for attempt in kept}
-    assert kinds["breakout:long"] is Kind.DESCRIBED
-    assert kinds["breakout:short"] is Kind.CONTRADICTS
+        _, stored = collected(work, work.submit(plan))
+    kinds = {attempt.subject.reading.name: attempt.kind for attempt in stored}
+    assert kinds["breakout:long"] is ReplyKind.DESCRIBED
+    assert kinds["breakout:short"] is ReplyKind.CONTRADICTS

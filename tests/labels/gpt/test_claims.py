@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from vision_ai.domain import PHASES, READINGS, Direction, Label, Phase, Reading, Setup
-from vision_ai.labels import describe
-from vision_ai.labels.gpt.claims import NATURAL, contradiction
+from vision_ai.labels import descriptions
+from vision_ai.labels.gpt.claims import IMPLIED_SETUPS, explain_contradiction
 from vision_ai.labels.gpt.replies import Language
 
 EN, PL, DE = Language
@@ -17,32 +17,34 @@ def label(setup: str, direction: str, phase: str) -> Label:
 def test_no_phrase_of_ours_contradicts_the_label_that_it_names(reading: Reading) -> None:
     for phase in PHASES:
         true = Label(reading, phase)
-        for text in [*describe.prompts(reading), *describe.prompts(phase)]:
-            assert contradiction(text, true, EN) == ""
+        for text in [*descriptions.prompts(reading), *descriptions.prompts(phase)]:
+            assert explain_contradiction(text, true, EN) == ""
 
 
 @pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.name)
 def test_every_phrase_that_names_another_reading_is_caught(reading: Reading) -> None:
     for other in READINGS:
-        natural = NATURAL.get(reading.setup, frozenset()) | {reading.setup}
+        natural = IMPLIED_SETUPS.get(reading.setup, frozenset()) | {reading.setup}
         if other.setup in natural:
             continue
-        for text in describe.prompts(other):
-            assert contradiction(text, Label(reading, Phase.RANGE), EN), (text, other.name)
+        for text in descriptions.prompts(other):
+            assert explain_contradiction(text, Label(reading, Phase.RANGE), EN), (text, other.name)
 
 
 def test_the_other_direction_of_the_same_setup_is_caught() -> None:
     sided = [r for r in READINGS if r.setup == r.mirror.setup and r != r.mirror]
-    texts = [(r, text) for r in sided for text in describe.prompts(r.mirror)]
-    missed = [text for r, text in texts if not contradiction(text, Label(r, Phase.RANGE), EN)]
+    texts = [(r, text) for r in sided for text in descriptions.prompts(r.mirror)]
+    missed = [
+        text for r, text in texts if not explain_contradiction(text, Label(r, Phase.RANGE), EN)
+    ]
     assert len(missed) / len(texts) < 0.1, missed
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_every_phrase_that_names_another_phase_is_caught(phase: Phase) -> None:
     for other in PHASES:
-        for text in describe.prompts(other) if other is not phase else ():
-            assert contradiction(text, label("none", "neutral", phase.value), EN), text
+        for text in descriptions.prompts(other) if other is not phase else ():
+            assert explain_contradiction(text, label("none", "neutral", phase.value), EN), text
 
 
 def test_descriptions_of_our_own_are_never_caught() -> None:
@@ -50,8 +52,8 @@ def test_descriptions_of_our_own_are_never_caught() -> None:
     for reading in READINGS:
         for phase in PHASES:
             true = Label(reading, phase)
-            for text in describe.describe(true, rng, 20):
-                assert contradiction(text, true, EN) == "", text
+            for text in descriptions.describe(true, rng, 20):
+                assert explain_contradiction(text, true, EN) == "", text
 
 
 AGREE = [
@@ -97,14 +99,14 @@ AGAINST = [
 
 @pytest.mark.parametrize(("language", "text", "name"), AGREE)
 def test_what_agrees_passes_in_every_language(language: Language, text: str, name: str) -> None:
-    assert contradiction(text, label(*name.split(":")), language) == ""
+    assert explain_contradiction(text, label(*name.split(":")), language) == ""
 
 
 @pytest.mark.parametrize(("language", "text", "name"), AGAINST)
 def test_what_contradicts_is_caught_in_every_language(
     language: Language, text: str, name: str
 ) -> None:
-    assert contradiction(text, label(*name.split(":")), language)
+    assert explain_contradiction(text, label(*name.split(":")), language)
 
 
 @pytest.mark.parametrize("language", Language)
@@ -115,7 +117,7 @@ def test_the_facts_own_words_mean_the_same_in_every_language(
     for phase in PHASES:
         named = "no setup" if reading.setup is Setup.NONE else f"{reading.setup} setup"
         text = f"{named}, {reading.direction}, {phase} phase"
-        assert contradiction(text, Label(reading, phase), language) == ""
+        assert explain_contradiction(text, Label(reading, phase), language) == ""
         turned = f"{named}, {reading.direction}, {phase.mirror} phase"
         if phase is not phase.mirror:
-            assert contradiction(turned, Label(reading, phase), language)
+            assert explain_contradiction(turned, Label(reading, phase), language)

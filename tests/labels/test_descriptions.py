@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.labels.walks import walks
 from vision_ai.domain import PHASES, READINGS, Direction, Label, Phase, Reading
-from vision_ai.labels.describe import MOST, VOCABULARY, describe, normalise, prompts
+from vision_ai.labels.descriptions import MAX_NUMBER, VOCABULARY, describe, normalize, prompts
 from vision_ai.labels.examples import SETUP_EXAMPLES, mirrored
 from vision_ai.labels.rules import label
 from vision_ai.labels.synonyms import SIDES
@@ -28,7 +28,7 @@ def true_numbers(facts: dict[str, float]) -> set[str]:
     atr = max(facts["atr"], 1e-12)
     distances = [abs(facts["level"]) / atr, (facts["box_top"] - facts["box_bottom"]) / atr]
     distances += [facts[name] for name in ("furthest_atr", "leg_atr", "chart_atr")]
-    told = {f"{round(abs(d) * 2) / 2:g}" for d in distances} | {f"{MOST}"}
+    told = {f"{round(abs(d) * 2) / 2:g}" for d in distances} | {f"{MAX_NUMBER}"}
     counts = ("box_bars", "bars_since", "volume_ratio", "leg_bars", "touches_top", "touches_bottom")
     told |= {f"{round(facts[name])}" for name in counts}
     return told | {f"{round(facts['touches_top'] + facts['touches_bottom'])}"}
@@ -40,7 +40,7 @@ def test_descriptions_tell_only_facts_in_known_words(seed: int):
     rng = np.random.default_rng(seed)
     for shown in labels_of(seed):
         for text in describe(shown, rng, 5):
-            words = normalise(text).split()
+            words = normalize(text).split()
             assert set(words) <= KNOWN, text
             assert len(words) <= LONGEST, text
             percents = re.findall(r"(\d+) percent", text)
@@ -82,7 +82,7 @@ def test_every_class_has_its_own_prompts(code: Reading | Phase):
     assert len(set(mine)) == len(mine) >= 8
     others = {p for other in CODES if other != code for p in prompts(other)}
     assert not set(mine) & others
-    assert all(set(normalise(p).split()) <= KNOWN for p in mine)
+    assert all(set(normalize(p).split()) <= KNOWN for p in mine)
 
 
 @pytest.mark.parametrize(
@@ -100,18 +100,18 @@ def test_every_class_has_its_own_prompts(code: Reading | Phase):
     ],
 )
 def test_free_search_text_is_known(query: str):
-    assert set(normalise(query).split()) <= KNOWN
+    assert set(normalize(query).split()) <= KNOWN
 
 
 def test_the_vocabulary_is_closed_and_small():
     assert len(VOCABULARY) < 1500
     assert list(VOCABULARY) == sorted(KNOWN)
-    assert all(word == normalise(word) for word in VOCABULARY)
+    assert all(word == normalize(word) for word in VOCABULARY)
 
 
 def test_normalising_twice_changes_nothing():
     text = "Breakout-continuation, 2.5 ATR above (v. strong)!"
-    assert normalise(normalise(text)) == normalise(text)
+    assert normalize(normalize(text)) == normalize(text)
 
 
 def test_a_label_without_facts_can_be_described():

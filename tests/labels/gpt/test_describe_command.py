@@ -15,7 +15,7 @@ import pytest
 from tests.labels.openai_server import KEY, OpenAiServer, mixed, never
 from vision_ai.cli.app import run
 
-KLINES = Path(os.environ.get("VISION_AI_KLINES") or Path(__file__).parents[3] / "shared" / "klines")
+KLINES = Path(os.environ.get("VISION_AI_KLINES") or Path(__file__).parents[4] / "shared" / "klines")
 CANDLES = KLINES / "scan"
 pytestmark = pytest.mark.skipif(
     not CANDLES.is_dir(), reason="needs the folder of real candles (VISION_AI_KLINES)"

@@ -195,11 +195,11 @@ class _IntervalIndex:
 
     @classmethod
     def of(cls, rows: Embeddings, spans: Spans, numbers: Ints) -> Self:
-        mine = spans.take(numbers)
-        names = np.char.add(np.char.add(mine.symbol, " "), mine.interval)
-        market = np.unique(names, return_inverse=True)[1] if len(mine) else np.empty(0, np.int64)
+        own = spans.take(numbers)
+        names = np.char.add(np.char.add(own.symbol, " "), own.interval)
+        market = np.unique(names, return_inverse=True)[1] if len(own) else np.empty(0, np.int64)
         flat = _make_flat(rows.vectors[numbers])
-        return cls(numbers, rows.vectors, mine, market.astype(np.int64), flat)
+        return cls(numbers, rows.vectors, own, market.astype(np.int64), flat)
 
     def __len__(self) -> int:
         return len(self.numbers)

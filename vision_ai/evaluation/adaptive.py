@@ -18,7 +18,7 @@ from vision_ai.feedback_loop_cv import track_width_factor
 from vision_ai.measures import purge
 
 MAX_SCORE = 10.0
-"""A score beyond this moves the tracker no further: one wild day is one miss."""
+"""A score beyond this moves the tracker no further: one extreme day is one miss."""
 
 RECENT_CHARTS = 200
 """Charts, latest seen, whose volatility gives the terciles."""

@@ -238,10 +238,10 @@ def estimates(
         drawn = charts.take(rows)
         return [figure(drawn) for figure in figures.values()]
 
-    found = significance.bootstrap_all(
+    values = significance.bootstrap_all(
         measure, charts.block, draws=draws, distances=distances(list(figures))
     )
-    return dict(zip(figures, found, strict=True))
+    return dict(zip(figures, values, strict=True))
 
 
 def distances(names: Sequence[str]) -> set[int]:

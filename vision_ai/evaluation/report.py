@@ -152,10 +152,10 @@ def verdict(content: Mapping[str, Any]) -> list[str]:
 
 def _missed(content: Mapping[str, Any]) -> Iterable[str]:
     for name, aim in AIMS.items():
-        if (found := find_figure(content, name)) is not None:
-            bound, reached = check_aim(aim, found)
+        if (estimate := find_figure(content, name)) is not None:
+            bound, reached = check_aim(aim, estimate)
             if reached == "no":
-                yield f"{FIGURES[name]} {format_estimate(found, 4)}, aimed for {bound}"
+                yield f"{FIGURES[name]} {format_estimate(estimate, 4)}, aimed for {bound}"
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> Path:
@@ -236,19 +236,21 @@ def section(content: Mapping[str, Any], *, plot: str = "") -> str:
         DRIFT,
         "### Confidence",
         f"![confidence against how often it was right]({plot}reliability.svg)",
-        f"![accuracy as ever less sure answers are let in]({plot}risk_coverage.svg)",
+        f"![accuracy as ever less sure answers are added]({plot}risk_coverage.svg)",
         "### Method",
         reports.table(["what", "value"], method(content)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def format_estimate(found: Any, digits: int = 3) -> str:
+def format_estimate(estimate: Any, digits: int = 3) -> str:
     """A figure with its interval, as text."""
-    if not isinstance(found, Mapping) or found.get("value") is None:
+    if not isinstance(estimate, Mapping) or estimate.get("value") is None:
         return "-"
     value, low, high = (
-        "" if found[part] is None else f"{round(found[part], digits) + 0.0:.{digits}f}"  # no -0.0
+        ""
+        if estimate[part] is None
+        else f"{round(estimate[part], digits) + 0.0:.{digits}f}"  # no -0.0
         for part in ("value", "low", "high")
     )
     return f"{value} ({low} to {high})" if low else value
@@ -256,22 +258,22 @@ def format_estimate(found: Any, digits: int = 3) -> str:
 
 def _figures(content: Mapping[str, Any]) -> Iterable[Sequence[str]]:
     for name, label in FIGURES.items():
-        if (found := find_figure(content, name)) is not None:
+        if (estimate := find_figure(content, name)) is not None:
             yield (
                 label,
-                format_estimate(found),
-                *(check_aim(AIMS[name], found) if name in AIMS else ("", "")),
+                format_estimate(estimate),
+                *(check_aim(AIMS[name], estimate) if name in AIMS else ("", "")),
             )
 
 
-def check_aim(aim: float, found: Mapping[str, float | None]) -> tuple[str, str]:
+def check_aim(aim: float, estimate: Mapping[str, float | None]) -> tuple[str, str]:
     """What was aimed for and whether it was reached; a negative aim is a bound from above.
 
     >>> check_aim(0.97, {"value": 0.98}), check_aim(-0.03, {"value": 0.05})
     (('at least 0.97', 'yes'), ('at most 0.03', 'no'))
     """
     bound = f"at least {aim:g}" if aim > 0 else f"at most {-aim:g}"
-    value = found["value"]
+    value = estimate["value"]
     if value is None:
         return bound, "-"
     return bound, "yes" if (value >= aim if aim > 0 else value <= -aim) else "no"

@@ -119,13 +119,14 @@ def _draw(
 ) -> _MarketDraw:
     klines = market.klines
     ends = klines.window_ends()
-    clean = purge.is_clear(seen, _spans(klines, ends), rule)
-    named = f"{seed}|{market.venue}|{klines.symbol}|{klines.interval}"
-    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(named.encode()).digest()[:8], "big"))
-    clear = ends[clean]
-    kept = np.sort(rng.choice(clear, min(quota, len(clear)), replace=False))
-    kept = kept[_is_traded(klines, kept)]
-    return _MarketDraw(market, kept, _spans(klines, kept), len(ends), int((~clean).sum()))
+    is_clear = purge.is_clear(seen, _spans(klines, ends), rule)
+    # seeded by the market's name, so that other markets change no draw
+    name = f"{seed}|{market.venue}|{klines.symbol}|{klines.interval}"
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
+    clear = ends[is_clear]
+    drawn = np.sort(rng.choice(clear, min(quota, len(clear)), replace=False))
+    drawn = drawn[_is_traded(klines, drawn)]
+    return _MarketDraw(market, drawn, _spans(klines, drawn), len(ends), int((~is_clear).sum()))
 
 
 def _spans(klines: Klines, ends: Ints) -> Spans:

@@ -40,11 +40,10 @@ def fit_logistic(features: Floats, truth: Ints) -> tuple[Floats, Floats]:
         truth: (n,), codes of the classes.
     """
     slopes, bias = _newton(features, truth)
-    wrong = np.flatnonzero(slopes < 0)
-    if len(wrong):  # evidence that argues against itself is noise: leave it out
-        kept = np.flatnonzero(slopes >= 0)
+    if (slopes < 0).any():  # evidence that argues against itself is noise: fit without it
+        useful = np.flatnonzero(slopes >= 0)
         slopes = np.zeros(features.shape[2])
-        slopes[kept], bias = fit_logistic(features[:, :, kept], truth)
+        slopes[useful], bias = fit_logistic(features[:, :, useful], truth)
     return slopes, bias
 
 

@@ -1,6 +1,6 @@
 """What simple returns of equal periods were worth: Sharpe and Sortino ratio, greatest drawdown.
 
-The definitions are those of the library empyrical; its published values stand in the tests.
+The definitions are those of the library empyrical; its published values are in the tests.
 """
 
 import math

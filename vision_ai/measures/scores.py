@@ -224,20 +224,23 @@ def coverage_error(hits: Floats, cell: Ints, level: Floats) -> float:
     Cells of fewer than `MIN_CELL_OUTCOMES` known outcomes are left out.
     """
     gaps = [
-        abs(found.share - float(level[found.column]))
-        for found in coverage_by_cell(hits, cell)
-        if found.count >= MIN_CELL_OUTCOMES
+        abs(covered.share - float(level[covered.column]))
+        for covered in coverage_by_cell(hits, cell)
+        if covered.count >= MIN_CELL_OUTCOMES
     ]
     return max(gaps, default=float("nan"))
 
 
 def coverage_intervals(hits: Floats, cell: Ints, block: Ints, *, seed: int = 0) -> list[Estimate]:
     """Coverage of every cell, in the order of `coverage_by_cell`, with its 95 % interval."""
-    drawn, every = _resampled_coverage(hits, cell, block, seed), list(coverage_by_cell(hits, cell))
-    ends = np.nanquantile(drawn, [0.025, 0.975], axis=0) if every else np.empty((2, 0))
+    resampled, every = (
+        _resampled_coverage(hits, cell, block, seed),
+        list(coverage_by_cell(hits, cell)),
+    )
+    ends = np.nanquantile(resampled, [0.025, 0.975], axis=0) if every else np.empty((2, 0))
     return [
-        Estimate(found.share, float(low), float(high))
-        for found, low, high in zip(every, *ends, strict=True)
+        Estimate(covered.share, float(low), float(high))
+        for covered, low, high in zip(every, *ends, strict=True)
     ]
 
 
@@ -251,7 +254,7 @@ def coverage_noise(hits: Floats, cell: Ints, block: Ints, *, seed: int = 0) -> E
     apart, so this is rather too little.
     """
     every = list(coverage_by_cell(hits, cell))
-    enough = [number for number, found in enumerate(every) if found.count >= MIN_CELL_OUTCOMES]
+    enough = [number for number, covered in enumerate(every) if covered.count >= MIN_CELL_OUTCOMES]
     if not enough:
         return Estimate(float("nan"), float("nan"), float("nan"))
     share = np.array([every[number].share for number in enough])
@@ -265,7 +268,7 @@ def coverage_noise(hits: Floats, cell: Ints, block: Ints, *, seed: int = 0) -> E
 def _resampled_coverage(hits: Floats, cell: Ints, block: Ints, seed: int) -> Floats:
     """Coverage (draws, cells) of every cell in resamples of whole blocks."""
     names, of_block = np.unique(block, return_inverse=True)
-    codes = [(found.column, found.cell) for found in coverage_by_cell(hits, cell)]
+    codes = [(covered.column, covered.cell) for covered in coverage_by_cell(hits, cell)]
     known, inside = np.zeros((2, len(names), len(codes)))
     # known and held outcomes of each cell, summed by block
     for number, (column, code) in enumerate(codes):

@@ -26,7 +26,7 @@ Z_95 = NormalDist().inv_cdf(0.975)
 """Normal quantile of a two-sided interval of 95 %."""
 
 _MAX_STAKE = 0.75
-"""No more of the capital is ever put on one block, so that no single loss ruins it."""
+"""Largest share of the capital on one block, so that no single loss ruins it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Comparison:
         losses: blocks in which the champion did.
         ties: blocks in which they were equal; they do not count.
         p_value: bound on the chance of such a result if the challenger is no better.
-        level: the error rate that this attempt may spend.
+        level: the error rate of this attempt.
         promote: whether the p-value is within it.
     """
 
@@ -105,30 +105,31 @@ def _check(champion: Floats, challenger: Floats, block: Ints, alpha: float) -> N
 
 
 def sign_test(wins: int, losses: int) -> float:
-    """Chance of at least `wins` heads in `wins + losses` throws of a fair coin, exact.
+    """Sign test: chance of at least `wins` heads in `wins + losses` tosses of a fair coin, exact.
 
     >>> sign_test(0, 0), sign_test(3, 1)
     (1.0, 0.3125)
     """
-    throws = wins + losses
-    ways = favourable = math.comb(throws, wins)
-    for heads in range(wins, throws):
-        ways = ways * (throws - heads) // (heads + 1)
-        favourable += ways
-    return float(favourable / (1 << throws))
+    tosses = wins + losses
+    # C(tosses, heads) for each number of heads from `wins` on, each from the one before
+    ways = at_least = math.comb(tosses, wins)
+    for heads in range(wins, tosses):
+        ways = ways * (tosses - heads) // (heads + 1)
+        at_least += ways
+    return float(at_least / (1 << tosses))
 
 
 def betting_test(gains: Floats, *, level: float) -> Comparison:
-    """Test whether the mean gain of blocks is above nought, by betting on each in turn.
+    """Test whether the mean gain of blocks is above zero, by betting on each in turn.
 
-    The capital starts at 1 and a share of it, chosen from earlier blocks alone, is put on each.
-    If no block's expected gain is above nought given the earlier ones, the capital is never worth
+    The capital starts at 1; a share of it, chosen from earlier blocks alone, is staked on each.
+    If no block's expected gain is above zero given the earlier ones, the capital is never worth
     more than it began with on average, and ever reaches `1 / level` with probability at most
     `level` (Ville 1939; Waudby-Smith and Ramdas 2023). Skew and changing variance do no harm.
 
     Args:
         gains: float (n,), of each block in order of time, each at least -1.
-        level: the error rate that may be spent.
+        level: the error rate.
 
     Raises:
         InputError: a gain is not finite or below -1.
@@ -142,6 +143,7 @@ def betting_test(gains: Floats, *, level: float) -> Comparison:
     capital = highest = 1.0
     total, squares = 0.0, 1.0  # as if one block without gain had been seen
     for seen, gain in enumerate(gains.tolist(), start=1):
+        # the stake that grew the capital fastest on earlier blocks, to second order: m / E[g^2]
         mean = total / seen
         capital *= 1 + min(_MAX_STAKE, max(0.0, mean / (squares / seen))) * gain
         highest = max(highest, capital)
@@ -221,11 +223,13 @@ def bootstrap_all(
     is a distance from zero grows when rows are drawn twice: the intervals of those numbered in
     `distances` are shifted until the middle draw is the figure itself, and end at zero.
     """
+    # row numbers of each block
     order = np.argsort(block, kind="stable")
     _, starts = np.unique(block[order], return_index=True)
     members = np.split(order, starts[1:])
+    # as many blocks as there are, with replacement; all figures of the same draw
     rng = np.random.default_rng(seed)
-    drawn = np.array(
+    resampled = np.array(
         [
             figures(
                 np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
@@ -237,12 +241,12 @@ def bootstrap_all(
     ends = [(1 - level) / 2, (1 + level) / 2]
     return [
         _interval(float(value), column, ends, is_distance=number in distances)
-        for number, (value, column) in enumerate(zip(values, drawn.T, strict=True))
+        for number, (value, column) in enumerate(zip(values, resampled.T, strict=True))
     ]
 
 
-def _interval(value: float, drawn: Floats, ends: list[float], *, is_distance: bool) -> Estimate:
-    known = drawn[np.isfinite(drawn)]
+def _interval(value: float, resampled: Floats, ends: list[float], *, is_distance: bool) -> Estimate:
+    known = resampled[np.isfinite(resampled)]
     if not len(known):
         return Estimate(value, float("nan"), float("nan"))
     low, high = np.quantile(known, ends)

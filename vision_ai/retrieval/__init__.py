@@ -1,1 +1,1 @@
-"""What may be compared with what, and how an index lies on disk: the laws below `index`."""
+"""An index on disk and in rows: versioned folders, one Parquet table, people's labels."""

@@ -111,9 +111,9 @@ def version_for(root: Path, model: str) -> str:
     """
     now = current_version(root)
     made = {
-        version: found
+        version: manifest
         for version in list_versions(root)
-        if (found := _read_manifest(root, version))
+        if (manifest := _read_manifest(root, version))
     }
     if now in made and made[now].model == model:
         return now
@@ -125,7 +125,7 @@ def _read_manifest(root: Path, version: str) -> IndexManifest | None:
     try:
         return storage.read_document(root / version / "manifest.json", IndexManifest, repair=REPAIR)
     except CorruptFileError:
-        return None  # named when it is asked for
+        return None  # the error is raised when this version is read
 
 
 def _read_checked(path: Path, sha256: str) -> bytes:
@@ -133,10 +133,10 @@ def _read_checked(path: Path, sha256: str) -> bytes:
         payload = path.read_bytes()
     except FileNotFoundError as error:
         raise CorruptFileError(f"{path} is missing.", hint=REPAIR) from error
-    found = hashlib.sha256(payload).hexdigest()
-    if found != sha256:
+    actual = hashlib.sha256(payload).hexdigest()
+    if actual != sha256:
         raise CorruptFileError(
-            f"{path} is damaged: expected SHA-256 {sha256[:12]}, was {found[:12]} "
+            f"{path} is damaged: expected SHA-256 {sha256[:12]}, was {actual[:12]} "
             f"({len(payload)} bytes).",
             hint=REPAIR,
         )

@@ -1,12 +1,16 @@
+import contextlib
+import errno
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from vision_ai import storage
-from vision_ai.errors import CorruptFileError, StorageError
+from vision_ai.errors import CorruptFileError, StateError, StorageError
 from vision_ai.records import BadLine
 
 
@@ -89,6 +93,7 @@ def test_a_folder_without_the_right_to_read_is_named(tmp_path: Path) -> None:
 
 ALONE = """
 import io, os, sys
+from collections.abc import Iterator
 from pathlib import Path
 import pyarrow as pa
 from vision_ai import storage
@@ -112,3 +117,70 @@ def test_a_table_is_read_by_no_thread_that_outlives_the_reading() -> None:
     own, arrows = map(int, done.stdout.split())
     assert own == 0
     assert arrows > 0  # the reader that is not used would have been seen
+
+
+HOLDER = """
+import sys, time
+from collections.abc import Iterator
+from pathlib import Path
+from vision_ai import storage
+
+with storage.locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextlib.contextmanager
+def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process holds the lock until its input ends."""
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_lock_that_is_held_is_refused_with_what_is_under_way(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "lock"
+    with held_elsewhere(path), pytest.raises(StateError, match="Training is under way"):
+        with storage.locked(path, busy="Training is under way"):
+            pytest.fail("two hold one lock")
+    with storage.locked(path, busy="Training is under way"):
+        pass  # the lock died with its process
+
+
+def test_waiting_for_a_lock_ends_when_its_holder_does(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with held_elsewhere(path) as holder:
+        entered = threading.Event()
+
+        def enter() -> None:
+            with storage.locked(path):
+                entered.set()
+
+        waiting = threading.Thread(target=enter)
+        waiting.start()
+        assert not entered.wait(0.2)
+        holder.kill()
+        assert entered.wait(10)
+        waiting.join()
+
+
+def test_who_waits_for_a_lock_that_is_removed_holds_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with storage.locked(path):
+        removed = path.open("ab+")
+        path.unlink()
+    with storage.locked(path) as file:
+        assert os.fstat(file.fileno()).st_ino == path.stat().st_ino
+        assert os.fstat(removed.fileno()).st_ino != path.stat().st_ino
+    removed.close()
+
+
+def test_an_error_under_a_lock_is_not_taken_for_one_of_the_lock_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="no route"), storage.locked(tmp_path / "lock"):
+        raise OSError(errno.ENOSPC, "no route")

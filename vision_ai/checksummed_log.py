@@ -3,12 +3,10 @@
 Each line carries its place and a checksum: what was truncated, edited or moved shows.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -32,7 +30,7 @@ def append_once(path: Path, lines: Sequence[Line], key: Callable[[Line], Hashabl
     Raises:
         StorageError: nothing was written.
     """
-    with _locked(path) as file:
+    with storage.writing(path), storage.locked(path) as file:
         file.seek(0)
         content = file.read()
         good, _ = _check_lines(path, content, type(lines[0]), key) if content else ([], [])
@@ -44,15 +42,6 @@ def append_once(path: Path, lines: Sequence[Line], key: Callable[[Line], Hashabl
         if sealed:
             _append(file, *sealed)
         return sealed
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[IO[bytes]]:
-    with storage.writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
 
 
 def _append(file: IO[bytes], *lines: Record) -> None:

@@ -5,6 +5,7 @@ A process that is killed at any instant leaves the old file or the new one, neve
 
 import contextlib
 import errno
+import fcntl
 import fnmatch
 import io
 import json
@@ -12,11 +13,11 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from vision_ai.errors import CorruptFileError, StorageError
+from vision_ai.errors import CorruptFileError, StateError, StorageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,6 +58,43 @@ def writing(path: Path) -> Iterator[None]:
         raise StorageError(
             f"Cannot write {path}: {what}. Earlier files are untouched.", hint=hint
         ) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, busy: str | None = None) -> Iterator[IO[bytes]]:
+    """Hold the lock of a file, which is made if it is not there; the lock dies with its process.
+
+    A holder may remove the file: whoever waited for it then locks the one that is there.
+
+    Args:
+        path: the file; it may hold content, and is opened for reading and appending.
+        busy: what to say where another process holds the lock; None waits for it.
+
+    Raises:
+        StateError: another process holds the lock, and `busy` says what it is doing.
+        StorageError: the file cannot be made.
+    """
+    how = fcntl.LOCK_EX | (fcntl.LOCK_NB if busy is not None else 0)
+    while True:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("ab+")
+        with file:
+            try:
+                fcntl.flock(file, how)
+            except BlockingIOError as error:
+                raise StateError(busy or "", hint="Wait for it, or stop it.") from error
+            if _is_at(path, file.fileno()):
+                yield file
+                return
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether the open file is the one that the path names."""
+    try:
+        return path.stat().st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def write_bytes(path: Path, payload: bytes) -> None:

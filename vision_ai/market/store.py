@@ -7,11 +7,9 @@ ever. A candle that is once stored is never changed.
 """
 
 import contextlib
-import fcntl
 import io
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -235,7 +233,7 @@ class Store:
     def _locked(self, symbol: str, interval: Interval) -> Iterator[None]:
         path = self.path(symbol, interval)
         lock = path.with_name(f".{path.name}.lock")
-        with _hold(lock):
+        with storage.locked(lock):
             # Only the holder of the lock writes, so a part that is lying about is a dead writer's.
             for leftovers in path.parent.glob(f".{path.name}.*.tmp"):
                 leftovers.unlink(missing_ok=True)
@@ -244,28 +242,6 @@ class Store:
             finally:
                 if not path.exists():  # a market that has no candles leaves nothing behind
                     lock.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _hold(lock: Path) -> Iterator[None]:
-    """Hold a lock file, the one that stands there: its last holder may have removed it."""
-    while True:
-        with storage.writing(lock):
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            file = lock.open("ab")
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if not _stands(lock, file.fileno()):
-                continue
-            yield
-            return
-
-
-def _stands(lock: Path, descriptor: int) -> bool:
-    try:
-        return lock.stat().st_ino == os.fstat(descriptor).st_ino
-    except FileNotFoundError:
-        return False
 
 
 def import_candles(

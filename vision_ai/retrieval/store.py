@@ -6,7 +6,6 @@ pointer is replaced: at every instant `current` names a whole version.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import re
 import shutil
@@ -156,9 +155,7 @@ def _is_whole(root: Path, version: str) -> bool:
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """One builder at a time; the lock dies with its process, so leftovers are surely orphans."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with storage.locked(root / ".lock"):
         for orphan in root.glob(".building-*"):
             shutil.rmtree(orphan)
         yield

@@ -4,7 +4,6 @@
 and cost are one line, so that a kill cannot separate them.
 """
 
-import fcntl
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from pathlib import Path
 
 from vision_ai import checksummed_log, storage
 from vision_ai.domain import PHASES, SETUPS
-from vision_ai.errors import StateError
 from vision_ai.labels.gpt.replies import ANSWERED, Attempt, Language, ReplyKind
 from vision_ai.records import BadLine
 
@@ -54,17 +52,8 @@ class Ledger:
         Raises:
             StateError: another process is describing charts of this data root.
         """
-        with storage.writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / ".lock").open("a")
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise StateError(
-                    "Another process is describing charts of this data root.",
-                    hint="Wait for it, or stop it.",
-                ) from error
+        busy = "Another process is describing charts of this data root."
+        with storage.locked(self.folder / ".lock", busy=busy):
             yield
 
 

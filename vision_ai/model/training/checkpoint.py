@@ -6,7 +6,6 @@ for the one before it.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -22,7 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from vision_ai import storage
-from vision_ai.errors import CorruptFileError, StateError
+from vision_ai.errors import CorruptFileError
 from vision_ai.records import Record
 
 logger = logging.getLogger(__name__)
@@ -75,16 +74,7 @@ def alone(folder: Path, name: str) -> Iterator[None]:
         StateError: the run is under way already.
         StorageError: the folder cannot be made.
     """
-    with storage.writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StateError(
-                f"{name} is under way in another process.", hint="Wait for it, or stop it."
-            ) from error
+    with storage.locked(folder / "lock", busy=f"{name} is under way in another process."):
         yield
 
 

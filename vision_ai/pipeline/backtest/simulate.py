@@ -6,7 +6,6 @@ that was killed goes on in the hour that it had not finished: doing an hour agai
 """
 
 import contextlib
-import fcntl
 import hashlib
 import re
 import time
@@ -21,7 +20,7 @@ from pydantic import Field
 from vision_ai import feedback_loop_cv, storage
 from vision_ai.config import Config, Paths
 from vision_ai.domain import iso, parse_time
-from vision_ai.errors import InputError, StateError, TransientError
+from vision_ai.errors import InputError, TransientError
 from vision_ai.market.replay import faults
 from vision_ai.market.replay.listing import Listing
 from vision_ai.market.replay.server import Clock, Replay
@@ -199,7 +198,8 @@ def run(workspace: Workspace, listing: Listing, plan: SimulationPlan, root: Path
     _refuse_other_files(root)
     # Whatever is wrong with the model is said before a note with these settings is left behind.
     registry.resolve(workspace.paths, workspace.config.model.version)
-    with _locked(root):
+    busy = f"The simulation in {root} is under way in another process."
+    with storage.locked(root / ".lock", busy=busy):
         plan = plan.model_copy(update={"settings": _settings(workspace.config)})
         note = _read_note(plan, root)
         sandbox.sweep(root)
@@ -262,22 +262,6 @@ def _refuse_other_files(root: Path) -> None:
             f"{root} holds {others[0]!r} and is no simulation: expected a folder of its own.",
             hint="Name a new folder with --out.",
         )
-
-
-@contextlib.contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    with storage.writing(root):
-        root.mkdir(parents=True, exist_ok=True)
-        lock = (root / ".lock").open("a")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StateError(
-                f"The simulation in {root} is under way in another process.",
-                hint="Wait for it, or stop it.",
-            ) from error
-        yield
 
 
 def _at(local: Workspace, url: str, plan: SimulationPlan) -> Workspace:

@@ -7,13 +7,13 @@ from vision_ai.calibration.bands import Bands
 from vision_ai.domain import PHASES, READINGS
 from vision_ai.evaluation import card
 from vision_ai.evaluation.baselines import BaselineAnswers
-from vision_ai.evaluation.card import MeasuredCharts
+from vision_ai.evaluation.card import ScoredCharts
 from vision_ai.measures import scores
 
 NONE = len(READINGS) - 1
 
 
-def measured(n: int = 600, accuracy: float = 0.8, seed: int = 0) -> MeasuredCharts:
+def measured(n: int = 600, accuracy: float = 0.8, seed: int = 0) -> ScoredCharts:
     """Charts whose confidence is honest and whose bands hold four times in five."""
     rng = np.random.default_rng(seed)
     reading, phase = rng.integers(0, len(READINGS), n), rng.integers(0, len(PHASES), n)
@@ -21,7 +21,7 @@ def measured(n: int = 600, accuracy: float = 0.8, seed: int = 0) -> MeasuredChar
     right = rng.random(n) < sure
     move = rng.normal(0, 0.01, (n, 2))
     held = 1.2816 * 0.01
-    return MeasuredCharts(
+    return ScoredCharts(
         block=np.arange(n) // 10,
         reading=reading,
         phase=phase,

@@ -28,7 +28,7 @@ TOP = (1, 5, 24)
 
 
 @dataclass(frozen=True, eq=False)
-class MeasuredCharts:
+class ScoredCharts:
     """What n charts show, what the model predicted of them and what followed.
 
     Attributes:
@@ -84,61 +84,61 @@ class MeasuredCharts:
         return np.asarray(self.predicted == self.reading, np.bool_)
 
 
-Figure = Callable[[MeasuredCharts], float]
+Figure = Callable[[ScoredCharts], float]
 
 
-def setup_f1(charts: MeasuredCharts) -> float:
+def setup_f1(charts: ScoredCharts) -> float:
     """Macro-F1 of the setup; an abstention counts as the answer `none`."""
     return scores.macro_f1(SETUP_OF[charts.reading], SETUP_OF[charts.predicted], len(SETUPS))
 
 
-def reading_f1(charts: MeasuredCharts) -> float:
+def reading_f1(charts: ScoredCharts) -> float:
     """Macro-F1 of setup and direction together."""
     return scores.macro_f1(charts.reading, charts.predicted, len(READINGS))
 
 
-def phase_f1(charts: MeasuredCharts) -> float:
+def phase_f1(charts: ScoredCharts) -> float:
     """Macro-F1 of the phase."""
     return scores.macro_f1(charts.phase, charts.predicted_phase, len(PHASES))
 
 
-def setup_accuracy(charts: MeasuredCharts) -> float:
+def setup_accuracy(charts: ScoredCharts) -> float:
     """Share of charts whose setup is the rule book's."""
     return mean(SETUP_OF[charts.reading] == SETUP_OF[charts.predicted])
 
 
-def phase_accuracy(charts: MeasuredCharts) -> float:
+def phase_accuracy(charts: ScoredCharts) -> float:
     """Share of charts whose phase is the rule book's."""
     return mean(charts.phase == charts.predicted_phase)
 
 
-def ece(charts: MeasuredCharts) -> float:
+def ece(charts: ScoredCharts) -> float:
     """Calibration error of the confidence of the answers; an abstention is none."""
     answered = charts.take(~charts.abstained)
     return scores.ece(answered.confidence, answered.right) if len(answered) else float("nan")
 
 
-def accuracy_at_50(charts: MeasuredCharts) -> float:
+def accuracy_at_50(charts: ScoredCharts) -> float:
     """Accuracy of the surest half of all charts; abstentions are the least sure."""
     return scores.accuracy_at(charts.confidence, charts.right, 0.5)
 
 
-def clear_share(charts: MeasuredCharts) -> float:
+def clear_share(charts: ScoredCharts) -> float:
     """Share of charts whose facts lie far from every threshold of the rule book."""
     return mean(charts.clear)
 
 
-def abstained(charts: MeasuredCharts) -> float:
+def abstained(charts: ScoredCharts) -> float:
     """Share of charts on which the model abstains."""
     return mean(charts.abstained)
 
 
-def band_hits(charts: MeasuredCharts) -> Floats:
+def band_hits(charts: ScoredCharts) -> Floats:
     """Whether each band held, (n, horizons); see `scores.band_hits`."""
     return scores.band_hits(charts.low, charts.high, charts.move)
 
 
-def coverage_error(charts: MeasuredCharts) -> float:
+def coverage_error(charts: ScoredCharts) -> float:
     """Greatest distance of coverage from its level, over horizons, intervals and terciles."""
     return (
         scores.coverage_error(band_hits(charts), charts.cell, charts.level[0])
@@ -147,7 +147,7 @@ def coverage_error(charts: MeasuredCharts) -> float:
     )
 
 
-def noise(charts: MeasuredCharts) -> dict[str, Estimate]:
+def noise(charts: ScoredCharts) -> dict[str, Estimate]:
     """What chance alone would make of the figures that are distances from zero."""
     return {
         "confidence.ece_noise": scores.ece_noise(charts.confidence[~charts.abstained]),
@@ -156,17 +156,17 @@ def noise(charts: MeasuredCharts) -> dict[str, Estimate]:
 
 
 def _at_horizon(column: int) -> dict[str, Figure]:
-    def skill(charts: MeasuredCharts) -> float:
+    def skill(charts: ScoredCharts) -> float:
         move = charts.move[:, column]
         rose = np.where(np.isfinite(move), move > 0, np.nan)
         known = np.isfinite(rose)
         base = float(rose[known].mean()) if known.any() else float("nan")
         return scores.brier_skill(charts.up[:, column], rose, base)
 
-    def share_held(charts: MeasuredCharts) -> float:
+    def share_held(charts: ScoredCharts) -> float:
         return mean(band_hits(charts)[:, column])
 
-    def width(charts: MeasuredCharts) -> float:
+    def width(charts: ScoredCharts) -> float:
         return mean((charts.high - charts.low)[:, column])
 
     horizon = HORIZONS[column]
@@ -230,7 +230,7 @@ ALL: Mapping[str, Figure] = {
 
 
 def estimates(
-    charts: MeasuredCharts, figures: Mapping[str, Figure] = ALL, *, draws: int = DRAWS
+    charts: ScoredCharts, figures: Mapping[str, Figure] = ALL, *, draws: int = DRAWS
 ) -> dict[str, Estimate]:
     """Every figure with its interval."""
 
@@ -249,9 +249,7 @@ def distances(names: Sequence[str]) -> set[int]:
     return {number for number, name in enumerate(names) if name in DISTANCES}
 
 
-def measure_groups(
-    charts: MeasuredCharts, groups: Mapping[str, NDArray[np.str_]]
-) -> dict[str, Any]:
+def measure_groups(charts: ScoredCharts, groups: Mapping[str, NDArray[np.str_]]) -> dict[str, Any]:
     """The main figures, classes and curves of every group: `{facet: {value: {"n": ..., ...}}}`."""
     return {
         facet: {
@@ -261,7 +259,7 @@ def measure_groups(
     }
 
 
-def _measure_group(charts: MeasuredCharts) -> dict[str, Any]:
+def _measure_group(charts: ScoredCharts) -> dict[str, Any]:
     return {
         "n": len(charts),
         **nest(estimates(charts, MAIN, draws=DRAWS // 2) | noise(charts)),
@@ -270,7 +268,7 @@ def _measure_group(charts: MeasuredCharts) -> dict[str, Any]:
     }
 
 
-def class_rows(charts: MeasuredCharts) -> dict[str, list[dict[str, Any]]]:
+def class_rows(charts: ScoredCharts) -> dict[str, list[dict[str, Any]]]:
     """Precision, recall, F1 and support of every setup and phase."""
     setups = scores.per_class(SETUP_OF[charts.reading], SETUP_OF[charts.predicted], len(SETUPS))
     phases = scores.per_class(charts.phase, charts.predicted_phase, len(PHASES))
@@ -289,7 +287,7 @@ def class_rows(charts: MeasuredCharts) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def curves(charts: MeasuredCharts, points: int = 40) -> dict[str, list[dict[str, Any]]]:
+def curves(charts: ScoredCharts, points: int = 40) -> dict[str, list[dict[str, Any]]]:
     """Reliability and risk-coverage, as few points as a plot needs."""
     answered = charts.take(~charts.abstained)
     table = scores.reliability(answered.confidence, answered.right)
@@ -310,14 +308,14 @@ def curves(charts: MeasuredCharts, points: int = 40) -> dict[str, list[dict[str,
     }
 
 
-def compare_labels(charts: MeasuredCharts, answers: BaselineAnswers) -> dict[str, Any]:
+def compare_labels(charts: ScoredCharts, answers: BaselineAnswers) -> dict[str, Any]:
     """Macro-F1 of a baseline and of the model on the same charts, and the difference, by draws."""
     baseline = replace(charts, predicted=answers.reading, predicted_phase=answers.phase)
     figures = {"setup.macro_f1": setup_f1, "phase.macro_f1": phase_f1}
     return _compare(charts, baseline, figures, with_model=True)
 
 
-def compare_outcomes(charts: MeasuredCharts, bands: Bands) -> dict[str, Any]:
+def compare_outcomes(charts: ScoredCharts, bands: Bands) -> dict[str, Any]:
     """Outcome figures of other bands, and how far the model's skill is above theirs."""
     baseline = replace(charts, up=bands.up, low=bands.low, high=bands.high)
     figures = {
@@ -328,7 +326,7 @@ def compare_outcomes(charts: MeasuredCharts, bands: Bands) -> dict[str, Any]:
     return _compare(charts, baseline, figures, [name for name in figures if name.endswith(_SKILL)])
 
 
-def compare_chances(charts: MeasuredCharts, up: Floats) -> dict[str, Any]:
+def compare_chances(charts: ScoredCharts, up: Floats) -> dict[str, Any]:
     """Skill of other chances of a rise (n, horizons), and how far the model's is above theirs.
 
     And how often the likelier side was right.
@@ -343,8 +341,8 @@ _SKILL = "brier_skill"
 
 
 def _compare(
-    charts: MeasuredCharts,
-    baseline: MeasuredCharts,
+    charts: ScoredCharts,
+    baseline: ScoredCharts,
     figures: Mapping[str, Figure],
     compared: Collection[str] | None = None,
     *,
@@ -379,14 +377,14 @@ def _compare(
     return {"n": len(charts), **nest(dict(zip(names, estimates, strict=True)))}
 
 
-def compare_answers(charts: MeasuredCharts, answers: BaselineAnswers, up: Floats) -> dict[str, Any]:
+def compare_answers(charts: ScoredCharts, answers: BaselineAnswers, up: Floats) -> dict[str, Any]:
     """Both `compare_labels` and `compare_chances`, of a baseline that answers both questions."""
     labels, rises = compare_labels(charts, answers), compare_chances(charts, up)
     return {**labels, **rises, "model_minus": labels["model_minus"] | rises["model_minus"]}
 
 
 def _side(column: int) -> Figure:
-    def accuracy(charts: MeasuredCharts) -> float:
+    def accuracy(charts: ScoredCharts) -> float:
         move, up = charts.move[:, column], charts.up[:, column]
         known = np.isfinite(move) & np.isfinite(up)
         return mean((up > 0.5)[known] == (move > 0)[known])

@@ -44,7 +44,7 @@ def precedes(known_ms: ArrayLike, first_ms: ArrayLike, embargo_ms: int = 0) -> B
 def overlaps(
     first_ms: ArrayLike, end_ms: ArrayLike, other_first_ms: ArrayLike, other_end_ms: ArrayLike
 ) -> Bools:
-    """Whether two half-open stretches of time share an instant, elementwise.
+    """Whether two half-open spans of time share an instant, elementwise.
 
     >>> bool(overlaps(0, 5, 4, 9)), bool(overlaps(0, 5, 5, 9))
     (True, False)
@@ -349,7 +349,7 @@ def settled(spans: Spans, by_ms: int) -> Bools:
 
 
 def earliest_as_of(wall_ms: int, interval: Interval = Interval.H1, embargo_ms: int = 0) -> int:
-    """When a chart can be seen at the earliest of which no candle lies before the wall's embargo.
+    """The earliest as-of time of a chart that has no candle before the end of the wall's embargo.
 
     >>> earliest_as_of(0, Interval.H1) // 3_600_000
     96

@@ -19,7 +19,7 @@ from vision_ai.errors import InputError, install
 from vision_ai.evaluation import baselines as plain
 from vision_ai.evaluation import card
 from vision_ai.evaluation.baselines import BaselineAnswers
-from vision_ai.evaluation.card import MeasuredCharts
+from vision_ai.evaluation.card import ScoredCharts
 from vision_ai.evaluation.sampling import ChartSample
 from vision_ai.labels import rules
 from vision_ai.market import files
@@ -58,7 +58,7 @@ class BaselineInputs:
     vectors: NDArray[np.float32]
     evidence: Evidence
     eligibility: Eligibility
-    charts: MeasuredCharts
+    charts: ScoredCharts
     cache: Path | None = None
 
     @property
@@ -73,7 +73,7 @@ class ChartSubset:
 
     bars: NDArray[np.float64]
     spans: Spans
-    charts: MeasuredCharts
+    charts: ScoredCharts
 
     @classmethod
     def of(cls, inputs: BaselineInputs) -> Self:
@@ -99,7 +99,7 @@ def baselines(inputs: BaselineInputs, learned_from: Path | None) -> dict[str, An
 
 
 def _scored(
-    charts: MeasuredCharts, answer: Callable[[], BaselineAnswers]
+    charts: ScoredCharts, answer: Callable[[], BaselineAnswers]
 ) -> Callable[[], dict[str, Any]]:
     return lambda: card.compare_labels(charts, answer())
 

@@ -25,7 +25,7 @@ from vision_ai.domain import (
 )
 from vision_ai.errors import KlinesError
 from vision_ai.evaluation import adaptive, card, report
-from vision_ai.evaluation.card import MeasuredCharts
+from vision_ai.evaluation.card import ScoredCharts
 from vision_ai.evaluation.sampling import ChartSample, VenueCandles
 from vision_ai.market import files
 from vision_ai.measures import scores, significance
@@ -194,7 +194,7 @@ def embed(reader: Reader, bars: NDArray[np.float64]) -> NDArray[np.float32]:
     )
 
 
-def measured(sample: ChartSample, evidence: Evidence, answers: Answers) -> MeasuredCharts:
+def measured(sample: ChartSample, evidence: Evidence, answers: Answers) -> ScoredCharts:
     """What was said beside what is so."""
     bands = answers.bands
     move = np.expm1(sample.outcomes.move)
@@ -206,7 +206,7 @@ def measured(sample: ChartSample, evidence: Evidence, answers: Answers) -> Measu
         _market(sample.spans),
     )
     tracked = adaptive.adapt_bands(bands, series)
-    return MeasuredCharts(
+    return ScoredCharts(
         block=significance.blocks(sample.spans.symbol, sample.spans.as_of_ms),
         reading=sample.labels.reading.astype(np.int64),
         phase=sample.labels.phase.astype(np.int64),
@@ -264,7 +264,7 @@ def _cells(market: Ints, scale: Floats) -> Ints:
     return cell
 
 
-def bands(charts: MeasuredCharts) -> list[dict[str, Any]]:
+def bands(charts: ScoredCharts) -> list[dict[str, Any]]:
     """How often the bands held, by horizon, interval and volatility, and how wide they were.
 
     As they were said, and as they would have been had they followed drift. Terciles are of all
@@ -297,7 +297,7 @@ def bands(charts: MeasuredCharts) -> list[dict[str, Any]]:
     return rows
 
 
-def _median_width(charts: MeasuredCharts, in_cell: Bools, column: int) -> float | None:
+def _median_width(charts: ScoredCharts, in_cell: Bools, column: int) -> float | None:
     return card.rounded(float(np.nanmedian((charts.high - charts.low)[in_cell, column])))
 
 

@@ -146,9 +146,12 @@ def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_lock_that_is_held_is_refused_with_what_is_under_way(tmp_path: Path) -> None:
     path = tmp_path / "run" / "lock"
-    with held_elsewhere(path), pytest.raises(StateError, match="Training is under way"):
-        with storage.locked(path, busy="Training is under way"):
-            pytest.fail("two hold one lock")
+    with (
+        held_elsewhere(path),
+        pytest.raises(StateError, match="Training is under way"),
+        storage.locked(path, busy="Training is under way"),
+    ):
+        pytest.fail("two hold one lock")
     with storage.locked(path, busy="Training is under way"):
         pass  # the lock died with its process
 

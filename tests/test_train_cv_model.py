@@ -118,6 +118,7 @@ def test_a_finished_run_is_not_run_again(trained, klines):
     assert {p: p.stat().st_mtime_ns for p in model.path.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_the_same_run_elsewhere_gives_the_same_weights(trained, klines, tmp_path):
     _, model = trained
     again = run(klines, Paths(tmp_path))
@@ -126,6 +127,7 @@ def test_the_same_run_elsewhere_gives_the_same_weights(trained, klines, tmp_path
     assert again.manifest.figures == model.manifest.figures
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_version(trained, klines, tmp_path):
     other = run(klines, Paths(tmp_path), seed=1, steps=2)
     assert other.version != trained[1].version

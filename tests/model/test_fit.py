@@ -34,14 +34,21 @@ def rising(average):
     return {"score": mean, "setup_macro_f1": mean, "phase_macro_f1": mean}
 
 
-@pytest.mark.parametrize("lost_at", [1, 2, 3, 5, 7])
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path, lost_at):
-    whole = tiny.learner()
-    expected = fit(whole, tiny.batches(), tmp_path / "whole", rising, quiet=True)
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    whole = tiny.trainer()
+    return whole, fit(whole, tiny.batches(), tmp_path_factory.mktemp("whole"), rising, quiet=True)
+
+
+@pytest.mark.parametrize(
+    "lost_at", [3, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 2, 5, 7))]
+)
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path, uninterrupted, lost_at):
+    whole, expected = uninterrupted
     folder = tmp_path / "torn"
     with pytest.raises(PulledPlugError):
-        fit(tiny.learner(), Unplugged(tiny.batches(), lost_at), folder, rising, quiet=True)
-    again = tiny.learner()
+        fit(tiny.trainer(), Unplugged(tiny.batches(), lost_at), folder, rising, quiet=True)
+    again = tiny.trainer()
     found = fit(again, tiny.batches(), folder, rising, quiet=True)
     assert found.losses == expected.losses
     assert found.checks == expected.checks
@@ -50,22 +57,21 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path, lost_at):
 
 
 def test_a_finished_run_takes_no_further_step(tmp_path):
-    first = fit(tiny.learner(), tiny.batches(), tmp_path, rising, quiet=True)
-    again = fit(tiny.learner(), Unplugged(tiny.batches(), 0), tmp_path, rising, quiet=True)
+    first = fit(tiny.trainer(), tiny.batches(), tmp_path, rising, quiet=True)
+    again = fit(tiny.trainer(), Unplugged(tiny.batches(), 0), tmp_path, rising, quiet=True)
     assert again.losses == first.losses
 
 
-def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path):
+def test_a_run_resumes_from_the_checkpoint_before_a_damaged_one(tmp_path, uninterrupted):
     with pytest.raises(PulledPlugError):
-        fit(tiny.learner(), Unplugged(tiny.batches(), 5), tmp_path, rising, quiet=True)
+        fit(tiny.trainer(), Unplugged(tiny.batches(), 5), tmp_path, rising, quiet=True)
     newest = sorted(tmp_path.glob("step-*"))[-1]
     newest.write_bytes(newest.read_bytes()[:100])
     saved = checkpoint.load(tmp_path)
     assert saved is not None
     assert saved.step == 2
-    found = fit(tiny.learner(), tiny.batches(), tmp_path, rising, quiet=True)
-    whole = fit(tiny.learner(), tiny.batches(), tmp_path / "whole", rising, quiet=True)
-    assert found.losses == whole.losses
+    found = fit(tiny.trainer(), tiny.batches(), tmp_path, rising, quiet=True)
+    assert found.losses == uninterrupted[1].losses
 
 
 def test_training_stops_when_validation_no_longer_gets_better(tmp_path):
@@ -75,7 +81,7 @@ def test_training_stops_when_validation_no_longer_gets_better(tmp_path):
         score = next(scores)
         return {"score": score, "setup_macro_f1": score, "phase_macro_f1": score}
 
-    student = tiny.learner(steps=50, check_every=2, patience=2)
+    student = tiny.trainer(steps=50, check_every=2, patience=2)
     course = fit(student, tiny.batches(), tmp_path, falling, quiet=True)
     assert course.step == 6
     assert course.best_score == 0.5
@@ -89,7 +95,7 @@ def test_the_best_average_is_the_one_that_stays(tmp_path):
         score = 1.0 / len(seen)
         return {"score": score, "setup_macro_f1": score, "phase_macro_f1": score}
 
-    student = tiny.learner()
+    student = tiny.trainer()
     fit(student, tiny.batches(), tmp_path, peak_at_the_first, quiet=True)
     assert len(seen) > 1
     for name, value in student.average.state_dict().items():

@@ -126,6 +126,7 @@ def test_the_openai_preset_loads_local_weights_and_reads_charts(tmp_path):
     assert vocabulary.encode(tokenizer, ["a chart"], reader.context).shape == (1, 77)
 
 
+@pytest.mark.slow
 def test_operators_that_mps_lacks_fall_back_to_the_cpu():
     code = (
         "import os; os.environ.pop('PYTORCH_ENABLE_MPS_FALLBACK', None)\n"

@@ -68,6 +68,7 @@ def question(count, seed):
     return bars, (np.arange(count) < count // 2).astype(np.int64)
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_the_net_learns_what_a_picture_shows_and_is_read_back(tmp_path):
     pytest.importorskip("torch", reason="needs the train extra")

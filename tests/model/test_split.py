@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from vision_ai.model.training.split import SplitConfig
 DAYS_60 = 60 * 96
 
 
+@functools.cache
 def market(symbols=4, n=DAYS_60):
     fine = [making.klines(f"S{i}USDT", n=n, seed=i) for i in range(symbols)]
     return [*fine, *(table.resample(Interval.H1) for table in fine)]
@@ -24,7 +27,7 @@ def test_no_symbol_is_on_both_sides():
     assert set(parts.train.symbol) | set(parts.held_out.symbol) == {f"S{i}USDT" for i in range(4)}
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 99), st.floats(0.5, 0.8), st.floats(0, 4))
 def test_no_training_outcome_reaches_a_held_out_window(seed, share, embargo):
     config = SplitConfig(

@@ -10,31 +10,32 @@ from hypothesis import strategies as st
 from tests.model import making, tiny
 from vision_ai.errors import ConfigError
 from vision_ai.model.training import report
-from vision_ai.model.training import trainer as learning
+from vision_ai.model.training import trainer as training
 
 pytestmark = pytest.mark.train
 
 
+@pytest.mark.slow
 def test_training_brings_the_loss_down_and_learns_to_read():
-    student = tiny.learner(steps=100, rate=5e-3, warmup=5)
+    student = tiny.trainer(steps=100, rate=5e-3, warmup=5)
     source = tiny.batches()
     losses = [student.train_step(source.at(step), step).loss for step in range(100)]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
     corpus = making.corpus(count=60, seed=1)
     bars = corpus.bars(np.arange(len(corpus)))
     charts = report.Charts(making.draw(bars, None), corpus.reading, corpus.phase)
-    vectors = learning.embed_pictures(student.average, charts.pictures)
+    vectors = training.embed_pictures(student.average, charts.pictures)
     found = report.read_by_prompts(
-        vectors, learning.prototypes(student.average, student.prompts), charts
+        vectors, training.prototypes(student.average, student.prompts), charts
     )
     assert found["phase_accuracy"] > 0.6
 
 
 def test_a_restored_state_takes_the_very_same_steps():
-    source, one = tiny.batches(), tiny.learner()
+    source, one = tiny.batches(), tiny.trainer()
     for step in range(3):
         one.train_step(source.at(step), step)
-    other = tiny.learner()
+    other = tiny.trainer()
     other.restore(one.state())
     for step in range(3, 6):
         left, right = (student.train_step(source.at(step), step) for student in (one, other))
@@ -46,14 +47,14 @@ def test_a_restored_state_takes_the_very_same_steps():
 
 
 def test_a_state_holds_weights_average_and_optimizer():
-    student = tiny.learner()
+    student = tiny.trainer()
     student.train_step(tiny.batches().at(0), 0)
     kinds = {name.split("/")[0] for name in student.state()}
     assert kinds == {"now", "mean", "optimizer"}
 
 
 def test_the_rate_rises_then_falls():
-    student = tiny.learner(steps=100, warmup=10, rate=1.0)
+    student = tiny.trainer(steps=100, warmup=10, rate=1.0)
     rates = [student.learning_rate(step) for step in range(100)]
     assert rates[9] == max(rates) == 1.0
     assert np.all(np.diff(rates[:10]) > 0)
@@ -62,7 +63,7 @@ def test_the_rate_rises_then_falls():
 
 
 def test_the_average_follows_the_weights():
-    student = tiny.learner()
+    student = tiny.trainer()
     before = student.average.clip.logit_scale.clone()
     for step in range(6):
         student.train_step(tiny.batches().at(step), step)
@@ -72,8 +73,8 @@ def test_the_average_follows_the_weights():
 
 
 def test_prototypes_are_unit_vectors_in_the_order_of_codes():
-    student = tiny.learner()
-    rows = learning.prototypes(student.average, student.prompts)
+    student = tiny.trainer()
+    rows = training.prototypes(student.average, student.prompts)
     assert rows.shape == (23, 32)
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
 
@@ -81,23 +82,24 @@ def test_prototypes_are_unit_vectors_in_the_order_of_codes():
 def test_the_best_device_here_is_taken():
     expected = "cuda" if torch.cuda.is_available() else None
     expected = expected or ("mps" if torch.backends.mps.is_available() else "cpu")
-    assert learning.pick_device().type == expected
-    assert learning.pick_device("cpu").type == "cpu"
+    assert training.pick_device().type == expected
+    assert training.pick_device("cpu").type == "cpu"
 
 
 @pytest.mark.parametrize("name", ["tpu", "", "cuda:7x"])
 def test_a_device_that_is_not_here_is_refused(name):
     if name == "":
-        assert learning.pick_device(name)
+        assert training.pick_device(name)
         return
     with pytest.raises(ConfigError) as caught:
-        learning.pick_device(name)
+        training.pick_device(name)
     assert "cpu" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_half_floats_are_chosen_by_measurement():
-    assert learning.is_bf16_faster(torch.device("cpu")) in (True, False)
-    assert learning.is_bf16_faster(torch.device("mps")) is False
+    assert training.is_bf16_faster(torch.device("cpu")) in (True, False)
+    assert training.is_bf16_faster(torch.device("mps")) is False
 
 
 @pytest.mark.parametrize("change", [{"steps": 0}, {"rate": -1}, {"batch": 1}, {"colour": "red"}])
@@ -111,7 +113,7 @@ def test_a_blend_lies_between_the_start_and_the_end():
     expected = 0.75 * end.clip.logit_scale + 0.25 * start.clip.logit_scale
     weight = 0.75 * end.clip.text.token_embedding.weight
     weight = (weight + 0.25 * start.clip.text.token_embedding.weight).detach()
-    learning.interpolate_weights(end, start, 0.75)
+    training.interpolate_weights(end, start, 0.75)
     assert torch.allclose(end.clip.logit_scale, expected)
     assert torch.allclose(end.clip.text.token_embedding.weight, weight)
 
@@ -122,19 +124,19 @@ def test_a_blend_of_nothing_is_the_start_and_of_everything_the_end(first, second
     pictures = np.random.default_rng(first).integers(0, 255, (3, 192, 96, 3), dtype=np.uint8)
     start, trained = tiny.reader(seed=first), tiny.reader(seed=second)
     before, after = (
-        learning.embed_pictures(start, pictures),
-        learning.embed_pictures(trained, pictures),
+        training.embed_pictures(start, pictures),
+        training.embed_pictures(trained, pictures),
     )
     everything, nothing = copy.deepcopy(trained), copy.deepcopy(trained)
-    learning.interpolate_weights(everything, start, 1.0)
-    learning.interpolate_weights(nothing, start, 0.0)
-    assert np.array_equal(learning.embed_pictures(everything, pictures), after)
-    assert np.array_equal(learning.embed_pictures(nothing, pictures), before)
-    assert np.array_equal(learning.embed_pictures(start, pictures), before)
+    training.interpolate_weights(everything, start, 1.0)
+    training.interpolate_weights(nothing, start, 0.0)
+    assert np.array_equal(training.embed_pictures(everything, pictures), after)
+    assert np.array_equal(training.embed_pictures(nothing, pictures), before)
+    assert np.array_equal(training.embed_pictures(start, pictures), before)
 
 
 def test_a_preset_may_be_moved_more_gently():
-    usual, gentle = tiny.learner(), tiny.learner()
+    usual, gentle = tiny.trainer(), tiny.trainer()
     gentle.reader.preset = replace(gentle.reader.preset, rate_factor=0.01)
     for step in (0, 3, 7):
         assert gentle.learning_rate(step) == pytest.approx(usual.learning_rate(step) / 100)

@@ -33,7 +33,7 @@ def words(model):
     return PromptSet(presets.tokenizer(model, making.WORDS), model.context, groups)
 
 
-def learner(**changes: object):
+def trainer(**changes: object):
     model = reader()
     return Trainer(model, words(model), recipe(**changes), CPU, facts=1, bf16=False)
 

@@ -124,7 +124,9 @@ def run_training(run: "Run", where: Device, *, quiet: bool = False) -> ModelFold
 def read_tables(klines: Path) -> tuple[Klines, ...]:
     """Candles of both charted intervals of every file in a folder, coarser ones resampled."""
     return tuple(
-        table for interval in CHART_INTERVALS for _, table in files.read_folder(klines, interval)
+        table
+        for interval in CHART_INTERVALS
+        for _, table in files.read_folder(klines, intervals=[interval])
     )
 
 

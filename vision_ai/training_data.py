@@ -102,8 +102,7 @@ def _outcomes(corpus: Corpus) -> Outcomes:
         )
         for code in np.unique(corpus.table)
     ]
-    names = ("move", "best", "worst", "scale", "complete_ms")
-    return Outcomes(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return Outcomes.concatenate(parts)
 
 
 STYLED = 0.5

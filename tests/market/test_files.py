@@ -210,18 +210,34 @@ def test_a_folder_is_read_file_by_file_at_the_interval_that_is_asked_for(tmp_pat
     folder = tmp_path / "vision_ai" / "klines"
     (folder / "notes.txt").write_text("no candles")
     assert len(candle_files(folder)) == 2
-    found = {interval: list(read_folder(folder, interval)) for interval in (None, *CHART_INTERVALS)}
-    assert [k.interval for _, k in found[None]] == [Interval.M5, Interval.H1]
+    found = {i: list(read_folder(folder, intervals=[i])) for i in (Interval.M5, *CHART_INTERVALS)}
+    assert [k.symbol for _, k in found[Interval.M5]] == ["BTCUSDT"]
     assert [k.symbol for _, k in found[Interval.M15]] == ["BTCUSDT"]
     assert [k.symbol for _, k in found[Interval.H1]] == ["BTCUSDT", "ETHUSDT"]
-    assert {venue for venue, _ in found[None]} == {"bybit-linear"}
+    assert all(k.interval is interval for interval, read in found.items() for _, k in read)
+    assert {venue for read in found.values() for venue, _ in read} == {"bybit-linear"}
+
+
+def test_a_folder_is_read_in_both_charted_intervals_and_only_what_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    store = Store(Paths(tmp_path), "bybit-linear")
+    store.add(BTC[:600])
+    store.add(simulate("ETHUSDT", "1h", 100, seed=1, end_ms=NOW))
+    folder = tmp_path / "vision_ai" / "klines"
+    every = [(k.symbol, k.interval) for _, k in read_folder(folder)]
+    assert every == [
+        ("BTCUSDT", Interval.M15), ("BTCUSDT", Interval.H1), ("ETHUSDT", Interval.H1)
+    ]  # fmt: skip
+    only = [k.symbol for _, k in read_folder(folder, symbols={"ETHUSDT"})]
+    assert only == ["ETHUSDT"]
 
 
 def test_reading_a_folder_holds_one_file_at_a_time(tmp_path: Path) -> None:
     Store(Paths(tmp_path), "a").add(BTC[:100])
     Store(Paths(tmp_path), "b").add(BTC[:100])
     folder = tmp_path / "vision_ai" / "klines"
-    reading = read_folder(folder)
+    reading = read_folder(folder, intervals=[Interval.M5])
     next(reading)
     (folder / "b_BTCUSDT_5m.parquet").write_bytes(b"spoilt meanwhile")
     with pytest.raises(CorruptFileError):
@@ -242,7 +258,7 @@ def test_every_shared_file_of_real_candles_can_be_read() -> None:
     folder = REAL / "bench-bybit-5m"
     if not folder.is_dir():
         pytest.skip(f"no real candles at {folder}: set VISION_AI_KLINES")
-    for venue, klines in read_folder(folder, Interval.M15):
+    for venue, klines in read_folder(folder, intervals=[Interval.M15]):
         assert venue == "bybit-linear"
         assert isinstance(klines, Klines)
         assert len(klines) > 1000

@@ -11,7 +11,15 @@ charts.py      `Labels`, `Outcomes`, `Embeddings`, `Neighbors`
 """
 
 from vision_ai.domain.candles import LARGEST, Klines
-from vision_ai.domain.charts import Embeddings, Label, Labelled, Labels, Neighbors, Outcomes
+from vision_ai.domain.charts import (
+    ChartKey,
+    Embeddings,
+    Label,
+    Labelled,
+    Labels,
+    Neighbors,
+    Outcomes,
+)
 from vision_ai.domain.time import END_MS, iso, parse_time, stamp
 from vision_ai.domain.vocabulary import (
     CHART_INTERVALS,
@@ -59,6 +67,7 @@ __all__ = [
     "WINDOW",
     "Bools",
     "Bytes",
+    "ChartKey",
     "Direction",
     "Embeddings",
     "Floats",

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -55,6 +56,20 @@ class Klines:
     def empty(cls, symbol: str, interval: Interval) -> Self:
         """No candles yet."""
         return cls(symbol, interval, np.empty(0, np.int64), np.empty((0, 5)))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["Klines"]) -> "Klines":
+        """Candles of one symbol and interval in the order of time; at least one part.
+
+        Raises:
+            KlinesError: the parts overlap, or are not in order.
+        """
+        return cls(
+            parts[0].symbol,
+            parts[0].interval,
+            np.concatenate([part.open_ms for part in parts]),
+            np.concatenate([part.bars for part in parts]),
+        )
 
     @property
     def close_ms(self) -> NDArray[np.int64]:

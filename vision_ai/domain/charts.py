@@ -1,6 +1,6 @@
 """What is known of charts: labels, outcomes, vectors, and their nearest neighbors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,6 +78,10 @@ class Label:
         return self.reading.direction
 
 
+ChartKey = tuple[str, str, int]
+"""Which chart of an index: symbol, interval, open time of the last candle."""
+
+
 @dataclass(frozen=True, eq=False)
 class Outcomes:
     """What happened after n windows. Made by `labels.outcomes` only, never drawn.
@@ -98,6 +102,17 @@ class Outcomes:
 
     def __len__(self) -> int:
         return len(self.scale)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["Outcomes"]) -> "Outcomes":
+        """The outcomes of all parts, in their order; at least one part."""
+        return cls(
+            np.concatenate([part.move for part in parts]),
+            np.concatenate([part.best for part in parts]),
+            np.concatenate([part.worst for part in parts]),
+            np.concatenate([part.scale for part in parts]),
+            np.concatenate([part.complete_ms for part in parts]),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +167,12 @@ class Embeddings:
             self.rules,
             self.data,
         )
+
+    @property
+    def keys(self) -> list[ChartKey]:
+        """Which chart each row is of."""
+        columns = (self.symbol.tolist(), self.interval.tolist(), self.last_ms.tolist())
+        return list(zip(*columns, strict=True))
 
     @property
     def interval_ms(self) -> NDArray[np.int64]:

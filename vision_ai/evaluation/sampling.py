@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_ai.domain import HIGH, LOW, VOLUME, Bools, Floats, Ints, Klines, Labels, Outcomes
+from vision_ai.domain import HIGH, LOW, VOLUME, Bools, Ints, Klines, Labels, Outcomes
 from vision_ai.errors import KlinesError, LeakError
 from vision_ai.labels import rules
 from vision_ai.measures import purge, targets
@@ -96,7 +96,7 @@ class ChartSample:
             spans=spans,
             venue=np.repeat([p.market.venue for p in parts], [len(p.ends) for p in parts]),
             labels=rules.label(bars),
-            outcomes=_concatenate(
+            outcomes=Outcomes.concatenate(
                 [targets.forward_outcomes(p.market.klines, p.ends) for p in parts]
             ),
             considered=considered,
@@ -155,14 +155,6 @@ def _refuse(considered: int, leaking: int, seen: Sequence[Extent]) -> None:
         f"All {considered} charts share time with what the model has seen: {named}.",
         hint="Give candles of another time; other symbols at the same time leak as well.",
     )
-
-
-def _concatenate(parts: Sequence[Outcomes]) -> Outcomes:
-    names = ("move", "best", "worst", "scale", "complete_ms")
-    columns: list[Floats] = [
-        np.concatenate([getattr(part, name) for part in parts]) for name in names
-    ]
-    return Outcomes(**dict(zip(names, columns, strict=True)))  # type: ignore[arg-type]
 
 
 def _digest(markets: Sequence[VenueCandles]) -> str:

@@ -234,8 +234,7 @@ def apply_corrections(
 
     `weight` is that of a corrected exemplar; None leaves it as it is.
     """
-    keys = zip(rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist(), strict=True)
-    row_of = {key: row for row, key in enumerate(keys)}
+    row_of = {key: row for row, key in enumerate(rows.keys)}
     reading, phase, weights = rows.reading.copy(), rows.phase.copy(), rows.weight.copy()
     absent = []
     for correction in corrections:

@@ -163,12 +163,7 @@ class Bybit:
         """
         parts = [page.klines for page in self.pages(symbol, interval, start_ms, end_ms)][::-1]
         parts.append(Klines.empty(parse_symbol(symbol), interval))
-        return Klines(
-            parts[-1].symbol,
-            interval,
-            np.concatenate([part.open_ms for part in parts]),
-            np.concatenate([part.bars for part in parts]),
-        )
+        return Klines.concatenate(parts)
 
     def fetch_many(
         self, requests: Iterable[KlineRequest]

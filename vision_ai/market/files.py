@@ -100,10 +100,20 @@ def tables(folder: Path) -> list[Path]:
     return [path for path in paths if path.suffix in {".parquet", ".csv"} and path.is_file()]
 
 
-def read_folder(folder: Path, interval: Interval | None = None) -> Iterator[tuple[str, Klines]]:
-    """Venue and candles of each file in turn, one file in memory at a time.
+def read_folder(
+    folder: Path,
+    *,
+    symbols: Container[str] = (),
+    intervals: Sequence[Interval] = CHART_INTERVALS,
+) -> Iterator[tuple[str, Klines]]:
+    """Venue and candles of each file at each interval, one file in memory at a time.
 
-    With `interval`, finer candles are resampled to it and coarser files are passed over.
+    Finer candles are resampled; a file of coarser ones is passed over.
+
+    Args:
+        folder: of candle files.
+        symbols: only these; all where empty.
+        intervals: candle lengths.
 
     Raises:
         KlinesError: no candle file, or candles that break the rules.
@@ -111,31 +121,14 @@ def read_folder(folder: Path, interval: Interval | None = None) -> Iterator[tupl
     """
     for path in candle_files(folder):
         name = parse_name(path)
-        stored = name.interval
-        if interval is None or stored is interval:
-            yield name.venue or IMPORTED, read_file(path)
-        elif stored is not None and interval.ms % stored.ms == 0:
-            yield name.venue or IMPORTED, read_file(path).resample(interval)
-
-
-def charts_candles(
-    folder: Path, symbols: Container[str] = (), intervals: Sequence[Interval] = CHART_INTERVALS
-) -> Iterator[Klines]:
-    """Candles of a folder at the intervals of charts, finer ones resampled.
-
-    Args:
-        folder: of candle files.
-        symbols: only these; all where empty.
-        intervals: candle lengths.
-    """
-    for path in candle_files(folder):
-        name = parse_name(path)
         if symbols and name.symbol not in symbols:
             continue
-        klines = read_file(path)
-        for interval in intervals:
-            if interval.ms % klines.interval.ms == 0:
-                yield klines.resample(interval)
+        stored_ms = name.interval.ms if name.interval else 1
+        made_of_it = [interval for interval in intervals if interval.ms % stored_ms == 0]
+        if made_of_it:
+            klines = read_file(path)
+            for interval in made_of_it:
+                yield name.venue or IMPORTED, klines.resample(interval)
 
 
 def read_file(path: Path, symbol: str = "", interval: Interval | None = None) -> Klines:

@@ -278,7 +278,7 @@ def _price_trends(
 
 def _tables(folder: Path) -> Iterator[Klines]:
     for interval in CHART_INTERVALS:
-        for _, klines in files.read_folder(folder, interval):
+        for _, klines in files.read_folder(folder, intervals=[interval]):
             yield klines
 
 

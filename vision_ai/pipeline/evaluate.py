@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,10 @@ def read_markets(klines: Path, symbols: Sequence[str] | None) -> list[VenueCandl
         KlinesError: no candles, or none of the symbols.
     """
     wanted_symbols = None if not symbols else {parse_symbol(symbol) for symbol in symbols}
-    markets = list(_markets(klines, wanted_symbols))
+    markets = [
+        VenueCandles(venue, candles)
+        for venue, candles in files.read_folder(klines, symbols=wanted_symbols or ())
+    ]
     if not markets:
         of_symbols = (
             "" if wanted_symbols is None else f" of {', '.join(sorted(wanted_symbols))[:80]}"
@@ -170,17 +173,6 @@ def read_markets(klines: Path, symbols: Sequence[str] | None) -> list[VenueCandl
             hint="Check the folder and --symbols.",
         )
     return markets
-
-
-def _markets(klines: Path, wanted_symbols: set[str] | None) -> Iterator[VenueCandles]:
-    for path in files.candle_files(klines):
-        name = files.parse_name(path)
-        if wanted_symbols is not None and name.symbol not in wanted_symbols:
-            continue
-        candles = files.read_file(path)
-        for interval in CHART_INTERVALS:
-            if interval.ms % candles.interval.ms == 0:
-                yield VenueCandles(name.venue or files.IMPORTED, candles.resample(interval))
 
 
 def embed(reader: Reader, bars: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -67,9 +67,12 @@ class Finder:
         key = symbol, interval
         if key not in self._tables:
             try:
-                tables = list(
-                    files.charts_candles(self.workspace.paths.klines_folder, {symbol}, (interval,))
-                )
+                tables = [
+                    klines
+                    for _, klines in files.read_folder(
+                        self.workspace.paths.klines_folder, symbols={symbol}, intervals=(interval,)
+                    )
+                ]
             except VisionError as error:
                 logger.info("no candles of %s %s: %s", symbol, interval, error)
                 tables = []

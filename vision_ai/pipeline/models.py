@@ -195,7 +195,7 @@ def _figures(a: ModelFolder, b: ModelFolder) -> dict[str, list[float | None]]:
 
 
 def _weights(a: Embeddings, b: Embeddings) -> dict[str, float]:
-    was, now = _by_place(a), _by_place(b)
+    was, now = reader.weights(a), reader.weights(b)
     ratio = np.array([now[at] / was[at] for at in was.keys() & now.keys()] or [1.0])
     return {
         "exemplars_first": len(was),
@@ -205,11 +205,6 @@ def _weights(a: Embeddings, b: Embeddings) -> dict[str, float]:
         "lowest_factor": round(float(ratio.min()), 6),
         "highest_factor": round(float(ratio.max()), 6),
     }
-
-
-def _by_place(rows: Embeddings) -> dict[tuple[str, str, int], float]:
-    columns = (rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist())
-    return dict(zip(zip(*columns, strict=True), rows.weight.tolist(), strict=True))
 
 
 def _bands(a: ModelFolder, b: ModelFolder) -> dict[str, list[float]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vision_ai import index, predict_cv_setup, storage
 from vision_ai.charts import raster
 from vision_ai.config import Config, Paths
-from vision_ai.domain import PHASES, READINGS, Embeddings, Floats, Interval
+from vision_ai.domain import PHASES, READINGS, ChartKey, Embeddings, Floats, Interval
 from vision_ai.errors import (
     CorruptFileError,
     EmptyIndexError,
@@ -200,20 +200,14 @@ def _with_weights_of(paths: Paths, rows: Embeddings, model: ModelFolder) -> Embe
             hint=index.REPAIR,
         )
     was, now = weights(exemplars(maker)), weights(exemplars(model))
-    factor = [now[at] / was[at] if at in now and at in was else 1.0 for at in keys(rows)]
+    factor = [now[at] / was[at] if at in now and at in was else 1.0 for at in rows.keys]
     weight = (rows.weight * np.array(factor)).astype(np.float32)
     return replace(rows, model=model.version, weight=weight)
 
 
-def keys(rows: Embeddings) -> list[tuple[str, str, int]]:
-    """Which chart each row is of: symbol, interval, last candle."""
-    columns = (rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist())
-    return list(zip(*columns, strict=True))
-
-
-def weights(rows: Embeddings) -> dict[tuple[str, str, int], float]:
-    """How loud each chart votes."""
-    return dict(zip(keys(rows), rows.weight.tolist(), strict=True))
+def weights(rows: Embeddings) -> dict[ChartKey, float]:
+    """How much the vote of each chart counts."""
+    return dict(zip(rows.keys, rows.weight.tolist(), strict=True))
 
 
 def exemplars(model: ModelFolder) -> Embeddings:

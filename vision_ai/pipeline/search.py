@@ -303,12 +303,7 @@ def _tables(workspace: Workspace, options: SearchOptions, charts: Embeddings) ->
     folder = options.klines or workspace.paths.root / "vision_ai" / "klines"
     if options.klines is None and not any(folder.glob("*.parquet")):
         return
+    intervals = [Interval(str(interval)) for interval in np.unique(charts.interval)]
     symbols = set(charts.symbol.tolist())
-    for path in files.candle_files(folder):
-        if files.parse_name(path).symbol not in symbols:
-            continue
-        klines = files.read_file(path)
-        for interval in np.unique(charts.interval):
-            length = Interval(str(interval))
-            if length.ms % klines.interval.ms == 0:
-                yield klines.resample(length)
+    for _, klines in files.read_folder(folder, symbols=symbols, intervals=intervals):
+        yield klines

@@ -45,8 +45,7 @@ def find_annotated(
     Raises:
         CorruptFileError: an annotation is of a chart that is not there; `repair` is the hint.
     """
-    columns = (rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist())
-    row_of = {key: row for row, key in enumerate(zip(*columns, strict=True))}
+    row_of = {key: row for row, key in enumerate(rows.keys)}
     missing = [annotation for annotation in annotations if annotation.key not in row_of]
     if missing:
         first = missing[0]

@@ -79,20 +79,15 @@ def merge(old: Embeddings, new: Embeddings, mismatch: type[VisionError]) -> Embe
                 f"Rows of {facet} {was!r} cannot join an index of {facet} {expected!r}.",
                 hint="Run `vision-ai index build` to make the index anew.",
             )
-    seen = set(_keys(old))
+    seen = set(old.keys)
     fresh = []
-    for row, key in enumerate(_keys(new)):
+    for row, key in enumerate(new.keys):
         if key not in seen:
             seen.add(key)
             fresh.append(row)
     if not fresh:
         return old
     return _concatenate(old, new.take(np.array(fresh, np.int64)))
-
-
-def _keys(rows: Embeddings) -> list[tuple[str, str, int]]:
-    columns = (rows.symbol.tolist(), rows.interval.tolist(), rows.last_ms.tolist())
-    return list(zip(*columns, strict=True))
 
 
 def _concatenate(old: Embeddings, new: Embeddings) -> Embeddings:

@@ -63,8 +63,8 @@ def test_what_learned_to_read_is_promoted_and_taken_back(root: Path, monkeypatch
     assert not list(paths.models.glob(".*"))
     rows = reader.exemplars(child)
     assert rows.model == child.version
-    assert len(rows) == len(set(reader.keys(rows)))
-    assert set(reader.keys(reader.exemplars(parent))) <= set(reader.keys(rows))
+    assert len(rows) == len(set(rows.keys))
+    assert set(reader.exemplars(parent).keys) <= set(rows.keys)
     assert reader.Reader.open(workspace.config, workspace.paths).index.rows.model == child.version
     assert run(["models", "show", child.version, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["changes"]["by"] == "feedback, mode finetune"

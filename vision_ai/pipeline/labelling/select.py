@@ -171,8 +171,8 @@ def chart_path(paths: Paths, window: Klines) -> Path:
 
 def _windows(workspace: Workspace, folder: Path, selection: ChartSelection) -> Iterator[ChartTask]:
     paths = files.candle_files(folder)
-    for klines in progress(
-        files.charts_candles(folder, selection.symbols, selection.intervals),
+    for _, klines in progress(
+        files.read_folder(folder, symbols=selection.symbols, intervals=selection.intervals),
         total=2 * len(paths),
         what="Looking for charts",
     ):

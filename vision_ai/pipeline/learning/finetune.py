@@ -295,7 +295,7 @@ class Tuner:
         for part in parts[1:]:
             rows = index.merge(rows, part)
         carried = reader.weights(reader.exemplars(self.model))
-        weight = [carried.get(at, 1.0) for at in reader.keys(rows)]
+        weight = [carried.get(at, 1.0) for at in rows.keys]
         rows = replace(rows, weight=np.array(weight, np.float32))
         return review.apply_corrections(
             rows, material.wording.corrections, train_cv_model.ANNOTATION_WEIGHT

@@ -80,9 +80,9 @@ def tables(paths: Paths, klines: Path | None) -> list[Klines]:
         KlinesError: `klines` is no folder of candles.
         CorruptFileError: a file is damaged.
     """
-    folder_tables = [] if klines is None else list(files.charts_candles(klines))
+    folder_tables = [] if klines is None else [table for _, table in files.read_folder(klines)]
     try:
-        return [*folder_tables, *files.charts_candles(paths.klines_folder)]
+        return [*folder_tables, *(table for _, table in files.read_folder(paths.klines_folder))]
     except KlinesError:  # nothing was ever fetched
         return folder_tables
 

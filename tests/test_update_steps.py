@@ -43,11 +43,14 @@ def kills(roots: dict[str, Path], work: Path, case: str, every: int) -> int:
     return result["kills"]
 
 
-@pytest.mark.parametrize(("case", "every"), [("promoted", 13), ("not better", 4)])
+@pytest.mark.parametrize(
+    ("case", "every"),
+    [pytest.param("promoted", 13, marks=pytest.mark.slow), ("not better", 9)],
+)
 def test_a_killed_step_that_is_run_again_leaves_the_same_files(
     roots: dict[str, Path], tmp_path: Path, case: str, every: int
 ) -> None:
-    assert kills(roots, tmp_path, case, every) > 2
+    assert kills(roots, tmp_path, case, every) >= 1
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ CALIBRATION = calibrations.plain(embeddings(50), level=0.8).model_copy(
 MIRROR = np.array([READINGS.index(reading.mirror) for reading in READINGS])
 
 
-def heard(machine: np.ndarray, said: list[tuple[float, int]]) -> np.ndarray:
+def adjusted(machine: np.ndarray, said: list[tuple[float, int]]) -> np.ndarray:
     """One chart with the machine's probabilities, and words of (trust, reading code)."""
     trust = np.array([[t for t, _ in said]])
     codes = np.array([[code for _, code in said]], np.int64)
@@ -34,13 +34,13 @@ def machines(draw: st.DrawFn) -> np.ndarray:
     return rng.dirichlet(np.full(len(READINGS), draw(st.sampled_from([0.05, 0.3, 3.0]))))
 
 
-words = st.tuples(st.floats(0.0, 0.95), st.integers(0, len(READINGS) - 1))
+annotations_given = st.tuples(st.floats(0.0, 0.95), st.integers(0, len(READINGS) - 1))
 
 
 @settings(max_examples=60, deadline=None)
-@given(machines(), st.lists(words, max_size=6))
-def test_words_leave_probabilities_and_one_word_is_a_mixture(machine, said):
-    after = heard(machine, said)
+@given(machines(), st.lists(annotations_given, max_size=6))
+def test_annotations_leave_probabilities_and_one_is_a_mixture(machine, said):
+    after = adjusted(machine, said)
     assert after.min() >= 0
     np.testing.assert_allclose(after.sum(), 1)
     if not any(trust > 0 for trust, _ in said):
@@ -48,31 +48,31 @@ def test_words_leave_probabilities_and_one_word_is_a_mixture(machine, said):
     for trust, code in said[:1]:
         label = np.eye(len(READINGS))[code]
         mixture = trust * label + (1 - trust) * machine
-        np.testing.assert_allclose(heard(machine, [(trust, code)]), mixture)
+        np.testing.assert_allclose(adjusted(machine, [(trust, code)]), mixture)
 
 
 @settings(max_examples=60, deadline=None)
-@given(machines(), st.lists(words, max_size=5), words)
-def test_one_more_word_never_lowers_its_own_label(machine, said, more):
-    before, after = heard(machine, said), heard(machine, [*said, more])
+@given(machines(), st.lists(annotations_given, max_size=5), annotations_given)
+def test_one_more_annotation_never_lowers_its_own_label(machine, said, more):
+    before, after = adjusted(machine, said), adjusted(machine, [*said, more])
     assert after[more[1]] >= before[more[1]] - 1e-12
 
 
 @settings(max_examples=60, deadline=None)
 @given(machines(), st.floats(0.05, 0.95), st.permutations(range(len(READINGS))))
-def test_words_that_contradict_leave_the_choice_to_the_machine(machine, trust, codes):
+def test_annotations_that_contradict_leave_the_choice_to_the_machine(machine, trust, codes):
     one, other = codes[:2]
-    after = heard(machine, [(trust, one), (trust, other)])
-    alone = heard(machine, [(trust, one)])
+    after = adjusted(machine, [(trust, one), (trust, other)])
+    alone = adjusted(machine, [(trust, one)])
     assert after[one] <= alone[one] + 1e-12
     assert (after[one] - after[other]) * (machine[one] - machine[other]) >= 0
 
 
 @settings(max_examples=40, deadline=None)
-@given(machines(), st.lists(words, min_size=1, max_size=4))
-def test_mirrored_words_on_mirrored_charts_give_the_mirrored_answer(machine, said):
-    mirrored = heard(machine[MIRROR], [(trust, int(MIRROR[code])) for trust, code in said])
-    np.testing.assert_array_equal(mirrored, heard(machine, said)[MIRROR])
+@given(machines(), st.lists(annotations_given, min_size=1, max_size=4))
+def test_mirrored_annotations_on_mirrored_charts_give_the_mirrored_answer(machine, said):
+    mirrored = adjusted(machine[MIRROR], [(trust, int(MIRROR[code])) for trust, code in said])
+    np.testing.assert_array_equal(mirrored, adjusted(machine, said)[MIRROR])
 
 
 def probabilities(n: int, seed: int = 0) -> Probabilities:
@@ -86,9 +86,7 @@ def probabilities(n: int, seed: int = 0) -> Probabilities:
     )
 
 
-def witnesses(
-    similarity: list[float], interval: str = "15m"
-) -> tuple[NearbyAnnotations, np.ndarray]:
+def nearby(similarity: list[float], interval: str = "15m") -> tuple[NearbyAnnotations, np.ndarray]:
     rows = with_rows(embeddings(1), interval=np.array([interval]))
     labelled = Labelled(np.array([0]), rows, np.array(["anna"]), rows.close_ms)
     alike = np.array(similarity, np.float32)[:, None]
@@ -98,9 +96,9 @@ def witnesses(
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(-1, 0.799), min_size=1, max_size=5), st.integers(0, 100))
-def test_words_about_unlike_charts_change_no_bit(similarity, seed):
+def test_annotations_of_unlike_charts_change_no_bit(similarity, seed):
     before = probabilities(len(similarity), seed)
-    said, _ = witnesses(similarity)
+    said, _ = nearby(similarity)
     after = calibrations.apply_annotations(
         before, np.full(len(similarity), "15m"), said, CALIBRATION
     )
@@ -111,7 +109,7 @@ def test_words_about_unlike_charts_change_no_bit(similarity, seed):
 
 def test_the_same_picture_takes_the_persons_label_less_their_own_error():
     before = probabilities(3)
-    said, code = witnesses([1.0, 0.9, 0.5])
+    said, code = nearby([1.0, 0.9, 0.5])
     after = calibrations.apply_annotations(before, np.full(3, "15m"), said, CALIBRATION)
     told = after.reading[:, code[0]]
     trust = np.array([0.95, 0.95 * 0.4, 0.0])
@@ -121,13 +119,13 @@ def test_the_same_picture_takes_the_persons_label_less_their_own_error():
     assert after.abstain_code.tolist() == [0, 1, 1]
 
 
-def test_without_fitted_curves_nobody_is_heard():
+def test_without_fitted_curves_no_annotation_counts():
     old = CALIBRATION.model_copy(update={"transfer": {}})
     written = old.model_dump(mode="json", exclude={"transfer", "human_error"})
     loaded = calibrations.Calibration.model_validate(written)
     assert loaded.transfer == {}
     before = probabilities(1)
-    said, _ = witnesses([1.0])
+    said, _ = nearby([1.0])
     after = calibrations.apply_annotations(before, np.array(["15m"]), said, loaded)
     np.testing.assert_array_equal(after.reading, before.reading)
 
@@ -141,7 +139,7 @@ def phases(rows: annotations.Embeddings) -> np.ndarray:
     return np.eye(len(PHASES))[rows.phase.astype(int)] * (1 - 5e-5) + 1e-5
 
 
-def test_words_carry_where_the_machine_knows_nothing_and_not_where_it_knows_all():
+def test_annotations_transfer_where_the_machine_knows_nothing_and_not_where_it_knows_all():
     rows, hot = fold(1500, noise=0.05)
     blind = np.full((len(rows), len(READINGS)), 1 / len(READINGS))
     knows = hot[rows.reading.astype(int)] * (1 - 1e-5) + 1e-5 / len(READINGS)
@@ -153,7 +151,7 @@ def test_words_carry_where_the_machine_knows_nothing_and_not_where_it_knows_all(
     assert max(guided.phase[:-1]) == 0.0  # the machine knows the phases
 
 
-def test_a_machine_that_is_wrong_throughout_is_told_so():
+def test_a_machine_that_is_wrong_throughout_is_corrected():
     """Its errors are shared by charts that look alike: there a word is worth most."""
     rows, hot = fold(1500, noise=0.05)
     wrong = hot[(rows.reading.astype(int) + 1) % len(READINGS)] * 0.9 + 0.1 / len(READINGS)
@@ -161,7 +159,7 @@ def test_a_machine_that_is_wrong_throughout_is_told_so():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_charts_that_share_nothing_let_no_word_carry(seed):
+def test_charts_that_share_nothing_transfer_nothing(seed):
     rows, _ = fold(1000, noise=0.05, seed=seed)
     shuffled = np.random.default_rng(seed).permutation(rows.reading)
     rows = with_rows(rows, reading=shuffled)
@@ -170,7 +168,7 @@ def test_charts_that_share_nothing_let_no_word_carry(seed):
     assert max(curve.reading[:-1]) <= 0.1
 
 
-def test_small_folds_are_quiet():
+def test_small_folds_transfer_nothing():
     rows, _ = fold(annotations.LEAST_CHARTS - 1, noise=0.05)
     blind = np.full((len(rows), len(READINGS)), 1 / len(READINGS))
     assert annotations.fit(rows, blind, phases(rows)) == {}

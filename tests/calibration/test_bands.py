@@ -57,7 +57,7 @@ def test_bands_cover_as_often_as_they_say(level):
     assert rule.neighbor_weight > 0.3  # the look-alikes knew the width
 
 
-def test_look_alikes_that_know_nothing_are_not_trusted():
+def test_neighbors_that_know_nothing_get_no_weight():
     rng = np.random.default_rng(4)
     truth = rng.normal(size=3000)
     plain = bands.plain_rule(rng.normal(size=3000), 0.8)
@@ -91,7 +91,7 @@ def test_bands_never_cross(seed, narrow):
     assert ((drawn[:, 3] > 0) & (drawn[:, 3] < 1)).all()
 
 
-def test_wilder_charts_get_wider_bands():
+def test_more_volatile_charts_get_wider_bands():
     rule = bands.plain_rule(np.random.default_rng(0).normal(size=500), 0.8)
     drawn = bands.apply(
         rule, np.zeros((2, 12)), np.ones((2, 12)), np.array([0.001, 0.01]), growth=2.0

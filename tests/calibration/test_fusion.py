@@ -1,6 +1,7 @@
 """From evidence to probabilities and abstentions, by laws and by hand."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,14 @@ def test_what_is_written_has_todays_names_and_is_read_back_equal() -> None:
     written = loaded.model_dump_json()
     assert not any(f'"{name}"' in written for name in OLD_NAMES)
     assert Calibration.model_validate_json(written) == loaded
+
+
+def test_the_digest_is_the_one_that_the_report_card_names() -> None:
+    card = json.loads((Path(vision_ai.__file__).parents[1] / "docs/report-card.json").read_text())
+    named = set(re.findall(r'"calibration": "(\w+)"', json.dumps(card)))
+    loaded = Calibration.model_validate_json(SHIPPED.read_text())
+    assert named == {loaded.digest[:16]}
+    assert loaded.model_copy(update={"n": loaded.n + 1}).digest != loaded.digest
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_votes_are_the_sum_of_their_strengths():
 
 
 @given(seed=st.integers(0, 1000), smoothing=st.floats(0.01, 10))
-def test_order_of_look_alikes_does_not_matter(seed, smoothing):
+def test_order_of_neighbors_does_not_matter(seed, smoothing):
     rng = np.random.default_rng(seed)
     strength, codes = rng.random((3, 9)), rng.integers(0, 5, (3, 9))
     prior = np.full(5, 0.2)
@@ -53,7 +53,7 @@ def test_order_of_look_alikes_does_not_matter(seed, smoothing):
     np.testing.assert_allclose(plain.sum(axis=1), 1)
 
 
-def test_padded_look_alikes_have_no_voice():
+def test_padded_neighbors_have_no_vote():
     exemplars, asked = embeddings(50), embeddings(2, seed=1)
     rows = np.array([[3, -1, -1], [-1, -1, -1]])
     similarity = np.where(rows >= 0, 0.9, -np.inf).astype(np.float32)

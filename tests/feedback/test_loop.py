@@ -61,7 +61,7 @@ def test_a_horizon_that_is_not_over_is_not_asked_for(tmp_path: Path) -> None:
     assert len(feedback.run(paths, quiet, CONFIG, NOW).written) == 1
 
 
-def test_rounds_in_steps_write_what_one_round_would_but_for_the_time(tmp_path: Path) -> None:
+def test_passes_in_steps_write_what_one_pass_would_but_for_the_time(tmp_path: Path) -> None:
     def story(root: Path, clock: list[int]) -> list[tuple[object, ...]]:
         paths = Paths(root)
         save(paths, *(prediction(as_of_ms=AS_OF + i * H_MS) for i in range(5)))
@@ -87,7 +87,7 @@ def test_an_exchange_that_is_down_is_waited_for_without_end(tmp_path: Path) -> N
     assert done.written == []
 
 
-def test_a_delisted_symbol_waits_and_is_given_up(tmp_path: Path) -> None:
+def test_a_delisted_symbol_waits_and_expires(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     save(paths, prediction())
 
@@ -349,6 +349,7 @@ def test_made_up_candles_are_kept_apart_from_real_ones() -> None:
     assert [batch.span.venue for batch in batches] == ["bybit-linear", "simulated"]
 
 
+@pytest.mark.slow
 def test_planning_ten_thousand_takes_one_fetch_per_symbol() -> None:
     calls = [
         prediction(symbol=f"S{i}USDT", as_of_ms=AS_OF + hour * H_MS)

@@ -68,7 +68,7 @@ def test_a_candle_that_touches_both_counts_as_a_loss_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(("up_first", "first"), [(True, "target"), (False, "stop")])
-def test_finer_candles_settle_the_order(up_first: bool, first: str) -> None:
+def test_finer_candles_decide_the_order(up_first: bool, first: str) -> None:
     coarse = with_candle(after(), 3, (100, 103, 97, 100))
     fine = flat(15, AS_OF + 2 * M15, interval=Interval.M1)
     rows = (4, 9) if up_first else (9, 4)
@@ -78,13 +78,13 @@ def test_finer_candles_settle_the_order(up_first: bool, first: str) -> None:
     assert (line.first, line.resolved_on) == (first, "1m")
 
 
-def test_finer_candles_with_a_hole_settle_nothing() -> None:
+def test_finer_candles_with_a_hole_decide_nothing() -> None:
     coarse = with_candle(after(), 3, (100, 103, 97, 100))
     fine = with_candle(flat(15, AS_OF + 2 * M15, interval=Interval.M1), 4, (100, 103, 100, 100))
     assert resolved(coarse, fine=fine[:14]).first == "ambiguous"
 
 
-def test_finer_candles_that_disagree_settle_nothing() -> None:
+def test_finer_candles_that_disagree_decide_nothing() -> None:
     coarse = with_candle(after(), 3, (100, 103, 97, 100))
     fine = flat(15, AS_OF + 2 * M15, interval=Interval.M1)
     assert resolved(coarse, fine=fine).first == "ambiguous"
@@ -151,7 +151,7 @@ def waits(klines: Klines, reason: str, *, config: FeedbackConfig = CONFIG, **sai
     assert reason in final.reason
 
 
-def test_missing_candles_wait_and_are_given_up() -> None:
+def test_missing_candles_wait_and_expire() -> None:
     klines = after()
     rows = np.arange(len(klines)) != 4
     holed = Klines(klines.symbol, klines.interval, klines.open_ms[rows], klines.bars[rows])

@@ -1,4 +1,4 @@
-"""Three stretches of resolved charts, and the gate that judges who reads them better."""
+"""Three folds of resolved charts, and the gate that judges who reads them better."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def tuned(gain: np.ndarray, day: np.ndarray) -> Tuned:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 90), st.integers(1, 24))
-def test_no_chart_shows_candles_of_two_stretches(days: int, step_h: int) -> None:
+def test_no_chart_shows_candles_of_two_folds(days: int, step_h: int) -> None:
     parted = feedback.stages(lines(days, step_h=step_h), "m1", [], START + days * DAY_MS)
     if parted is None:
         assert days == 0

@@ -61,7 +61,7 @@ def test_overlapping_outcomes_of_a_symbol_count_once() -> None:
     assert sum(feedback.outcome_shares(apart).values()) == pytest.approx(6)
 
 
-def test_only_look_alikes_that_voted_for_the_call_share_in_its_outcome() -> None:
+def test_only_neighbors_that_voted_for_the_call_share_in_its_outcome() -> None:
     calls, lines = judged([True])
     mixed = [neighbor("AAAUSDT", 3.0), neighbor("BBBUSDT", 1.0), neighbor(setup=Setup.TRAP)]
     entries = feedback.exemplar_weights([calls[0].model_copy(update={"neighbors": mixed})], lines)

@@ -35,6 +35,7 @@ class BandRule(Record):
     overall: tuple[Finite, Finite, Finite] = Field(description="low, median, high of all charts")
     neighbor_weight: Probability = Field(
         validation_alias=renamed("neighbor_weight", "trust"),
+        serialization_alias="trust",
         description="weight of the neighbors' quantiles against those of all charts",
     )
     edges: tuple[Finite, Finite]
@@ -42,12 +43,14 @@ class BandRule(Record):
     base_up: Probability = Field(description="how often price rose at all")
     neighbor_weight_up: Probability = Field(
         validation_alias=renamed("neighbor_weight_up", "trust_up"),
+        serialization_alias="trust_up",
         description="weight of the neighbors' share of rises",
     )
     width_factor: Finite = Field(
         default=1.0,
         gt=0,
         validation_alias=renamed("width_factor", "stretch"),
+        serialization_alias="stretch",
         description="factor for both halves of the band, learned from outcomes",
     )
 

@@ -1,5 +1,6 @@
 """From evidence to probabilities, and when to abstain: the fitted numbers are a stored record."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self, TypeVar
@@ -73,10 +74,14 @@ class ReliabilityMap(Record):
     """
 
     predicted: list[Probability] = Field(
-        default_factory=list, validation_alias=renamed("predicted", "said")
+        default_factory=list,
+        validation_alias=renamed("predicted", "said"),
+        serialization_alias="said",
     )
     observed: list[Probability] = Field(
-        default_factory=list, validation_alias=renamed("observed", "right")
+        default_factory=list,
+        validation_alias=renamed("observed", "right"),
+        serialization_alias="right",
     )
 
 
@@ -99,18 +104,20 @@ class Calibration(Record):
     reading: Facet
     phase: Facet
     temperature: dict[Interval, TemperatureScaling] = Field(
-        validation_alias=renamed("temperature", "sharpness")
+        validation_alias=renamed("temperature", "sharpness"), serialization_alias="sharpness"
     )
     reliability: dict[Interval, ReliabilityMap] = Field(
-        validation_alias=renamed("reliability", "curve")
+        validation_alias=renamed("reliability", "curve"), serialization_alias="curve"
     )
     out_of_distribution: dict[Interval, OutOfDistribution] = Field(
-        validation_alias=renamed("out_of_distribution", "familiarity")
+        validation_alias=renamed("out_of_distribution", "familiarity"),
+        serialization_alias="familiarity",
     )
     bands: dict[Interval, dict[Horizon, BandRule]]
     transfer: dict[Interval, AnnotationTransfer] = Field(
         default_factory=dict,
         validation_alias=renamed("transfer", "trust"),
+        serialization_alias="trust",
         description="how likely a person's annotation holds for another chart; empty if not fitted",
     )
     human_error: Probability = Field(
@@ -118,6 +125,11 @@ class Calibration(Record):
         lt=1,
         description="how often a person's label is wrong; stated",
     )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its content under the names of version 0.1.0: renaming changes no digest."""
+        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

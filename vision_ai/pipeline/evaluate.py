@@ -1,6 +1,5 @@
 """A folder of candles to the figures of the report card: the current model, index, calibration."""
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -301,7 +300,6 @@ def _method(
     options: EvaluateOptions,
 ) -> dict[str, Any]:
     spans = sample.spans
-    calibration = reader.calibration.model_dump_json().encode()
     per_interval = {i.value: int((spans.interval == i).sum()) for i in Interval}
     return {
         "klines": options.klines.name,
@@ -330,6 +328,6 @@ def _method(
         "model": reader.model.version,
         "index": reader.index.version,
         "exemplars": len(reader.index),
-        "calibration": hashlib.sha256(calibration).hexdigest()[:16],
+        "calibration": reader.calibration.digest[:16],
         "rules": sample.labels.rules,
     }

@@ -5,8 +5,8 @@
 Each run simulates a desk: 12 symbols, a call of each twice a day for 64 days, with outcomes that
 share a shock within a day. It is learned from the earlier days and judged on the later ones as
 `vision-ai feedback update --mode reweight` does it. Three worlds: *null* (outcomes know nothing of
-look-alikes, bands hold as often as they say), *planted* (calls of good look-alikes reach their
-target in 65 % of cases, of bad ones in 35 %) and *drift* (from the 17th day on moves are 1.8 times
+similar charts, bands hold as often as they say), *planted* (calls of good similar charts reach
+their target in 65 % of cases, of bad ones in 35 %) and *drift* (from the 17th day on moves are 1.8 times
 as large as the bands were made for; once more with 96 days). Coverage before and after is that of
 the champion's bands and of what the gate let through, on 20 days that come after everything.
 Prints a table; the last line is one JSON object.
@@ -45,7 +45,7 @@ def desk(days: int) -> tuple[list[Prediction], list[Feedback], list[list[int]]]:
             for symbol in range(SYMBOLS):
                 as_of = iso(START + day * DAY_MS + hour * 3_600_000)
                 direction = (Direction.LONG, Direction.SHORT)[int(rng.integers(2))]
-                # look-alikes of one call are good or bad together: their clusters are of one kind
+                # similar charts of one call are good or bad together: of one kind of cluster
                 kind = int(rng.integers(2))
                 spoke = rng.choice(EXEMPLARS // 2, 3, replace=False) * 2 + kind
                 confidence = round(float(rng.uniform(0.5, 0.9)), 3)

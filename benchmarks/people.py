@@ -4,7 +4,7 @@ The held-out charts of a model are halved in time as training halves them: how f
 fitted on the earlier half, and measured on the later. There, some random charts are "labelled by
 people": with the rule book's own label, or, at a stated rate, with a wrong one. Every other chart
 of the half is read twice, with and without what they said, under the live law for words: nothing
-later is heard. `near` are the charts for which some word carries at all, a draw. `doubtful`
+later counts. `near` are the charts to which some annotation carries over at all, a draw. `doubtful`
 charts are those that the desk shows first; `exemplars` are the model's own.
 
     python benchmarks/people.py data/vision_ai/embeddings/chart-clip-...-held-out.parquet
@@ -44,8 +44,10 @@ def labelled(charts: Embeddings, chosen: Ints, wrong: float, rng: np.random.Gene
     err = rng.random(len(rows)) < wrong
     reading[err] = (reading[err] + rng.integers(1, len(READINGS), err.sum())) % len(READINGS)
     phase[err] = (phase[err] + rng.integers(1, len(PHASES), err.sum())) % len(PHASES)
-    told = Embeddings(**{**vars(rows), "reading": reading, "phase": phase})
-    return Labelled(chosen.astype(np.int64), told, np.full(len(rows), "simulated"), rows.close_ms)
+    annotated = Embeddings(**{**vars(rows), "reading": reading, "phase": phase})
+    return Labelled(
+        chosen.astype(np.int64), annotated, np.full(len(rows), "simulated"), rows.close_ms
+    )
 
 
 def doubtful(probabilities: Probabilities, charts: Embeddings, count: int) -> Ints:
@@ -57,8 +59,8 @@ def doubtful(probabilities: Probabilities, charts: Embeddings, count: int) -> In
 def figures_of(reading: Floats, truth: Ints) -> tuple[float, float, float]:
     """Accuracy, calibration error and mean log loss."""
     right, sure = reading.argmax(axis=1) == truth, reading.max(axis=1)
-    told = reading[np.arange(len(truth)), truth]
-    return float(right.mean()), scores.ece(sure, right), float(-np.log(told).mean())
+    predicted = reading[np.arange(len(truth)), truth]
+    return float(right.mean()), scores.ece(sure, right), float(-np.log(predicted).mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +100,8 @@ class Fold:
             k=reader.MOST_ANNOTATIONS,
             step=STEP,
         )
-        witnesses = NearbyAnnotations.of(said, *found)
-        answers = predict_cv_setup.read(self.evidence.take(rest), self.fitted, witnesses)
+        annotations = NearbyAnnotations.of(said, *found)
+        answers = predict_cv_setup.read(self.evidence.take(rest), self.fitted, annotations)
         assert answers.unadjusted is not None
         truth = asked.reading.astype(np.int64)
         return answers.unadjusted.reading, answers.probabilities.reading, truth

@@ -1,9 +1,9 @@
-"""Kill a rehearsal at random instants and compare what it leaves with one that was left alone.
+"""Kill a simulation at random instants and compare what it writes with an undisturbed one.
 
     python benchmarks/rehearsal_kills.py --klines ../shared/klines/bench-bybit-5m --kills 200
 
 Each child process works hours of the real loop (replay server, pybit, scan, feedback, update,
-decide) and is killed with SIGKILL at a random instant; the next one goes on. After each kill every
+decide) and is killed with SIGKILL at a random instant; the next one resumes. After each kill every
 file must be the beginning of the same file of the calm rehearsal, and when the last hour is done
 all files must be equal, byte by byte; then it starts anew until there were enough kills. Children
 are forked from a process that has imported everything, so that kills fall into work. Prints one
@@ -119,8 +119,8 @@ def hammer(
                 changed += sum(found[name] != expected[name] for name in found.keys() & expected)
                 rounds, before = rounds + 1, {}
                 shutil.rmtree(root)
-            told = f"{struck_so_far} kills, {rounds} rounds, {lost} lost, {changed} changed"
-            print(told, file=sys.stderr, flush=True)
+            summary = f"{struck_so_far} kills, {rounds} rounds, {lost} lost, {changed} changed"
+            print(summary, file=sys.stderr, flush=True)
     return {
         "kills": struck_so_far,
         "rounds": rounds,

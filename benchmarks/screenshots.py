@@ -250,7 +250,7 @@ SHARES = ("same_setup", "same_setup_of_all", "same_phase", "refused", "misread")
 """Figures of each group; only the second and the last two count pictures that were not read."""
 
 LATE_MS = 1_790_000_000_000
-"""All exemplars may speak: this is about pictures, not about time."""
+"""All exemplars are eligible: this is about pictures, not about time."""
 
 
 def figures(reader: Reader, found: Sequence[Case], draws: int = 300) -> dict[str, Any]:
@@ -371,8 +371,8 @@ def main() -> None:
     found = measure(asked.klines, asked.charts, asked.seed, asked.keep)
     print(f"{'':<34}{'n':>5}  {'  '.join(SHARES)}")
     for group, part in found["groups"].items():
-        told = [f"{part[name]['value'] or 0:{len(name) + 2}.3f}" for name in SHARES]
-        print(f"{group:<34}{part['n']:>5}{''.join(told)}")
+        row = [f"{part[name]['value'] or 0:{len(name) + 2}.3f}" for name in SHARES]
+        print(f"{group:<34}{part['n']:>5}{''.join(row)}")
     print(json.dumps(found))
 
 

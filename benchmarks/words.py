@@ -2,7 +2,7 @@
 
 A model is asked in the words of three writers: our own offline one, the facts' canonical words,
 and the loopback writer of the tests, which stands in for GPT. No live GPT is asked and nothing is
-trained: this measures how much the wording of a question matters to a model that stands.
+trained: this measures how much the wording of a question matters to a given model.
 
     python benchmarks/words.py data/vision_ai/embeddings/chart-clip-...-held-out.parquet
 """

@@ -1,13 +1,13 @@
 """What a second writer in training does to wordings that no writer used.
 
 Trains `chart-clip` twice from the same seed, candles and number of steps: once on the offline
-writer's words alone, once with half of the captions by the loopback writer, which stands in for
+writer's words alone, once with half of the captions by the loopback writer, in place of
 GPT. Each is then asked in the words of every writer of `benchmarks/words.py`, and in wordings
 that neither was trained on. No live GPT is asked.
 
     python benchmarks/writers.py --klines candles/ --out build/writers --steps 1500
 
-A run that is killed goes on where it was; a few hundred steps say little.
+A run that is killed resumes where it was; a few hundred steps say little.
 """
 
 import argparse

@@ -60,7 +60,7 @@ class ModelConfig(Section):
 
 
 class IndexConfig(Section):
-    """How look-alikes are chosen."""
+    """How similar charts are chosen."""
 
     neighbors: int = Field(default=24, ge=1, le=200)
     embargo_h: float = Field(
@@ -81,7 +81,7 @@ class PredictConfig(Section):
         lt=1,
         description="coverage of outcome bands of models trained here; the shipped one's is 0.8",
     )
-    shown: int = Field(default=5, ge=0, le=50, description="look-alikes listed in a prediction")
+    shown: int = Field(default=5, ge=0, le=50, description="similar charts listed in a prediction")
 
 
 class FeedbackConfig(Section):

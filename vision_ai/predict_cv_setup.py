@@ -115,7 +115,7 @@ def assemble(
 
 
 def lead_of(readings: Sequence[IntervalReading]) -> IntervalReading:
-    """The reading that stands at the top of a prediction; see the top of this file."""
+    """The reading that the top of a prediction repeats; see the top of this file."""
     return max(readings, key=_rank)
 
 

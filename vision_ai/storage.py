@@ -101,7 +101,7 @@ def write_bytes(path: Path, payload: bytes) -> None:
     """Replace a file in one step: readers see the old content or the new, never a part.
 
     Raises:
-        StorageError: the file could not be written; the old one stands.
+        StorageError: the file could not be written; the old one is kept.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -67,7 +67,7 @@ def short_text(amount: float) -> str:
 
 
 def time_ticks(open_ms: NDArray[np.int64], most: int) -> tuple[list[int], list[str]]:
-    """Candles that open at round UTC hours, and their labels; the date stands at midnight."""
+    """Candles that open at round UTC hours, and their labels; the date is given at midnight."""
     hour = 3_600_000
     span = int(open_ms[-1] - open_ms[0]) / hour
     step = next((h for h in _HOURS if span / h <= most), _HOURS[-1])

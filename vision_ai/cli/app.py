@@ -10,7 +10,7 @@ from vision_ai.cli import charts, data, evidence, learning, outcome, words
 from vision_ai.cli.console import configure_logging
 from vision_ai.errors import StateError, VisionError
 
-EXIT_CODES = """Exit codes: 0 done; 2 an argument, setting or file to mend; 3 what lies
+EXIT_CODES = """Exit codes: 0 done; 2 an argument, setting or file to fix; 3 what lies
 on disk is missing, damaged or does not fit together, or the disk refuses; 4 try again later; 5 part
 was done and kept, the rest is named; 130 interrupted."""
 
@@ -19,8 +19,8 @@ INTERRUPTED = "Interrupted; what was written is kept. Run the same command again
 
 app = typer.Typer(
     name="vision-ai",
-    help="Read candlestick charts of Bybit symbols: setup, phase, how sure, and what look-alikes "
-    "did next.",
+    help="Read candlestick charts of Bybit symbols: setup, phase, how sure, and what similar "
+    "charts did next.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
@@ -60,7 +60,7 @@ def run(arguments: list[str]) -> int:
         _say(f"Error: {error}")
         return error.exit_code
     except OSError as error:
-        # What the system refuses at any file is the user's to mend and no bug of ours.
+        # What the system refuses at any file is the user's to fix and no bug of ours.
         what = f"{error.filename}: " if error.filename else ""
         _say(f"Error: {what}{error.strerror or error}. Check the path, its rights and the disk.")
         return StateError.exit_code

@@ -40,7 +40,7 @@ def evaluate(
 ) -> None:
     """Measure how well the current model reads charts that it has not seen.
 
-    Every figure has a 95 % interval and stands beside the baselines. Charts that share time with
+    Every figure has a 95 % interval and the baselines beside it. Charts that share time with
     what the model has learned from are left out; where none is left, the command refuses.
 
     Examples: `vision-ai evaluate --klines candles/bench --json`,

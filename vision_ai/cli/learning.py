@@ -11,7 +11,7 @@ from vision_ai.cli.console import JsonOption, KlinesOption, emit, seed_option
 def register(app: typer.Typer) -> None:
     """Add these commands to the tree."""
     app.command()(train)
-    app.add_typer(_index(), name="index", help="Build and inspect the index of look-alikes.")
+    app.add_typer(_index(), name="index", help="Build and inspect the index of similar charts.")
     app.add_typer(_models(), name="models", help="List, inspect, promote and take back models.")
     app.command()(doctor)
 

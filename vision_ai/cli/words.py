@@ -67,7 +67,8 @@ def describe(
         bool, typer.Option("--again", help="Also charts that were refused or contradicted.")
     ] = False,
     report: Annotated[
-        bool, typer.Option("--report", help="Only say what stands, and how GPT agrees with us.")
+        bool,
+        typer.Option("--report", help="Only say what is described, and how GPT agrees."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -212,7 +212,7 @@ class Labelled:
 
 @dataclass(frozen=True, eq=False)
 class Neighbors:
-    """Look-alikes of q queries, best first, padded with row -1.
+    """Nearest charts of q queries, best first, padded with row -1.
 
     Attributes:
         rows: int64 (q, k), rows of the index; -1 where fewer than k may be shown.

@@ -169,7 +169,7 @@ _SYMBOL = re.compile(r"[A-Z0-9]{2,30}\Z")
 
 
 def is_symbol(text: str) -> bool:
-    """Whether a stored text is a symbol as it stands.
+    """Whether a stored text is a symbol, unchanged.
 
     >>> is_symbol("BTCUSDT"), is_symbol("../x")
     (True, False)

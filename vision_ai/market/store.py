@@ -61,7 +61,7 @@ class Cached:
         return spans.subtract([(start_ms, as_of_ms)], [*spans.held(self.klines), *self.asked])
 
     def merge(self, klines: Klines, requested: Iterable[spans.Span] = ()) -> "Cached":
-        """These candles and the given ones; where both have one, the stored one stands."""
+        """These candles and the given ones; where both have one, the stored one is kept."""
         old, new = self.klines, klines
         known = tuple(spans.union([*self.asked, *requested]))
         fresh = ~np.isin(new.open_ms, old.open_ms, assume_unique=True)
@@ -110,7 +110,7 @@ class Store:
 
         Raises:
             CorruptFileError: the stored file is damaged; it is left as it is.
-            StorageError: the file could not be written; the old one stands.
+            StorageError: the file could not be written; the old one is kept.
         """
         with self._locked(klines.symbol, klines.interval):
             cached = self._read(klines.symbol, klines.interval)
@@ -129,7 +129,7 @@ class Store:
         Raises:
             SymbolError: the exchange does not list the symbol.
             TransientError: the exchange gave up; what was fetched is kept.
-            StorageError: the file could not be written; the old one stands.
+            StorageError: the file could not be written; the old one is kept.
         """
         symbol = parse_symbol(symbol)
         start_ms = max(-(-start_ms // interval.ms) * interval.ms, 0)

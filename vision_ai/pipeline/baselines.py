@@ -273,7 +273,10 @@ def _price_trends(
 ) -> dict[str, Any]:
     training = price_trends.PriceTrendTraining(tables, inputs.reader.model.manifest, inputs.cache)
     predicted = price_trends.trends(training, subset.bars)
-    return {**card.compare_answers(subset.charts, predicted.guess, predicted.up), **predicted.told}
+    return {
+        **card.compare_answers(subset.charts, predicted.guess, predicted.up),
+        **predicted.budget,
+    }
 
 
 def _tables(folder: Path) -> Iterator[Klines]:

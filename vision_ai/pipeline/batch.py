@@ -26,7 +26,7 @@ def windows_of(klines: Klines, as_of_ms: int, intervals: Sequence[Interval]) -> 
     """The newest chart of each interval that was complete at `as_of_ms`.
 
     Raises:
-        KlinesError: too few candles, a gap, a market that stands still or has stopped.
+        KlinesError: too few candles, a gap, a market without movement, or one that has stopped.
     """
     windows = []
     for interval in intervals:
@@ -68,7 +68,7 @@ class SymbolAnswer:
     def prediction(
         self, reader: Reader, provenance: Provenance, *, neighbor_count: int
     ) -> Prediction:
-        """The record; `shown` look-alikes are listed."""
+        """The record; up to `neighbor_count` similar charts are listed."""
         return predict_cv_setup.assemble(
             self.symbol,
             self.charts,
@@ -89,7 +89,7 @@ def read_symbols(
     """Read the charts of all symbols at once; the answers come symbol by symbol.
 
     Args:
-        reader: the model, its look-alikes and its calibration.
+        reader: the model, its index and its calibration.
         windows: the charts.
         pictures: where their pictures are, relative to the data root; none where left out.
         eligibility: which charts are evidence; `PointInTimeFilter(is_replay=True)` replays the

@@ -1,6 +1,6 @@
 """Candles to pictures and predictions on disk: one symbol, a whole market, or a picture.
 
-A file that stands is never written again: the same candles give the same picture and the same
+A file that exists is never written again: the same candles give the same picture and the same
 prediction, so a second run adds nothing.
 """
 

@@ -48,12 +48,12 @@ class PriceTrendAnswers:
     Attributes:
         guess: readings and phases.
         up: float (q, horizons), chance of a rise.
-        told: the budget.
+        budget: charts, steps and seconds of training.
     """
 
     guess: BaselineAnswers
     up: Floats
-    told: dict[str, int]
+    budget: dict[str, int]
 
 
 @dataclass(frozen=True)

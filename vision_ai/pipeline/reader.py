@@ -39,7 +39,7 @@ CHUNK = 256
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """A model, its look-alikes and its calibration.
+    """A model with the index and the calibration that were made for it.
 
     Attributes:
         model: the version in use.
@@ -47,7 +47,7 @@ class Reader:
         index: the charts that may vote.
         prompts: where each class's descriptions point.
         calibration: how the evidence is weighed.
-        neighbors: how many look-alikes vote.
+        neighbors: how many similar charts vote.
     """
 
     model: ModelFolder
@@ -147,7 +147,7 @@ def weigh(
     scale: Floats,
     eligibility: Eligibility,
 ) -> Evidence:
-    """Search for the look-alikes of embedded charts and collect what they say."""
+    """Search for the neighbors of embedded charts and collect the evidence."""
     neighbors = reader.index.search(vectors, spans, eligibility=eligibility, k=reader.neighbors)
     return predict_cv_setup.gather(
         vectors, neighbors, reader.index.rows, reader.prompts, interval=spans.interval, scale=scale

@@ -34,7 +34,7 @@ def runs(marked: Bools) -> list[Span]:
 
 
 def without_line(strokes: list[list[Span]]) -> list[list[Span]]:
-    """Strokes of slots less the dashes of a dotted price line, where a taller stroke stands too.
+    """Strokes of slots less the dashes of a dotted price line, where there is a taller stroke too.
 
     A dash is thin and lies where thin strokes lie in one slot of ten.
     """
@@ -127,7 +127,7 @@ def without_tag(
     """Cut off a price tag, which a thin line joins to the last candle or which touches it.
 
     A tag shows as neighbouring strokes between the same two rows, right of a stroke that is
-    nothing but the line. One that touches the last candle is told from candles by what lies
+    nothing but the line. One that touches the last candle differs from candles in what lies
     between its slots: candles leave a gap there, a tag is filled.
 
     Args:

@@ -135,7 +135,7 @@ def _ending_at_edges(lines: dict[int, Bools], thickness: int) -> list[int]:
 
 
 def _thick(foreground: Bools, rows: int) -> Bools:
-    """Ink that goes on for so many rows, up and down together: a line has fewer."""
+    """Foreground that continues for so many rows, up and down together: a line has fewer."""
     height = len(foreground) - rows + 1
     thick = np.zeros_like(foreground)
     if height < 1:

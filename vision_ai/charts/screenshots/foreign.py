@@ -58,7 +58,7 @@ def read_foreign(pixels: Bytes) -> NDArray[np.float64]:
     bars stand on a common base line.
 
     Raises:
-        ImageError: no candles, fewer than 96, or bodies that cannot be told apart.
+        ImageError: no candles, fewer than 96, or bodies that cannot be distinguished.
     """
     if min(pixels.shape[:2]) < _LEAST_SIDE:
         raise ImageError(
@@ -296,7 +296,7 @@ def _trim(
 ) -> list[tuple[int, Span]]:
     """Drop what is no candle from both ends: grid lines and axis marks beside the candles.
 
-    A stroke without a body is a candle that closed where it opened if volume stands under it or,
+    A stroke without a body is a candle that closed where it opened if there is volume under it or,
     in a picture without volume, if it is taller than a line. Rows so far `beside` a stroke count.
     """
     if not chain:
@@ -321,13 +321,13 @@ def _trim(
 
 
 def _volume(slot: _Slot, base: int) -> float:
-    """Height of the bar that stands on the base line; a tick mark may hang below it."""
+    """Height of the bar on the base line; a tick mark may hang below it."""
     heights = [base - top for top, bottom in slot.spans if top < base <= bottom + 1]
     return float(max(heights, default=0))
 
 
 def _are_letters(volume: NDArray[np.float64]) -> bool:
-    """Whether what stands on the base line is the text of a time axis: all of one height."""
+    """Whether what is on the base line is the text of a time axis: all of one height."""
     tall = volume[volume > 0]
     return not len(tall) or bool(np.quantile(tall, 0.95) < _LETTERS * np.quantile(tall, 0.25))
 

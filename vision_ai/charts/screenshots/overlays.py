@@ -1,4 +1,4 @@
-"""Moving averages that a screenshot draws over its candles, told from them.
+"""Moving averages that a screenshot draws over its candles, and how to take them off.
 
 Between two candles there is nothing of a candle: what shows there, in one colour and nearly level
 from gap to gap, is a line. Its path is followed through the candles, and foreground on that path

@@ -35,11 +35,11 @@ RESET_S = 0.2
 
 
 class Clock:
-    """The replay's time: runs as fast as real time from a start, or stands still.
+    """The replay's time: runs as fast as real time from a start, or is frozen.
 
     Args:
         now_ms: where it starts, UTC milliseconds.
-        frozen: whether it stands still until it is moved.
+        frozen: whether it stays until it is moved.
         monotonic: seconds that never go back.
     """
 
@@ -58,7 +58,7 @@ class Clock:
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the time stands still."""
+        """Whether the time only moves when it is set."""
         return self._frozen
 
     def now_ms(self) -> int:

@@ -124,7 +124,7 @@ class Arm:
     recent: list[Feedback] = field(default_factory=list)
 
     def add_prediction(self, prediction: Prediction) -> None:
-        """Keep a prediction; one of the same candle stands."""
+        """Keep a prediction; an earlier one of the same candle is kept instead."""
         before = self.newest.get(prediction.symbol)
         if before is None or before.as_of != prediction.as_of:
             self.newest[prediction.symbol] = prediction

@@ -13,7 +13,7 @@ _PARTIAL = ".borrowed-"
 
 
 def copy_model(workspace: Workspace, root: Path, now_ms: int) -> Workspace:
-    """Copy the model and the index in use into `root`; what stands there stays.
+    """Copy the model and the index in use into `root`; what is there already is kept.
 
     Args:
         workspace: whose model is borrowed.

@@ -2,7 +2,7 @@
 
 A replay server on this machine plays the exchange; its clock is moved from hour to hour and is
 the only clock that anything written comes from, so that a second run writes the same bytes. A run
-that was killed goes on in the hour that it had not finished: doing an hour again adds nothing.
+that was killed resumes in the hour that it had not finished: doing an hour again adds nothing.
 """
 
 import contextlib
@@ -251,7 +251,7 @@ def _read_note(plan: SimulationPlan, root: Path) -> SimulationPlan:
 def _refuse_other_files(root: Path) -> None:
     """Refuse a folder that is no simulation: a simulation sweeps and counts all in it as its own.
 
-    What a start leaves that is killed before its note stands is no other file.
+    What a start leaves that is killed before it has written its note is no other file.
     """
     if not root.is_dir() or _note(root).exists():
         return
@@ -344,7 +344,7 @@ def read_files(root: Path) -> dict[str, bytes]:
 
 
 def digest(paths: Paths, files: Sequence[Path]) -> str:
-    """SHA-256 over names and contents, so that two simulations can be told apart at a glance."""
+    """SHA-256 over names and contents, so that two simulations can be compared at a glance."""
     h = hashlib.sha256()
     for path in files:
         content = path.read_bytes()

@@ -61,7 +61,7 @@ def update(
     device: str | None = None,
     steps: int | None = None,
 ) -> UpdateProposal:
-    """Take a turn at the mode `finetune`; one that was killed goes on at its last checkpoint.
+    """One update in the mode `finetune`; one that was killed resumes at its last checkpoint.
 
     Raises:
         InputError: the champion cannot be trained, or the settings fix a model.
@@ -119,7 +119,7 @@ class Tuner:
         trained = self._trained(material, words)
         scores = self._sweep(material, start, trained, words)
         mix = max(scores, key=lambda tried: (scores[tried], -tried))
-        # a hair's breadth in the weights turns a choice here and there: that is no gain
+        # a tiny change of the weights flips a choice here and there: that is no gain
         if scores[mix] < scores[0.0] + self.config.least_gain:
             mix = 0.0
         logger.info("mixes tried %s chosen=%.2f", scores, mix)
@@ -139,7 +139,7 @@ class Tuner:
         return start, training_data.make_prompts(start, tokenizer)
 
     def _trained(self, material: Curriculum, words: PromptSet) -> ChartReader:
-        """The champion's weights after training; a killed run of the same goes on."""
+        """The champion's weights after training; a killed run of the same resumes."""
         recipe = self.config.recipe
         work = self.folder / self._fingerprint(material)
         for other in self.folder.iterdir():

@@ -88,7 +88,7 @@ class _Maker:
     def _effect(
         self, rows: Embeddings, weight: NDArray[np.float32], calibration: Calibration
     ) -> dict[str, float]:
-        """What the weights do to readings of exemplars by their look-alikes: a small thing."""
+        """How the weights change readings of exemplars by their neighbors: not much."""
         if np.array_equal(weight, rows.weight):
             return {}
         chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(int))

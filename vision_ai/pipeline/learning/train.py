@@ -142,7 +142,7 @@ def _coverage(answers: Answers, charts: Embeddings) -> dict[str, float]:
 def gather(
     index: Index, charts: Embeddings, prompts: Prototypes, settings: IndexConfig
 ) -> Evidence:
-    """What speaks about charts under the law of evaluation: no witness shares time with them."""
+    """The evidence about charts under purge and embargo: no neighbor shares time with them."""
     spans = Spans.of(charts)
     eligibility = PurgeAndEmbargo(round(settings.embargo_h * 3_600_000))
     neighbors = index.search(charts.vectors, spans, eligibility=eligibility, k=settings.neighbors)

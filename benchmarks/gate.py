@@ -6,10 +6,10 @@ Each run simulates a desk: 12 symbols, a call of each twice a day for 64 days, w
 share a shock within a day. It is learned from the earlier days and judged on the later ones as
 `vision-ai feedback update --mode reweight` does it. Three worlds: *null* (outcomes know nothing of
 similar charts, bands hold as often as they say), *planted* (calls of good similar charts reach
-their target in 65 % of cases, of bad ones in 35 %) and *drift* (from the 17th day on moves are 1.8 times
-as large as the bands were made for; once more with 96 days). Coverage before and after is that of
-the champion's bands and of what the gate let through, on 20 days that come after everything.
-Prints a table; the last line is one JSON object.
+their target in 65 % of cases, of bad ones in 35 %) and *drift* (from the 17th day on moves are 1.8
+times as large as the bands were made for; once more with 96 days). Coverage before and after is
+that of the champion's bands and of what the gate let through, on 20 days that come after
+everything. Prints a table; the last line is one JSON object.
 """
 
 import argparse

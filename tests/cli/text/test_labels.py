@@ -7,8 +7,8 @@ import pytest
 from vision_ai.cli.text import labels
 from vision_ai.domain import Direction, Interval, Label, Phase, Reading, Setup
 from vision_ai.feedback.review import wilson
-from vision_ai.labels.gpt.replies import Language, Subject
-from vision_ai.labels.review import Action, correction
+from vision_ai.labels.gpt.replies import LabelledChart, Language
+from vision_ai.labels.review import Action, make_correction
 from vision_ai.pipeline.labelling.describe import (
     AgreementRow,
     DescribeBatchResult,
@@ -143,8 +143,8 @@ def test_a_clear_case_of_one_reader_has_no_more_lines_than_it_needs() -> None:
 
 def decided(action: Action, index: str | None) -> list[str]:
     label = Label(Reading(Setup.TRAP, Direction.SHORT), Phase.RANGE)
-    chart = Subject(**{**SUBJECT})
-    given = correction(chart, action, label, who="anna", at="2025-06-15T13:00:00Z", words=None)
+    chart = LabelledChart(**{**SUBJECT})
+    given = make_correction(chart, action, label, who="anna", at="2025-06-15T13:00:00Z", words=None)
     return labels.format_decided(ReviewDecisionResult(correction=given, index=index))
 
 

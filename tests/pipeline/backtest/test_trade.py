@@ -1,4 +1,4 @@
-"""The loop in memory: the very judgements of the rehearsal, and no look ahead."""
+"""The loop in memory: the same judgements as the simulation's, and no look ahead."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from vision_ai.market.store import Store
 from vision_ai.model.registry import SHIPPED
 from vision_ai.pipeline.backtest import sandbox, simulate, trade
 from vision_ai.pipeline.backtest.cycle import Schedule
-from vision_ai.pipeline.backtest.memory import CachingReader, Market, MemoryCycle, World
+from vision_ai.pipeline.backtest.memory import Arm, CachingReader, Market, MemoryCycle
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.trader_decision import journal
@@ -33,7 +33,7 @@ def markets(until_ms: int | None = None) -> dict[str, Market]:
     return {k.symbol: Market.of(VENUE, k) for k in cut}
 
 
-def play(workspace: Workspace, hours: int, until_ms: int | None = None) -> list[World]:
+def play(workspace: Workspace, hours: int, until_ms: int | None = None) -> list[Arm]:
     schedule = Schedule(START, hours, learn_every_h=4)
     return trade.play(workspace, markets(until_ms), schedule, (False, True))
 
@@ -44,12 +44,13 @@ def workspace(tmp_path_factory) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def played(workspace: Workspace) -> list[World]:
+def played(workspace: Workspace) -> list[Arm]:
     return play(workspace, HOURS)
 
 
-def test_it_judges_as_the_rehearsal_does(
-    workspace: Workspace, played: list[World], tmp_path: Path
+@pytest.mark.slow
+def test_it_judges_as_the_simulation_does(
+    workspace: Workspace, played: list[Arm], tmp_path: Path
 ) -> None:
     """One engine: what commands write over a socket is what the backtest holds in memory."""
     list(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))
@@ -58,20 +59,21 @@ def test_it_judges_as_the_rehearsal_does(
     lines, _ = feedback_loop_cv.read_logs(paths)
     decisions, _ = journal.read(paths)
     blank = {"line": 0, "check": ""}
-    for world in played:
-        said = sorted(world.predictions, key=lambda p: (p.symbol, p.as_of))
-        assert said == predictions
-        settled = sorted([*world.lines, *world.recent], key=feedback_loop_cv.key)
+    for arm in played:
+        predicted = sorted(arm.predictions, key=lambda p: (p.symbol, p.as_of))
+        assert predicted == predictions
+        settled = sorted([*arm.lines, *arm.recent], key=feedback_loop_cv.key)
         expected = sorted((x.model_copy(update=blank) for x in lines), key=feedback_loop_cv.key)
         assert settled == expected
-        decided = sorted(world.decisions[True], key=lambda d: (d.symbol, d.decided_at))
+        decided = sorted(arm.decisions[True], key=lambda d: (d.symbol, d.decided_at))
         assert decided == [d.model_copy(update=blank) for d in decisions]
 
 
+@pytest.mark.slow
 @given(hour=st.integers(0, HOURS - 1))
 @settings(max_examples=5, deadline=None)
 def test_later_candles_change_nothing_that_was_done(
-    workspace: Workspace, played: list[World], hour: int
+    workspace: Workspace, played: list[Arm], hour: int
 ) -> None:
     """History cut off at an hour leaves everything said, settled and decided by then."""
     now_ms = START + hour * H_MS
@@ -88,31 +90,33 @@ def test_later_candles_change_nothing_that_was_done(
             assert cut.calls[with_cv] == calls
 
 
-def test_without_its_rules_the_model_moves_no_score(played: list[World]) -> None:
-    for world in played:
-        for ruled, plain in zip(world.decisions[True], world.decisions[False], strict=True):
+@pytest.mark.slow
+def test_without_its_rules_the_model_moves_no_score(played: list[Arm]) -> None:
+    for arm in played:
+        for ruled, plain in zip(arm.decisions[True], arm.decisions[False], strict=True):
             moved = [name for name in ruled.score_breakdown if name.startswith("cv_")]
             assert not any(name.startswith("cv_") for name in plain.score_breakdown)
             if not moved:
                 assert ruled.final_score == plain.final_score
 
 
-def test_charts_are_embedded_once_for_all_worlds(played: list[World]) -> None:
+@pytest.mark.slow
+def test_charts_are_embedded_once_for_all_arms(played: list[Arm]) -> None:
     frozen, learning = played
     assert frozen.reader.memory is learning.reader.memory
     assert len(frozen.reader.memory) == HOURS * len(desks.SYMBOLS) * 2
 
 
-def test_what_proves_better_comes_into_use_in_the_world_that_learns(
+def test_what_proves_better_comes_into_use_in_the_arm_that_learns(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     """Bands too narrow by half for 120 days: the gate stretches them, and the frozen one stays."""
     rng = np.random.default_rng(4)
-    worlds = []
+    arms = []
     for learns in (False, True):
         own = sandbox.copy_model(workspace, tmp_path / str(learns), AS_OF)
         reader = CachingReader(**vars(Reader.open(own.config, own.paths)))
-        worlds.append(World("a world", own, reader, learns))
+        arms.append(Arm("an arm", own, reader, learns))
     for day in range(120):
         for symbol in range(4):
             at = {"symbol": f"S{symbol}USDT", "as_of_ms": AS_OF - (120 - day) * 24 * H_MS}
@@ -123,17 +127,17 @@ def test_what_proves_better_comes_into_use_in_the_world_that_learns(
                 model_version=standin.VERSION,
                 width_factor=float(abs(rng.normal()) * 2),
             )
-            for world in worlds:
-                world.say(call)
-                world.lines.append(entry)
+            for arm in arms:
+                arm.add_prediction(call)
+                arm.lines.append(entry)
     opened = []
 
     def open_reader(own: Workspace) -> Reader:
         opened.append(Reader.open(own.config, own.paths))
         return opened[-1]
 
-    MemoryCycle({}, worlds, open_reader).learn(AS_OF)
-    frozen, learning = worlds
+    MemoryCycle({}, arms, open_reader).learn(AS_OF)
+    frozen, learning = arms
     assert frozen.versions == []
     assert frozen.reader.model.version == standin.VERSION
     assert [version for _, version in learning.versions] == [learning.reader.model.version]
@@ -164,6 +168,7 @@ def folder(root: Path, end: str) -> Path:
     return paths.klines_folder
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (SHIPPED / "manifest.json").exists(), reason="no model is shipped")
 def test_the_command_accounts_for_every_arm(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "data"))
@@ -171,25 +176,26 @@ def test_the_command_accounts_for_every_arm(tmp_path: Path, monkeypatch, capsys)
     page = tmp_path / "page"
     command = ["backtest", "--klines", str(klines), "--report", str(page), "--json"]
     assert run(command) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert len(told["arms"]) == 4
-    assert len(told["differences"]) == 4
-    assert told["method"]["hours"] >= 30
-    for found in told["arms"].values():
-        assert sum(found["decisions"].values()) == told["method"]["predictions"]
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["arms"]) == 4
+    assert len(result["differences"]) == 4
+    assert result["method"]["hours"] >= 30
+    for found in result["arms"].values():
+        assert sum(found["decisions"].values()) == result["method"]["predictions"]
     assert "## Arms" in (page / "backtest.md").read_text()
     assert run([*command, "--with-cv", "--frozen", "--symbols", "S0USDT"]) == 0
     assert list(json.loads(capsys.readouterr().out)["arms"]) == ["model's rules"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (SHIPPED / "manifest.json").exists(), reason="no model is shipped")
-def test_candles_of_training_time_and_bad_wishes_are_refused(
+def test_candles_of_training_time_and_bad_options_are_refused(
     tmp_path: Path, monkeypatch, capsys
 ) -> None:
     monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "data"))
     seen = folder(tmp_path / "seen", "2024-03-15T00:00:00Z")
     fair = folder(tmp_path / "fair", "2025-06-15T00:00:00Z")
-    for wishes in (
+    for options in (
         ["--klines", str(seen)],
         ["--klines", str(fair), "--start", "2024-03-10T00:00:00Z"],
         ["--klines", str(fair), "--start", "2025-06-14T00:30:00Z"],
@@ -198,7 +204,7 @@ def test_candles_of_training_time_and_bad_wishes_are_refused(
         ["--klines", str(fair), "--fee", "2"],
         ["--klines", str(tmp_path / "none")],
     ):
-        assert run(["backtest", *wishes]) == 2
+        assert run(["backtest", *options]) == 2
         shown = capsys.readouterr()
         assert "Traceback" not in shown.err
         assert shown.out == ""

@@ -122,6 +122,7 @@ def test_shuffled_pixels_make_the_model_abstain(reader, charts) -> None:
     assert read(reader, charts, pictures).abstained.mean() < 0.2  # law broken: unshuffled
 
 
+@pytest.mark.slow
 def test_a_picture_of_shuffled_pixels_is_refused_at_the_door() -> None:
     market = simulate("AAAUSDT", Interval.M15, 200, seed=3, end_ms=END)[-96:]
     picture = np.asarray(Image.open(io.BytesIO(mpl.draw(market, ChartConfig()))).convert("RGB"))
@@ -184,6 +185,7 @@ def without_break(bars: np.ndarray, broken: np.ndarray) -> np.ndarray:
     return healed
 
 
+@pytest.mark.slow
 def test_a_break_changes_the_answer_and_taking_it_out_changes_it_back(reader) -> None:
     quiet, broken, healed = quiet_ranges()
     assert len(quiet) >= 150
@@ -224,6 +226,7 @@ def leaning(calibration: Calibration) -> Calibration:
     return calibration.model_copy(update={"bands": bands})
 
 
+@pytest.mark.slow
 def test_outcome_claims_vanish_on_a_martingale(reader) -> None:
     walks = [martingale(6000, seed) for seed in range(1, 7)]  # one alone may fall by chance
     ends = walks[0].window_ends()[:-30:24]
@@ -294,6 +297,7 @@ def through_pictures(reader: Reader, shown: list[Klines], pictures: list[bytes])
     return float(np.mean(same))
 
 
+@pytest.mark.slow
 def test_our_own_picture_is_read_as_its_candles_are(reader) -> None:
     shown = windows(12)
     themes = [ChartConfig(), ChartConfig(theme="light", width=1600, height=900)]
@@ -303,6 +307,7 @@ def test_our_own_picture_is_read_as_its_candles_are(reader) -> None:
     assert through_pictures(reader, shown, rolled) < 0.6  # law broken: another chart's picture
 
 
+@pytest.mark.slow
 def test_a_resized_jpeg_without_metadata_is_mostly_read_the_same(reader) -> None:
     shown = windows(12)
     pictures = [as_jpeg(mpl.draw(window, ChartConfig()), 0.9, 80) for window in shown]

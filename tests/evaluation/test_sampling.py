@@ -29,7 +29,7 @@ def extent(first_day: float, last_day: float, symbols: tuple[str, ...] = ("ZZZUS
     return Extent("training", frozenset(symbols), first_ms, known_ms)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(first=st.floats(-5, 40), length=st.floats(0.1, 30), seed=st.integers(0, 99))
 def test_no_chart_shares_time_with_what_was_seen(first: float, length: float, seed: int) -> None:
     seen = extent(first, first + length)

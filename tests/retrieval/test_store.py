@@ -29,6 +29,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_kill_at_any_instant_keeps_a_whole_index(tmp_path):
     index.build(tmp_path, embeddings(40), now_ms=START)
     versions = {index.fingerprint(embeddings(n)) for n in (40, 300, 500)}

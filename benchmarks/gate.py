@@ -2,14 +2,14 @@
 
     python benchmarks/gate.py
 
-Each run simulates a desk: 12 symbols, a call of each twice a day for 64 days, with outcomes that
-share a shock within a day. It is learned from the earlier days and judged on the later ones as
+Each run simulates 12 symbols with a call of each twice a day for 64 days, whose outcomes share a
+shock within a day. The earlier days are learned from and the later ones judge, as
 `vision-ai feedback update --mode reweight` does it. Three worlds: *null* (outcomes know nothing of
-similar charts, bands hold as often as they say), *planted* (calls of good similar charts reach
-their target in 65 % of cases, of bad ones in 35 %) and *drift* (from the 17th day on moves are 1.8
-times as large as the bands were made for; once more with 96 days). Coverage before and after is
-that of the champion's bands and of what the gate let through, on 20 days that come after
-everything. Prints a table; the last line is one JSON object.
+neighbors, bands cover as often as they say), *planted* (calls of good neighbors reach their
+target in 65 % of cases, of bad ones in 35 %) and *drift* (from the 17th day on moves are 1.8 times
+as large as the bands were made for; once more with 96 days). Coverage before and after is that of
+the champion's bands and of what the gate let through, on 20 days that come after everything.
+Prints a table; the last line is one JSON object.
 """
 
 import argparse
@@ -36,8 +36,8 @@ _HALF = 1.2815515594
 
 
 @cache
-def desk(days: int) -> tuple[list[Prediction], list[Feedback], list[list[int]]]:
-    """Calls and lines without outcomes, and which exemplars spoke for each line's call."""
+def calls_and_lines(days: int) -> tuple[list[Prediction], list[Feedback], list[list[int]]]:
+    """Calls and lines without outcomes, and which exemplars voted for each line's call."""
     rng = np.random.default_rng(0)
     predictions, lines, voters = [], [], []
     for day in range(days):
@@ -45,15 +45,15 @@ def desk(days: int) -> tuple[list[Prediction], list[Feedback], list[list[int]]]:
             for symbol in range(SYMBOLS):
                 as_of = iso(START + day * DAY_MS + hour * 3_600_000)
                 direction = (Direction.LONG, Direction.SHORT)[int(rng.integers(2))]
-                # similar charts of one call are good or bad together: of one kind of cluster
+                # neighbors of one call are good or bad together: their clusters are of one kind
                 kind = int(rng.integers(2))
-                spoke = rng.choice(EXEMPLARS // 2, 3, replace=False) * 2 + kind
+                voted = rng.choice(EXEMPLARS // 2, 3, replace=False) * 2 + kind
                 confidence = round(float(rng.uniform(0.5, 0.9)), 3)
-                neighbors = [_neighbor(int(at), direction) for at in spoke]
+                neighbors = [_neighbor(int(at), direction) for at in voted]
                 predictions.append(_call(f"S{symbol}USDT", as_of, direction, neighbors))
                 for horizon in Horizon:
                     lines.append(_line(f"S{symbol}USDT", as_of, horizon, direction, confidence))
-                    voters.append(spoke.tolist())
+                    voters.append(voted.tolist())
     return predictions, lines, voters
 
 
@@ -135,14 +135,14 @@ def trial(seed: int, *, world: str) -> tuple[bool, bool, bool, float, float]:
     """One run: promoted; its exemplars; its bands; coverage before and after."""
     rng = np.random.default_rng([seed, list(DAYS).index(world)])
     days, drifts = DAYS[world], world.endswith("drift")
-    predictions, blank, voters = desk(days)
+    predictions, blank, voters = calls_and_lines(days)
     needed = np.abs(moves(rng, days, len(blank) // days)) / _HALF
     if drifts:
         needed[DRIFT_DAY:] *= DRIFT
     swing = moves(rng, days, len(blank) // days).ravel()  # longs and shorts swing against it
     chance = np.full(len(blank), 0.35)
     if world == "planted":
-        chance = np.array([0.65 if spoke[0] % 2 else 0.35 for spoke in voters])
+        chance = np.array([0.65 if voted[0] % 2 else 0.35 for voted in voters])
     sign = np.array([line.direction.sign for line in blank])
     hit = swing * sign > np.sqrt(2) * _erfinv(1 - 2 * chance)
     width_factor = needed.ravel()
@@ -150,10 +150,10 @@ def trial(seed: int, *, world: str) -> tuple[bool, bool, bool, float, float]:
         line.model_copy(update={"success": bool(hit[at]), "width_factor": float(width_factor[at])})
         for at, line in enumerate(blank)
     ]
-    parted = fold(lines, "champion", [], START + days * DAY_MS)
-    assert parted is not None
+    split = fold(lines, "champion", [], START + days * DAY_MS)
+    assert split is not None
     exemplars = {(f"E{n}USDT", Interval.M15, "2020-01-01T00:00:00Z") for n in range(EXEMPLARS)}
-    found = challenge(predictions, parted, exemplars, number=1)
+    found = challenge(predictions, split, exemplars, number=1)
     after = np.abs(moves(rng, AFTER, SYMBOLS * 2)) / _HALF * (DRIFT if drifts else 1)
     before = float((after <= 1).mean())
     kept = float((after <= found.width_factor.get(Horizon.H6, 1.0)).mean())

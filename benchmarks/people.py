@@ -1,11 +1,12 @@
-"""What people's words do to unseen charts, where the people are simulated.
+"""What people's annotations do to unseen charts, where the people are simulated.
 
-The held-out charts of a model are halved in time as training halves them: how far words carry is
-fitted on the earlier half, and measured on the later. There, some random charts are "labelled by
-people": with the rule book's own label, or, at a stated rate, with a wrong one. Every other chart
-of the half is read twice, with and without what they said, under the live law for words: nothing
-later counts. `near` are the charts to which some annotation carries over at all, a draw. `doubtful`
-charts are those that the desk shows first; `exemplars` are the model's own.
+The held-out charts of a model are halved in time as training halves them: how likely annotations
+hold for other charts is fitted on the earlier half, and measured on the later. There, some random
+charts are "annotated by people": with the rule book's own label, or, at a stated rate, with a wrong
+one. Every other chart of the half is read twice, with and without those annotations, under the
+point-in-time filter: no later annotation counts. `near` are the charts that some annotation
+changes, per draw. `doubtful` charts are those that the review desk shows first; `exemplars` are the
+model's own.
 
     python benchmarks/people.py data/vision_ai/embeddings/chart-clip-...-held-out.parquet
 """
@@ -59,8 +60,8 @@ def doubtful(probabilities: Probabilities, charts: Embeddings, count: int) -> In
 def figures_of(reading: Floats, truth: Ints) -> tuple[float, float, float]:
     """Accuracy, calibration error and mean log loss."""
     right, sure = reading.argmax(axis=1) == truth, reading.max(axis=1)
-    predicted = reading[np.arange(len(truth)), truth]
-    return float(right.mean()), scores.ece(sure, right), float(-np.log(predicted).mean())
+    of_truth = reading[np.arange(len(truth)), truth]
+    return float(right.mean()), scores.ece(sure, right), float(-np.log(of_truth).mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,41 +75,41 @@ class Fold:
 
     @property
     def probabilities(self) -> Probabilities:
-        """What the model says of them by itself."""
+        """The model's own probabilities, without annotations."""
         return predict_cv_setup.read(self.evidence, self.fitted).probabilities
 
-    def said(self, how: str, share: float, wrong: float, seed: int) -> Labelled:
+    def annotated(self, how: str, share: float, wrong: float, seed: int) -> Labelled:
         """A random share of charts, labelled by simulated people."""
         rng = np.random.default_rng(seed)
         source = self.exemplars if how == "exemplars" else self.charts
         count = round(share * len(source))
-        able: Ints = np.arange(len(source))
+        choices: Ints = np.arange(len(source))
         if how == "doubtful":
-            able = doubtful(self.probabilities, self.charts, 2 * count)
-        return labelled(source, np.sort(rng.choice(able, count, replace=False)), wrong, rng)
+            choices = doubtful(self.probabilities, self.charts, 2 * count)
+        return labelled(source, np.sort(rng.choice(choices, count, replace=False)), wrong, rng)
 
-    def read(self, how: str, said: Labelled) -> tuple[Floats, Floats, Ints]:
-        """Probabilities of all charts that nobody labelled, before and after; and the truth."""
+    def read(self, how: str, given: Labelled) -> tuple[Floats, Floats, Ints]:
+        """Probabilities of all charts without an annotation, before and after; and the truth."""
         every = np.arange(len(self.charts))
-        rest = every if how == "exemplars" else np.setdiff1d(every, said.at)
+        rest = every if how == "exemplars" else np.setdiff1d(every, given.at)
         asked = self.charts.take(rest)
         found = retrieved.nearest_annotated(
-            said,
+            given,
             asked.vectors,
             Spans.of(asked),
             eligibility=PointInTimeFilter(),
             k=reader.MOST_ANNOTATIONS,
             step=STEP,
         )
-        annotations = NearbyAnnotations.of(said, *found)
-        answers = predict_cv_setup.read(self.evidence.take(rest), self.fitted, annotations)
+        nearby = NearbyAnnotations.of(given, *found)
+        answers = predict_cv_setup.read(self.evidence.take(rest), self.fitted, nearby)
         assert answers.unadjusted is not None
         truth = asked.reading.astype(np.int64)
         return answers.unadjusted.reading, answers.probabilities.reading, truth
 
 
 def measure(draws: list[tuple[Floats, Floats, Ints]]) -> dict[str, float]:
-    """Figures before and after, of all charts of all draws and of those that a word bears on."""
+    """Figures before and after: of all charts of all draws, and of those an annotation changes."""
     before, after, truth = (np.concatenate(column) for column in zip(*draws, strict=True))
     near = (before != after).any(axis=1)
     figures = {"near": round(near.sum() / len(draws), 1)}
@@ -139,9 +140,9 @@ def main() -> None:
     version, unseen = fold(Path(sys.argv[1]))
     rows = []
     for how, share, wrong in itertools.product(HOW, SHARES, WRONG):
-        said = [unseen.said(how, share, wrong, seed) for seed in range(DRAWS)]
+        given = [unseen.annotated(how, share, wrong, seed) for seed in range(DRAWS)]
         row: dict[str, object] = {"labelled": how, "share": share, "wrong": wrong}
-        row |= measure([unseen.read(how, one) for one in said])
+        row |= measure([unseen.read(how, one) for one in given])
         rows.append(row)
         print("  ".join(str(value) for value in row.values()), flush=True)
     curves = {i.value: trust.model_dump() for i, trust in unseen.fitted.transfer.items()}

@@ -196,3 +196,16 @@ def test_schemas_print_todays_names(name: str, capsys) -> None:
     text = capsys.readouterr().out
     assert not any(f'"{old}"' in text for old in KEYS)
     assert '"unadjusted"' in text if name == "prediction" else '"width_factor"' in text
+
+
+@pytest.mark.parametrize("command", [["feedback", "update"], ["simulate", "--klines", "none"]])
+def test_the_old_option_is_still_taken_and_not_listed(
+    command: list[str], paths: Paths, capsys
+) -> None:
+    for option in ("--rung", "--mode"):
+        assert run([*command, option, "sometimes"]) == 2
+        assert "No such mode: 'sometimes'" in capsys.readouterr().err
+    assert run([*command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "--mode" in text
+    assert "--rung" not in text

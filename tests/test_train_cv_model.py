@@ -171,6 +171,48 @@ def test_too_few_candles_are_refused_before_anything_is_written(tmp_path):
     assert not list((tmp_path / "data").rglob("*.safetensors"))
 
 
+def identity(tmp_path, tables=(), weights=None, **recipe: object):
+    config = TrainConfig.model_validate(trainer.settings(**recipe))
+    return train_cv_model.Run(config, Paths(tmp_path), tables, weights).version
+
+
+def test_a_runs_name_depends_on_settings_candles_and_weights_alone(klines, tmp_path):
+    tables = train_cv_model.read_tables(klines)
+    (tmp_path / "w.safetensors").write_bytes(b"weights")
+    names = {
+        identity(tmp_path, tables),
+        identity(tmp_path, tables, seed=1),
+        identity(tmp_path, tables[1:]),
+        identity(tmp_path, tables, tmp_path / "w.safetensors"),
+    }
+    assert len(names) == 4
+    assert identity(tmp_path / "elsewhere", tables[::-1]) == identity(tmp_path, tables)
+
+
+def test_the_same_run_has_the_name_it_had_in_version_0_1_0(tmp_path, monkeypatch):
+    """A run interrupted before an update resumes after it: its folder bears this name."""
+    monkeypatch.setattr(rules, "RULES_VERSION", "r")
+    monkeypatch.setattr(raster, "STYLE_HASH", "s")
+    assert identity(tmp_path) == "chart-clip-tiny-81d52b14c1"
+
+
+def test_a_folder_in_the_way_of_the_version_is_refused_before_training(klines, tmp_path):
+    config = TrainConfig.model_validate(trainer.settings())
+    run = train_cv_model.Run(config, Paths(tmp_path), ())
+    run.check_target()
+    (run.paths.models / run.version).mkdir(parents=True)
+    with pytest.raises(StateError, match="no whole model version") as caught:
+        run.check_target()
+    assert str(run.version) in caught.value.hint
+
+
+def test_prototypes_are_named_by_class_and_rounded():
+    rows = np.full((23, 2), 0.12345678, np.float32)
+    named = train_cv_model.prototypes_by_name(rows)
+    assert list(named) == list(train_cv_model.CLASS_NAMES)
+    assert set(map(tuple, named.values())) == {(0.123457, 0.123457)}
+
+
 @pytest.mark.slow
 def test_training_killed_at_any_instant_loses_nothing_and_ends_as_if_it_were_not(
     trained, klines, tmp_path

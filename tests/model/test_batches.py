@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.model import making
-from vision_ai.domain import HIGH, LOW, WINDOW
+from vision_ai.domain import HIGH, LOW, READINGS, WINDOW
 from vision_ai.labels import rules
 from vision_ai.model.training import batches
 from vision_ai.model.training.batches import Batches, LabelCache
@@ -173,3 +173,36 @@ def test_damaged_labels_are_made_again(tmp_path, damage):
         path.write_bytes(part[damage])
     assert np.array_equal(cache.label(corpus).reading, corpus.reading)
     assert book.asked == 2
+
+
+def test_scaled_ohlcv_equals_a_loop():
+    table = making.klines()
+    bars = table.windows(table.window_ends()[::90])
+    found = batches.scale_ohlcv(bars)
+    for chart, candles in enumerate(bars):
+        low, high = np.log(candles[:, LOW].min()), np.log(candles[:, HIGH].max())
+        for bar, candle in enumerate(candles):
+            prices = (np.log(candle[:4]) - low) / (high - low)
+            expected = [*prices, candle[4] / candles[:, 4].max()]
+            assert np.allclose(found[chart, bar], expected, atol=1e-5)
+
+
+def test_a_flat_market_without_volume_is_scaled_without_a_division_by_zero():
+    bars = np.full((1, WINDOW, 5), 7.0)
+    bars[..., 4] = 0
+    assert (batches.scale_ohlcv(bars) == 0).all()
+
+
+def test_class_shares_equal_counts():
+    corpus = making.corpus()
+    shares = batches.class_shares(corpus)
+    for code, reading in enumerate(READINGS):
+        assert shares[reading.name] == (corpus.reading == code).mean()
+    assert sum(batches.class_shares(corpus.take(np.zeros(0, np.int64))).values()) == 0
+
+
+def test_half_of_a_batch_is_mirrored_with_its_labels():
+    drawn = source(size=400).at(1)
+    upright = making.corpus().reading[drawn.rows]
+    turned = drawn.reading != upright  # the one-line rule book: a mirrored rise is a fall
+    assert 0.4 < turned.mean() < 0.6

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vision_ai.errors import CorruptFileError, StorageError
+from vision_ai.errors import CorruptFileError, StateError, StorageError
 from vision_ai.model.training import checkpoint
 from vision_ai.model.training.checkpoint import Checkpoint
 
@@ -100,3 +100,41 @@ def spoil(path, damage):
     else:
         payload[-1] ^= 1
         path.write_bytes(payload)
+
+
+def test_a_second_process_is_kept_out_of_a_run_until_it_ends(tmp_path):
+    with checkpoint.alone(tmp_path / "run", "Run x"):
+        with pytest.raises(StateError, match="Run x is under way"):  # noqa: SIM117
+            with checkpoint.alone(tmp_path / "run", "Run x"):
+                pass
+        with checkpoint.alone(tmp_path / "other", "Run y"):
+            pass
+    with checkpoint.alone(tmp_path / "run", "Run x"):
+        pass
+
+
+def test_a_run_whose_folder_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError), checkpoint.alone(tmp_path / "file" / "run", "Run x"):
+        pass
+
+
+def test_clearing_removes_the_run_and_may_be_repeated(tmp_path):
+    checkpoint.save(tmp_path / "run", make(1))
+    for _ in range(2):
+        checkpoint.clear(tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_step_saved_again_replaces_its_checkpoint(tmp_path):
+    checkpoint.save(tmp_path, make(1))
+    checkpoint.save(tmp_path, Checkpoint(1, {"a": torch.zeros(1)}, {"again": True}))
+    found = checkpoint.load(tmp_path)
+    assert found is not None
+    assert found.notes == {"again": True}
+    assert len(list(tmp_path.glob("step-*"))) == 1
+
+
+def test_tensors_of_a_part_lose_its_prefix():
+    tensors = {"now/a": torch.ones(1), "now/b/c": torch.ones(2), "mean/a": torch.ones(3)}
+    assert set(checkpoint.part(tensors, "now/")) == {"a", "b/c"}

@@ -5,6 +5,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from tests import standin
 from vision_ai.errors import ConfigError, CorruptFileError
 from vision_ai.model import registry
 from vision_ai.model.embed import Embedder
@@ -79,3 +80,23 @@ def test_reading_needs_no_torch(published):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def blocks(pictures):
+    """What the stand-in's graph computes: centred mean colours of blocks of pixels."""
+    rows, columns = standin.ROWS, standin.COLUMNS
+    cells = pictures.reshape(len(pictures), rows, 192 // rows, columns, 96 // columns, 3)
+    small = cells.mean(axis=(2, 4), dtype=np.float64).reshape(len(pictures), -1)
+    small -= small.mean(axis=1, keepdims=True)
+    return small / np.linalg.norm(small, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 32])
+def test_a_graph_of_plain_means_gives_the_means_that_numpy_gives(tmp_path, pictures, batch):
+    (tmp_path / "image.onnx").write_bytes(standin.tower())
+    embedder = Embedder(ModelFolder(tmp_path, standin.manifest()), batch=batch)
+    assert np.allclose(embedder.images(pictures), blocks(pictures), atol=1e-4)
+
+
+def test_words_without_a_vector_are_named(embedder):
+    assert embedder.unknown_words("range dogecoin") == ["dogecoin"]

@@ -109,3 +109,23 @@ def test_the_best_average_is_the_one_that_stays(tmp_path):
 def test_staleness_looks_at_the_last_validations(scores, stale):
     course = TrainingState(checks=[{"score": score} for score in scores])
     assert course.is_stale(patience=2) is stale
+
+
+def test_a_new_run_has_no_best_score_yet():
+    assert TrainingState().best_score == -float("inf")
+
+
+def test_every_validation_and_loss_is_kept_with_its_step(tmp_path, uninterrupted):
+    _, state = uninterrupted
+    assert state.step == len(state.losses) == 8
+    assert [check["step"] for check in state.checks] == [3, 6, 8]
+    assert state.best_score == max(check["score"] for check in state.checks)
+
+
+def test_checkpoints_hold_what_a_resumed_run_needs(tmp_path):
+    fit(tiny.trainer(steps=2), tiny.batches(), tmp_path, rising, quiet=True)
+    saved = checkpoint.load(tmp_path)
+    assert saved is not None
+    kinds = {name.split("/")[0] for name in saved.tensors}
+    assert kinds == {"now", "mean", "optimizer", "practice", "best"}
+    assert set(saved.notes) == {"losses", "checks", "bf16"}

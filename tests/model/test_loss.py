@@ -140,3 +140,66 @@ def test_what_fits_every_prompt_alike_is_undecided():
         0, abs=1e-5
     )
     assert float(loss.outlier_exposure(sure, prompts, torch.tensor(10.0))) > 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31))
+def test_masked_l1_equals_a_loop_over_known_facts(seed):
+    rng = np.random.default_rng(seed)
+    guess, facts = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    facts[rng.random((4, 3)) < 0.5] = np.nan
+    errors = [abs(g - f) for g, f in zip(guess.flat, facts.flat, strict=True) if not np.isnan(f)]
+    found = loss.masked_l1(torch.tensor(guess), torch.tensor(facts))
+    assert float(found) == pytest.approx(np.mean(errors) if errors else 0.0, rel=1e-5)
+
+
+def test_facts_that_are_unknown_have_no_gradient():
+    guess = torch.ones(2, 2, requires_grad=True)
+    facts = torch.tensor([[0.0, float("nan")], [float("nan"), 3.0]])
+    (slope,) = torch.autograd.grad(loss.masked_l1(guess, facts), guess)
+    assert slope.tolist() == [[0.5, 0.0], [0.0, -0.5]]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31), st.floats(0, 0.9))
+def test_smoothed_cross_entropy_equals_plain_arithmetic(seed, smoothing):
+    rng = np.random.default_rng(seed)
+    logits, codes = rng.normal(0, 2, (5, 4)), rng.integers(0, 4, 5)
+    log_share = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    target = np.full((5, 4), smoothing / 4)
+    target[np.arange(5), codes] += 1 - smoothing
+    expected = -(target * log_share).sum(axis=1).mean()
+    found = loss.smoothed_cross_entropy(torch.tensor(logits), torch.tensor(codes), smoothing)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31))
+def test_contrast_is_the_same_seen_from_charts_or_from_texts(seed):
+    rng = np.random.default_rng(seed)
+    images, texts = torch.tensor(unit(rng, 5, 4)), torch.tensor(unit(rng, 3, 4))
+    positive = torch.tensor(rng.random((5, 3)) < 0.5)
+    one = loss.contrastive(images, texts, positive, torch.tensor(9.0))
+    other = loss.contrastive(texts, images, positive.T, torch.tensor(9.0))
+    assert float(one) == pytest.approx(float(other), rel=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31), st.floats(0.1, 30))
+def test_outlier_exposure_is_the_divergence_from_equal_shares(seed, scale):
+    rng = np.random.default_rng(seed)
+    images, prompts = unit(rng, 4, 3), unit(rng, 5, 3)
+    logits = scale * images @ prompts.T
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = (np.log(1 / 5) - np.log(shares)).mean()
+    found = loss.outlier_exposure(torch.tensor(images), torch.tensor(prompts), torch.tensor(scale))
+    assert float(found) == pytest.approx(expected, abs=1e-4)
+    assert float(found) >= -1e-5
+
+
+def test_a_missed_region_costs_more_than_one_found_with_doubt():
+    truth = torch.tensor([True])
+    missed, doubtful, sure = (
+        float(loss.focal(torch.tensor([logit]), truth)) for logit in (-3.0, 0.0, 3.0)
+    )
+    assert missed > 10 * doubtful > 100 * sure

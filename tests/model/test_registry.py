@@ -1,8 +1,10 @@
+import hashlib
 import json
 import shutil
 
 import pytest
 
+from tests.model import versions
 from vision_ai.config import Paths
 from vision_ai.errors import ConfigError, CorruptFileError, MissingModelError, StateError
 from vision_ai.model import lineage, registry
@@ -153,3 +155,54 @@ def test_publishing_twice_is_refused_and_changes_nothing(paths):
 def test_folders_with_a_dot_are_no_versions(paths):
     shutil.copytree(paths.models / "tiny-1", paths.models / ".run-x")
     assert all(not model.path.name.startswith(".") for model in registry.versions(paths))
+
+
+@pytest.fixture
+def by_hand(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "SHIPPED", tmp_path / "none")
+    return Paths(tmp_path)
+
+
+def test_versions_are_listed_from_the_oldest(by_hand):
+    for name, day in (("late", 3), ("early", 1), ("b", 2), ("a", 2)):
+        versions.publish(by_hand, name, created_at=f"2026-01-0{day}T00:00:00Z")
+    assert [model.version for model in registry.versions(by_hand)] == ["early", "a", "b", "late"]
+
+
+def test_a_published_version_names_the_hash_of_each_file(by_hand):
+    model = versions.publish(by_hand, "one")
+    for name in versions.FILES:
+        content = (model.path / name).read_bytes()
+        assert model.manifest.files[name] == hashlib.sha256(content).hexdigest()
+    assert model.image_hash == registry.sha256(model.image)
+    assert not list(by_hand.models.glob(".staging-*"))
+
+
+def test_a_manifest_comes_back_as_it_was_written(by_hand):
+    model = versions.publish(by_hand, "one", changes={"mix": 0.4}, parents=["zero"])
+    again = registry.open_folder(model.path)
+    assert again == model
+    assert again.manifest.changes == {"mix": 0.4}
+
+
+def test_hints_say_what_to_delete_or_to_install(by_hand, monkeypatch):
+    model = versions.publish(by_hand, "one")
+    assert str(model.path) in model.repair
+    monkeypatch.setattr(registry, "SHIPPED", model.path)
+    assert "pip install" in model.repair
+
+
+def test_versions_that_share_an_image_tower_have_one_image_hash(by_hand):
+    one, two = versions.publish(by_hand, "one"), versions.publish(by_hand, "two")
+    assert one.image_hash != two.image_hash
+    child = lineage.derive(by_hand, one, versions.manifest("child"), {"text.onnx": b"new"})
+    assert child.image_hash == one.image_hash
+
+
+def test_the_version_in_use_is_named_even_where_its_folder_is_gone(by_hand):
+    versions.publish(by_hand, "one")
+    lineage.activate(by_hand, "one")
+    shutil.rmtree(by_hand.models / "one")
+    assert registry.active_name(by_hand) == "one"
+    with pytest.raises(MissingModelError, match="known: none"):
+        registry.resolve(by_hand)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,3 +94,43 @@ def test_the_wrong_direction_is_a_right_setup():
     found = report.read_by_prompts(vectors, swapped, charts)
     assert found["setup_accuracy"] == 1.0
     assert found["reading_macro_f1"] == 0.0
+
+
+def test_the_probe_is_scikit_learns_ridge():
+    ridge = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(3)
+    exemplars, charts = made(120, 1), made(40, 2)
+    known, vectors = rng.normal(size=(120, 6)), rng.normal(size=(40, 6))
+    guesses = []
+    for codes, classes in ((exemplars.reading, len(READINGS)), (exemplars.phase, len(PHASES))):
+        # the intercept is a column of ones, and so penalized like the others
+        design = np.c_[known, np.ones(120)]
+        model = ridge.Ridge(alpha=1e-2, fit_intercept=False).fit(design, np.eye(classes)[codes])
+        guesses.append(model.predict(np.c_[vectors, np.ones(40)]).argmax(axis=1))
+    found = report.read_by_probe(vectors, charts, known, exemplars)
+    assert found["phase_accuracy"] == pytest.approx((guesses[1] == charts.phase).mean())
+    setups = report.SETUP_OF_READING
+    right = (setups[guesses[0]] == setups[charts.reading]).mean()
+    assert found["setup_accuracy"] == pytest.approx(right)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31))
+def test_weighted_votes_equal_a_loop(seed):
+    rng = np.random.default_rng(seed)
+    codes, cosines = rng.integers(0, 4, (6, 5)), rng.uniform(0.5, 1, (6, 5))
+    found = report.weighted_vote(codes, cosines, 4)
+    for row in range(6):
+        count = [0.0] * 4
+        for code, cosine in zip(codes[row], cosines[row], strict=True):
+            count[code] += np.exp(-20 * (1 - cosine))
+        assert found[row] == int(np.argmax(count))
+
+
+def test_the_majority_is_the_commonest_label_of_the_exemplars():
+    charts, exemplars = made(50, 1), made(50, 2)
+    reading = np.bincount(exemplars.reading).argmax()
+    found = report.read_by_majority(charts, exemplars)
+    setups = report.SETUP_OF_READING
+    expected = (setups[charts.reading] == setups[reading]).mean()
+    assert found["setup_accuracy"] == pytest.approx(expected)

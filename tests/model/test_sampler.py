@@ -68,3 +68,38 @@ def test_a_restored_practice_goes_on_with_the_rows_that_were_coming(step):
     other.restore(one.state())
     assert np.array_equal(other.rows(step), chosen)
     assert np.array_equal(other.rows(step + 1), one.rows(step + 1))
+
+
+def test_class_weights_equal_a_loop():
+    codes = np.array([2, 0, 2, 2, 5])
+    for power in (0.0, 0.3, 1.0):
+        expected = [(codes == code).sum() ** -power for code in codes]
+        assert np.allclose(class_weights(codes, power), expected)
+
+
+def test_without_priorities_every_class_has_its_share():
+    sampler = PrioritizedSampler(CODES, size=100_000, seed=1)
+    shares = np.bincount(CODES[sampler.rows(0)], minlength=3) / 100_000
+    assert np.allclose(shares, [0.6, 0.3, 0.1], atol=0.01)
+
+
+def test_errors_change_only_the_rows_that_were_learned_from():
+    sampler = practice(size=8)
+    sampler.update_errors(np.array([3, 7]), np.array([0.9, 0.1], np.float32))
+    assert sampler.errors[3] == np.float32(0.9)
+    assert sampler.errors[7] == np.float32(0.1)
+    assert (np.delete(sampler.errors, [3, 7]) == np.float32(UNSEEN_ERROR)).all()
+
+
+def test_a_state_before_the_first_step_has_no_next_rows():
+    assert set(practice().state()) == {"missed"}
+    one, other = practice(size=8), practice(size=8)
+    other.restore(one.state())
+    assert np.array_equal(one.rows(0), other.rows(0))
+
+
+def test_a_state_is_a_copy():
+    sampler = practice(size=8)
+    state = sampler.state()
+    sampler.update_errors(np.arange(100), np.ones(100, np.float32))
+    assert (state["missed"] == np.float32(UNSEEN_ERROR)).all()

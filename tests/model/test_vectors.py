@@ -118,3 +118,36 @@ def test_a_save_that_fails_leaves_the_earlier_file(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
         vectors.save(tmp_path / "file" / "e.parquet", making.embeddings())
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 20))
+def test_reweighting_changes_weights_and_model_alone(tmp_path_factory, seed, n):
+    folder = tmp_path_factory.mktemp("v")
+    vectors.save(folder / "e.parquet", making.embeddings(n, 6, seed))
+    before = vectors.load(folder / "e.parquet")
+    weight = np.random.default_rng(seed).random(n).astype(np.float32)
+    payload = vectors.reweight(folder / "e.parquet", weight, model="child")
+    (folder / "child.parquet").write_bytes(payload)
+    after = vectors.load(folder / "child.parquet")
+    assert np.array_equal(after.weight, weight)
+    assert after.model == "child"
+    assert np.array_equal(after.vectors, before.vectors)
+    for name in ("symbol", "interval", "last_ms", "reading", "phase"):
+        assert np.array_equal(getattr(after, name), getattr(before, name)), name
+    assert (after.style, after.rules, after.data) == (before.style, before.rules, before.data)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=5))
+def test_vectors_of_texts_are_kept_with_sentence_and_label(tmp_path_factory, sentences):
+    path = tmp_path_factory.mktemp("v") / "texts.parquet"
+    rows = np.random.default_rng(len(sentences)).normal(size=(len(sentences), 4))
+    labels = [f"label-{number}" for number in range(len(sentences))]
+    texts = vectors.TextVectors(sentences, labels, rows.astype(np.float32))
+    vectors.save_texts(path, texts, model="m")
+    table = pq.read_table(path)
+    assert table.column("sentence").to_pylist() == sentences
+    assert table.column("label").to_pylist() == labels
+    assert np.allclose(table.column("vector").to_pylist(), rows, atol=2e-3)
+    assert table.schema.metadata[b"model"] == b"m"

@@ -69,3 +69,38 @@ def test_a_damaged_tokenizer_names_the_repair(tmp_path, text):
 def test_a_missing_tokenizer_names_the_repair(tmp_path):
     with pytest.raises(CorruptFileError):
         vocabulary.load(tmp_path / "none.json", repair="mend it")
+
+
+WORDS = st.lists(st.sampled_from(sorted(descriptions.VOCABULARY)[:200]), max_size=30)
+
+
+@settings(max_examples=50, deadline=None)
+@given(WORDS)
+def test_known_words_come_back_from_their_tokens(words):
+    sentence = " ".join(word for word in words if word.isalpha())
+    tokens = vocabulary.encode(OWN, [sentence])[0]
+    content = [token for token in tokens.tolist() if token not in (0, LAST)][1:]
+    decoded = [OWN.id_to_token(token) for token in content]
+    assert decoded == sentence.lower().split()[: vocabulary.CONTEXT - 2]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=80), st.integers(3, 60))
+def test_a_shorter_context_cuts_and_pads_the_same_tokens(text, context):
+    long = vocabulary.encode(OWN, [text], 200)[0]
+    row = vocabulary.encode(OWN, [text], context)[0]
+    length = int((long != 0).sum())
+    if length <= context:
+        assert np.array_equal(row[:length], long[:length])
+        assert (row[length:] == 0).all()
+    else:
+        assert np.array_equal(row[:-1], long[: context - 1])
+        assert row[-1] == LAST
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [("", []), ("breakout", []), ("Breakout of DogeCoin, dogecoin", ["DogeCoin", "dogecoin"])],
+)
+def test_unknown_words_are_named_as_they_were_written(text, unknown):
+    assert vocabulary.unknown_words(OWN, text) == unknown

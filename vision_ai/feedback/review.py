@@ -310,7 +310,7 @@ def markdown(review: Review, *, data_root: str = "../..") -> str:
         "## Hit rate",
         _cut_table(review),
         "## Calibration",
-        "Confidence speaks of the setup, not of the target; the gap is shown, not corrected.",
+        "Confidence is about the setup, not about the target; the gap is shown, not corrected.",
         "![confidence against hit rate](calibration.svg)",
         _bin_table(review.calibration),
         "## Coverage of the outcome bands",

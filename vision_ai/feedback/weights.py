@@ -86,7 +86,7 @@ def _block(line: Feedback) -> tuple[str, Horizon, int]:
 
 
 @dataclass
-class _Tally:
+class _ExemplarTally:
     samples: list[float] = field(default_factory=list)
     hits: list[float] = field(default_factory=list)
 
@@ -110,13 +110,13 @@ def exemplar_weights(
     """
     shares = outcome_shares(judged)
     by_call = {(line.symbol, line.as_of): line for line in judged}
-    tally: dict[ExemplarKey, _Tally] = {}
+    tally: dict[ExemplarKey, _ExemplarTally] = {}
     for prediction in predictions:
         line = by_call.get((prediction.symbol, prediction.as_of))
         if line is None:
             continue
         for exemplar, share in voters(prediction).items():
-            record = tally.setdefault(exemplar, _Tally())
+            record = tally.setdefault(exemplar, _ExemplarTally())
             record.samples.append(share * shares[key(line)])
             record.hits.append(share * shares[key(line)] * bool(line.success))
     total = math.fsum(shares.values())
@@ -137,7 +137,9 @@ def voters(prediction: Prediction) -> Mapping[ExemplarKey, float]:
     return {(n.symbol, n.interval, n.as_of): n.weight / total for n in listed}
 
 
-def _exemplar(name: ExemplarKey, record: _Tally, base: float, prior: float) -> ExemplarFactor:
+def _exemplar(
+    name: ExemplarKey, record: _ExemplarTally, base: float, prior: float
+) -> ExemplarFactor:
     samples, hits = math.fsum(record.samples), math.fsum(record.hits)
     factor = (hits + prior * base) / (samples + prior) / base if base else 1.0
     symbol, interval, as_of = name

@@ -109,7 +109,6 @@ def test_every_promised_figure_has_an_interval_and_peers(tmp_path, capsys) -> No
     assert {**again, "seconds": 0} == {**card, "seconds": 0}
 
 
-@pytest.mark.slow
 @needs_model
 def test_charts_of_training_time_are_refused_whatever_the_symbol(tmp_path, capsys) -> None:
     seen = registry.open_folder(SHIPPED).manifest.data

@@ -1,7 +1,9 @@
-"""The desk from the command line: simulated candles, and a model that needs no training."""
+"""Reviewing labels from the command line: simulated candles, and a model that needs no training."""
 
 import json
 import os
+import shutil
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -41,21 +43,28 @@ def markets() -> list[Klines]:
     ]
 
 
-@pytest.fixture
-def workspace(tmp_path, monkeypatch, markets) -> Workspace:
-    monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("VISION_AI_REVIEWER", "anna")
-    monkeypatch.chdir(tmp_path)
-    paths = Paths(tmp_path / "data")
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory, markets) -> Path:
+    """A data root with the candles and the stand-in model, to be copied."""
+    paths = Paths(tmp_path_factory.mktemp("origin"))
     store = Store(paths, "simulated-1-linear")
     for market in markets:
         store.add(market)
     standin.install(paths, markets)
+    return paths.root
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch, origin: Path) -> Workspace:
+    monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("VISION_AI_REVIEWER", "anna")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(origin, tmp_path / "data")
     return Workspace.open()
 
 
 def describe(workspace: Workspace, window: Klines, reading: Reading | None = None) -> str:
-    """Put a chart on the desk: GPT reads it as `reading`, or as the rule book does."""
+    """Put a chart in the queue: GPT reads it as `reading`, or as the rule book does."""
     label = rules.label(window.bars[None])[0]
     subject = select.subject_of(window, label)
     seen = reading or label.reading
@@ -75,7 +84,7 @@ def chart(market: Klines, end: int) -> Klines:
 
 
 def probabilities(workspace: Workspace, window: Klines) -> tuple[np.ndarray, int]:
-    """What a look-alike of a chart, of another symbol and weeks later, is read as."""
+    """What a similar chart, of another symbol and weeks later, is read as."""
     reader = Reader.open(workspace.config, workspace.paths)
     as_of_ms = int(window.close_ms[-1]) + LATER_MS
     noise = np.random.default_rng(0).uniform(0.9999, 1.0001, (96, 1))
@@ -87,7 +96,7 @@ def probabilities(workspace: Workspace, window: Klines) -> tuple[np.ndarray, int
 
 
 @pytest.mark.parametrize("end", [401, 402], ids=["in the index", "not in the index"])
-def test_a_corrected_label_changes_the_next_prediction_of_a_look_alike(
+def test_a_corrected_label_changes_the_next_prediction_of_a_similar_chart(
     workspace, markets, capsys, end
 ) -> None:
     window = chart(markets[0], end)
@@ -111,7 +120,7 @@ def test_a_corrected_label_changes_the_next_prediction_of_a_look_alike(
 
 
 def predicted(workspace: Workspace, window: Klines) -> IntervalReading:
-    """What a chart of the desk is predicted to show, as it is written down."""
+    """What a chart is predicted to show, as it is written down."""
     reader = Reader.open(workspace.config, workspace.paths)
     question = next(iter(batch.read_symbols(reader, {window.symbol: [window]})))
     made_by = batch.provenance(reader, "simulated", END_MS)
@@ -120,7 +129,7 @@ def predicted(workspace: Workspace, window: Klines) -> IntervalReading:
     return found.intervals[Interval.M15]
 
 
-def test_a_word_is_heard_on_the_next_candle_and_names_who_gave_it(
+def test_an_annotation_adjusts_the_next_candle_and_names_who_gave_it(
     workspace, markets, capsys
 ) -> None:
     """Long before the outcome is known, and on the chart itself."""
@@ -155,7 +164,7 @@ def test_a_word_is_heard_on_the_next_candle_and_names_who_gave_it(
     assert all(then == now for then, now in far)  # to the last digit
 
 
-def test_an_older_calibration_says_that_it_cannot_tell(workspace, markets, capsys) -> None:
+def test_an_older_calibration_says_what_it_does_not_know(workspace, markets, capsys) -> None:
     path = workspace.paths.models / standin.VERSION / "calibration.json"
     content = json.loads(path.read_text())
     del content["transfer"], content["human_error"]
@@ -189,7 +198,7 @@ def test_a_list_of_models_names_a_damaged_calibration(workspace, capsys) -> None
     assert damage in capsys.readouterr().out
 
 
-def test_the_same_word_twice_builds_no_second_index(workspace, markets, capsys) -> None:
+def test_the_same_annotation_twice_builds_no_second_index(workspace, markets, capsys) -> None:
     digest = describe(workspace, chart(markets[1], 301))
     assert run(["review", "accept", digest[:12]]) == 0
     first = capsys.readouterr().out
@@ -272,7 +281,9 @@ def test_what_cannot_be_is_one_sentence(workspace, markets, capsys, arguments, s
     assert not workspace.paths.corrections.exists()
 
 
-def test_without_a_model_a_word_is_kept_for_later(tmp_path, markets, monkeypatch, capsys) -> None:
+def test_without_a_model_an_annotation_is_kept_for_later(
+    tmp_path, markets, monkeypatch, capsys
+) -> None:
     monkeypatch.setenv("VISION_AI_DATA", str(tmp_path / "bare"))
     monkeypatch.setattr("vision_ai.model.registry.SHIPPED", tmp_path / "none")
     workspace = Workspace.open(os.environ)
@@ -283,7 +294,7 @@ def test_without_a_model_a_word_is_kept_for_later(tmp_path, markets, monkeypatch
 
 
 def test_the_loopback_writer_reads_some_charts_wrong() -> None:
-    """Else the desk would have nothing to show in the experiments."""
+    """Else the queue would have nothing to show in the experiments."""
     told = [{"setup": "trap", "direction": "long", "phase": "range", "n": n} for n in range(30)]
     bodies = [
         {"input": [{"content": [{"type": "input_text", "text": "Facts: " + json.dumps(one)}]}]}

@@ -5,24 +5,33 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from tests import tuner
+from tests import standin, tuner
+from tests.calibration import folds
 from tests.kills import kill_at_random
-from vision_ai import index
+from vision_ai import index, predict_cv_setup
 from vision_ai.cli.app import run
 from vision_ai.config import Config, ModelConfig, Paths
-from vision_ai.domain import Interval
+from vision_ai.domain import Embeddings, Interval, Klines
+from vision_ai.errors import ConfigError
 from vision_ai.market.replay.listing import Listing
 from vision_ai.market.replay.server import Clock, Replay
 from vision_ai.market.simulate import simulate
 from vision_ai.model import registry
+from vision_ai.model.training.batches import Corpus
 from vision_ai.pipeline import learning, reader
+from vision_ai.pipeline.learning.curriculum import TuneConfig
 from vision_ai.pipeline.workspace import Workspace
+from vision_ai.predict_cv_setup import Answers
 
 pytest.importorskip("open_clip")
 
 import torch
+
+from vision_ai.pipeline.learning import finetune
 
 pytestmark = pytest.mark.train
 
@@ -42,6 +51,7 @@ def in_use(root: Path) -> registry.ModelFolder:
     return registry.resolve(Paths(root))
 
 
+@pytest.mark.slow
 def test_what_learned_to_read_is_promoted_and_taken_back(root: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("VISION_AI_DATA", str(root))
     paths, workspace = Paths(root), Workspace(Config(model=ModelConfig(threads=1)), Paths(root))
@@ -82,6 +92,7 @@ def test_what_learned_to_read_is_promoted_and_taken_back(root: Path, monkeypatch
     assert in_use(root).version == child.version
 
 
+@pytest.mark.slow
 def test_what_learned_nothing_changes_nothing(root: Path) -> None:
     parent = in_use(root)
     found = tuner.tune(root, rate=1e-12, steps=2)
@@ -91,12 +102,14 @@ def test_what_learned_nothing_changes_nothing(root: Path) -> None:
     assert not (root / "vision_ai" / "models" / "attempts.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_charts_without_candles_are_counted_and_named(root: Path) -> None:
     shutil.rmtree(Paths(root).klines_folder)
     found = tuner.tune(root)
     assert "0 charts to learn from have their candles here, 50 are needed" in found.outcome
 
 
+@pytest.mark.slow
 def test_without_the_extra_it_is_one_sentence(root: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("VISION_AI_DATA", str(root))
     monkeypatch.delattr(learning, "finetune", raising=False)
@@ -106,9 +119,9 @@ def test_without_the_extra_it_is_one_sentence(root: Path, monkeypatch, capsys) -
     with Replay(listing, Clock(tuner.now_ms(), frozen=True)) as replay:
         monkeypatch.setenv("VISION_AI_BYBIT_URL", replay.url)
         assert run(["feedback", "update", "--mode", "finetune"]) == 2
-    said = capsys.readouterr().err
-    assert "The mode finetune needs a library that is not installed" in said
-    assert "[train]'" in said
+    error = capsys.readouterr().err
+    assert "The mode finetune needs a library that is not installed" in error
+    assert "[train]'" in error
 
 
 @pytest.mark.slow
@@ -144,3 +157,75 @@ def test_killed_at_any_instant_one_whole_model_is_in_use_and_the_next_run_ends_i
 def in_use_after(root: Path) -> registry.ModelFolder:
     tuner.tune(root)
     return in_use(root)
+
+
+# The parts of it that need no training.
+
+
+def test_the_recipe_is_of_the_champions_kind_of_net() -> None:
+    config = finetune._settings(TuneConfig(replay=7), "chart-clip-tiny", 9)
+    assert (config.recipe.preset, config.recipe.steps, config.replay) == ("chart-clip-tiny", 9, 7)
+    usual = finetune._settings(TuneConfig(), "chart-clip-tiny", None)
+    assert usual.recipe.steps == TuneConfig().recipe.steps
+
+
+def test_steps_out_of_range_are_refused() -> None:
+    with pytest.raises(ValidationError):
+        finetune._settings(TuneConfig(), "chart-clip-tiny", 0)
+
+
+@pytest.fixture(scope="module")
+def read_charts() -> tuple[Answers, Embeddings]:
+    exemplars, rows = folds.charts(400, seed=1), folds.charts(80, seed=2, start_h=9000)
+    evidence = folds.evidence(rows, exemplars)
+    fitted = predict_cv_setup.fit(evidence, rows, exemplars, level=0.8)
+    return predict_cv_setup.read(evidence, fitted), rows
+
+
+def test_a_charts_score_is_its_two_quadratic_scores(read_charts) -> None:
+    """Brier's, negative: squared distances from the label's own 1 and 0, so that 0 is the best."""
+    answers, rows = read_charts
+    scores = finetune._scores(answers, rows)
+    assert scores.shape == (len(rows),)
+    for row in range(len(rows)):
+        by_hand = 0.0
+        for chances, truth in (
+            (answers.probabilities.reading[row], rows.reading[row]),
+            (answers.probabilities.phase[row], rows.phase[row]),
+        ):
+            by_hand -= ((chances - np.eye(len(chances))[truth]) ** 2).sum()
+        assert scores[row] == pytest.approx(by_hand)
+        assert -4 <= scores[row] <= 0
+
+
+def test_charts_that_are_read_right_score_higher(read_charts) -> None:
+    answers, rows = read_charts
+    right = answers.probabilities.reading.argmax(axis=1) == rows.reading
+    scores = finetune._scores(answers, rows)
+    assert scores[right].mean() > scores[~right].mean() + 0.2
+
+
+def test_the_digest_of_candles_knows_no_order() -> None:
+    tables = tuple(
+        simulate(f"S{seed}USDT", Interval.M5, 200, seed=seed, end_ms=tuner.now_ms())
+        for seed in range(2)
+    )
+    none = np.empty(0, np.int32)
+    blank = none.astype(np.int8)
+
+    def digest(*parts: Klines) -> str:
+        return finetune._digest(Corpus(parts, none, none, blank, blank))
+
+    assert digest(*tables) == digest(*tables[::-1])
+    assert digest(*tables) != digest(tables[0])
+
+
+def test_a_fixed_model_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="the stand-in model is made with onnx")
+    paths = Paths(tmp_path)
+    market = simulate("AAAUSDT", Interval.M15, 600, seed=1, end_ms=tuner.now_ms())
+    standin.install(paths, [market])
+    fixed = Workspace(Config(model=ModelConfig(version=standin.VERSION)), paths)
+    with pytest.raises(ConfigError, match="fix the model"):
+        finetune.update(fixed, tuner.now_ms(), TuneConfig().model_copy(), device="cpu", steps=2)
+    assert not (paths.models / ".finetune").exists()

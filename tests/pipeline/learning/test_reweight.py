@@ -1,6 +1,7 @@
 """Versions made by feedback: published, promoted, taken back, killed in between."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -37,11 +38,17 @@ for _ in range(20):
 """
 
 
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory) -> Path:
+    """A data root with the stand-in model, to be copied."""
+    paths = Paths(tmp_path_factory.mktemp("origin"))
+    standin.install(paths, [simulate("AAAUSDT", Interval.M15, 900, seed=1, end_ms=AS_OF)])
+    return paths.root
+
+
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch) -> Workspace:
-    paths = Paths(tmp_path / "data")
-    market = simulate("AAAUSDT", Interval.M15, 900, seed=1, end_ms=AS_OF)
-    standin.install(paths, [market])
+def workspace(tmp_path: Path, monkeypatch, origin: Path) -> Workspace:
+    paths = Paths(Path(shutil.copytree(origin, tmp_path / "data")))
     monkeypatch.setenv("VISION_AI_DATA", str(paths.root))
     monkeypatch.chdir(tmp_path)
     return Workspace(Config(), paths)
@@ -167,6 +174,7 @@ def test_settings_that_fix_a_model_refuse_an_update(workspace: Workspace) -> Non
         reweight.champion(Workspace(fixed, workspace.paths), AS_OF)
 
 
+@pytest.mark.slow
 def test_a_killed_promotion_leaves_one_whole_version_in_use(workspace: Workspace) -> None:
     champion = reweight.champion(workspace, AS_OF)
     first, second = champion.version, champion.publish(passed(workspace))
@@ -185,7 +193,7 @@ def test_a_killed_promotion_leaves_one_whole_version_in_use(workspace: Workspace
     assert len(seen) == 7
 
 
-def test_an_unknown_rung_is_one_sentence(workspace: Workspace, capsys) -> None:
+def test_an_unknown_mode_is_one_sentence(workspace: Workspace, capsys) -> None:
     assert run(["feedback", "update", "--mode", "nonsense"]) == 2
     assert "No such mode" in capsys.readouterr().err
 
@@ -208,6 +216,7 @@ def outcomes(workspace: Workspace, days: int) -> None:
             append(workspace.paths, [entry])
 
 
+@pytest.mark.slow
 def test_the_command_promotes_what_proved_better_and_then_waits(
     workspace: Workspace, monkeypatch, capsys
 ) -> None:

@@ -27,10 +27,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--klines", type=Path, default=Path("../shared/klines/bench-bybit-5m"))
     parser.add_argument("--days", type=int)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     workspace = Workspace(Config(), Paths(ROOT / "no-data-root"))
-    wanted = trade.BacktestOptions(klines=asked.klines, days=asked.days)
-    content = trade.backtest(workspace, wanted).payload()
+    options = trade.BacktestOptions(klines=arguments.klines, days=arguments.days)
+    content = trade.backtest(workspace, options).payload()
     del content["missing"]
     print("\n".join(trading.summary(content)), file=sys.stderr)
     storage.write_text(FIGURES, json.dumps(content, indent=1, allow_nan=False) + "\n")

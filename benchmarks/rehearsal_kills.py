@@ -4,10 +4,10 @@
 
 Each child process works hours of the real loop (replay server, pybit, scan, feedback, update,
 decide) and is killed with SIGKILL at a random instant; the next one resumes. After each kill every
-file must be the beginning of the same file of the calm rehearsal, and when the last hour is done
-all files must be equal, byte by byte; then it starts anew until there were enough kills. Children
-are forked from a process that has imported everything, so that kills fall into work. Prints one
-JSON object.
+file must be the beginning of the same file of the undisturbed simulation, and when the last hour
+is done all files must be equal, byte by byte; then it starts anew until there were enough kills.
+Children are forked from a process that has imported everything, so that kills fall into work.
+Prints one JSON object.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from vision_ai.pipeline.workspace import Workspace
 def child(
     workspace: Workspace, listing: Listing, plan: SimulationPlan, root: Path
 ) -> tuple[int, int]:
-    """Start a process that works until it is done; its id, and where it says that it has begun."""
+    """Start a process that works every hour; its id, and the pipe it writes to after each."""
     reading, writing = os.pipe()
     number = os.fork()
     if number:
@@ -47,7 +47,7 @@ def child(
         os._exit(1)
 
 
-def calm(
+def run_undisturbed(
     workspace: Workspace, listing: Listing, plan: SimulationPlan, root: Path
 ) -> tuple[float, float]:
     """Work everything undisturbed; seconds until the first hour is done, and of an hour."""
@@ -59,7 +59,7 @@ def calm(
     return first_s, (time.perf_counter() - started - first_s) / max(plan.hours - 1, 1)
 
 
-def struck(number: int, reading: int, after_s: float | None) -> bool:
+def kill_after(number: int, reading: int, after_s: float | None) -> bool:
     """Kill a child some time after its first sign, or let it finish; False if it was done."""
     os.read(reading, 1)
     if after_s is not None:
@@ -72,11 +72,11 @@ def _settled(number: int, reading: int) -> int:
     _, status = os.waitpid(number, 0)
     os.close(reading)
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise SystemExit("A rehearsal failed.")
+        raise SystemExit("A simulation failed.")
     return status
 
 
-def hammer(
+def kill_and_resume(
     workspace: Workspace,
     listing: Listing,
     plan: SimulationPlan,
@@ -85,7 +85,7 @@ def hammer(
     reach: float,
     seed: int,
 ) -> dict[str, int]:
-    """Kill and go on, anew after each whole rehearsal, until there were enough kills.
+    """Kill and resume, anew after each whole simulation, until there were enough kills.
 
     Args:
         workspace: whose model works.
@@ -96,18 +96,18 @@ def hammer(
         seed: of the instants.
     """
     rng = random.Random(seed)
-    struck_so_far = rounds = lost = changed = 0
+    kill_count = rounds = lost = changed = 0
     before: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
-        first_s, hour_s = calm(workspace, listing, plan, Path(folder) / "calm")
-        expected = simulate.read_files(Path(folder) / "calm")
+        first_s, hour_s = run_undisturbed(workspace, listing, plan, Path(folder) / "undisturbed")
+        expected = simulate.read_files(Path(folder) / "undisturbed")
         root = Path(folder) / "killed"
-        while struck_so_far < kills or root.exists():
+        while kill_count < kills or root.exists():
             latest_s = first_s + reach * hour_s
-            after_s = rng.uniform(0, latest_s) if struck_so_far < kills else None
+            after_s = rng.uniform(0, latest_s) if kill_count < kills else None
             number, reading = child(workspace, listing, plan, root)
-            killed = struck(number, reading, after_s)
-            struck_so_far += killed
+            killed = kill_after(number, reading, after_s)
+            kill_count += killed
             found = simulate.read_files(root)
             lost += sum(not found.get(name, b"").startswith(was) for name, was in before.items())
             changed += sum(
@@ -119,10 +119,10 @@ def hammer(
                 changed += sum(found[name] != expected[name] for name in found.keys() & expected)
                 rounds, before = rounds + 1, {}
                 shutil.rmtree(root)
-            summary = f"{struck_so_far} kills, {rounds} rounds, {lost} lost, {changed} changed"
+            summary = f"{kill_count} kills, {rounds} rounds, {lost} lost, {changed} changed"
             print(summary, file=sys.stderr, flush=True)
     return {
-        "kills": struck_so_far,
+        "kills": kill_count,
         "rounds": rounds,
         "hours": plan.hours,
         "files": len(expected),
@@ -141,14 +141,19 @@ def main() -> None:
     parser.add_argument("--reach", type=float, default=3.0, help="hours of work until the latest")
     parser.add_argument("--charts", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     started = time.perf_counter()
-    wanted = SimulateOptions(
-        klines=asked.klines, start=asked.start, days=asked.days, charts=asked.charts
+    options = SimulateOptions(
+        klines=arguments.klines, start=arguments.start, days=arguments.days, charts=arguments.charts
     )
-    listing, plan = simulate.plan_simulation(wanted)
-    found = hammer(
-        Workspace.open(), listing, plan, kills=asked.kills, reach=asked.reach, seed=asked.seed
+    listing, plan = simulate.plan_simulation(options)
+    found = kill_and_resume(
+        Workspace.open(),
+        listing,
+        plan,
+        kills=arguments.kills,
+        reach=arguments.reach,
+        seed=arguments.seed,
     )
     seconds = round(time.perf_counter() - started, 1)
     print(json.dumps({**found, "seconds": seconds, "machine": platform.machine()}))

@@ -73,14 +73,14 @@ CLAIMS = """## What is not claimed
 def measure(klines: Path, folder: str, limit: int, seed: int) -> dict[str, Any]:
     """Everything that `vision-ai evaluate` measures on one folder."""
     workspace = Workspace(Config(), Paths(ROOT / "no-data-root"))
-    wanted = evaluate.EvaluateOptions(
+    options = evaluate.EvaluateOptions(
         klines=klines / folder,
         limit=limit,
         seed=seed,
         learned_from=klines / TRAINED_ON,
         cache=Paths(ROOT / "data").peers,
     )
-    result = evaluate.evaluate(workspace, wanted).payload()
+    result = evaluate.evaluate(workspace, options).payload()
     return {name: value for name, value in result.items() if name != "missing"}
 
 

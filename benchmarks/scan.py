@@ -32,7 +32,7 @@ from vision_ai.records import Prediction
 CANDLES = 400
 END = 485_000 * 3_600_000
 DISTINCT = 50
-"""Walks that are simulated; further symbols take stretches of them."""
+"""Walks that are simulated; further symbols take segments of them."""
 
 
 def markets(count: int) -> list[Klines]:

@@ -1,4 +1,4 @@
-"""A desk with months of resolved calls of a tiny model: a program to be killed, and its parts."""
+"""A data root with months of resolved calls of a tiny model: a program to be killed, and its parts."""
 
 import shutil
 import sys
@@ -45,7 +45,7 @@ def champion(folder: Path) -> Path:
 
 
 def dim(path: Path) -> Path:
-    """Weights that a little training mends: every picture points one of two ways."""
+    """Weights that a little training improves: every picture points one of two ways."""
     import safetensors.torch
     import torch
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("onnx", reason="the stand-in model is made with onnx")
 
-from tests import desks, standin
-from tests.desks import H_MS, START
+from tests import simulated_hours, standin
 from tests.feedback.examples import AS_OF, flat, prediction, walk, with_candle
+from tests.simulated_hours import H_MS, START
 from vision_ai.config import Config, FeedbackConfig, Paths
 from vision_ai.domain import CLOSE, Direction, Horizon, Interval, Klines, Setup, iso
 from vision_ai.errors import IntervalError
@@ -132,7 +132,7 @@ class CountingEmbedder:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Workspace:
-    return desks.workspace(tmp_path_factory.mktemp("desk") / "data")
+    return simulated_hours.workspace(tmp_path_factory.mktemp("origin") / "data")
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +281,7 @@ def test_only_an_arm_that_learns_is_asked_and_reads_with_what_was_promoted() -> 
 @pytest.fixture(scope="module")
 def worked(workspace: Workspace, plain: Reader) -> MemoryCycle:
     """One hour of two arms on a market with whole charts and one that began too late."""
-    whole = desks.markets()[0]
+    whole = simulated_hours.markets()[0]
     late = Klines("LATEUSDT", whole.interval, whole.open_ms[-60:].copy(), whole.bars[-60:].copy())
     markets = {k.symbol: Market.of("simulated", k) for k in (whole, late)}
     reader = CachingReader(**vars(plain))

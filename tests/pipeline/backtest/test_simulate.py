@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import desks
-from tests.desks import H_MS, HOURS, START
+from tests import simulated_hours
 from tests.kills import kill_at_random
+from tests.simulated_hours import H_MS, HOURS, START
 from vision_ai import feedback_loop_cv
 from vision_ai.cli.app import run
 from vision_ai.config import Config, Paths
@@ -31,14 +31,14 @@ read_files = simulate.read_files
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Workspace:
-    return desks.workspace(tmp_path_factory.mktemp("desk") / "data")
+    return simulated_hours.workspace(tmp_path_factory.mktemp("origin") / "data")
 
 
 @pytest.fixture(scope="module")
 def story(workspace: Workspace, tmp_path_factory) -> dict[int, Files]:
     """What stood after each hour of a simulation without faults."""
     root = tmp_path_factory.mktemp("calm")
-    hours = simulate.run(workspace, desks.listing(), desks.plan(), root)
+    hours = simulate.run(workspace, simulated_hours.listing(), simulated_hours.plan(), root)
     return {hour.now_ms: read_files(root) for hour in hours}
 
 
@@ -51,7 +51,7 @@ def calm(story: dict[int, Files]) -> Files:
 def two_hours(workspace: Workspace, tmp_path_factory) -> dict[int, Files]:
     """What stood after the first and the second hour."""
     root = tmp_path_factory.mktemp("two")
-    hours = simulate.run(workspace, desks.listing(), desks.plan(hours=2), root)
+    hours = simulate.run(workspace, simulated_hours.listing(), simulated_hours.plan(hours=2), root)
     return {hour.now_ms: read_files(root) for hour in hours}
 
 
@@ -59,8 +59,8 @@ def test_two_hours_in_two_runs_write_the_bytes_of_one_run(
     workspace: Workspace, two_hours: dict[int, Files], tmp_path: Path
 ) -> None:
     for hours in (1, 2):
-        plan = desks.plan(hours=hours)
-        reports = list(simulate.run(workspace, desks.listing(), plan, tmp_path))
+        plan = simulated_hours.plan(hours=hours)
+        reports = list(simulate.run(workspace, simulated_hours.listing(), plan, tmp_path))
         assert [report.now_ms for report in reports] == [START + n * H_MS for n in range(hours)]
         assert read_files(tmp_path) == two_hours[START + (hours - 1) * H_MS]
 
@@ -68,7 +68,11 @@ def test_two_hours_in_two_runs_write_the_bytes_of_one_run(
 def test_candles_after_an_hour_change_no_file_of_it(
     workspace: Workspace, two_hours: dict[int, Files], tmp_path: Path
 ) -> None:
-    list(simulate.run(workspace, desks.listing(START), desks.plan(hours=1), tmp_path))
+    list(
+        simulate.run(
+            workspace, simulated_hours.listing(START), simulated_hours.plan(hours=1), tmp_path
+        )
+    )
     assert read_files(tmp_path) == two_hours[START]
 
 
@@ -76,18 +80,18 @@ def test_an_hour_leaves_a_prediction_and_a_decision_of_each_symbol(
     two_hours: dict[int, Files],
 ) -> None:
     names = list(two_hours[START])
-    assert sum("predictions/" in name for name in names) == len(desks.SYMBOLS)
+    assert sum("predictions/" in name for name in names) == len(simulated_hours.SYMBOLS)
     decided = [two_hours[START][name] for name in names if "decisions" in name]
-    assert sum(content.count(b"\n") for content in decided) == len(desks.SYMBOLS)
+    assert sum(content.count(b"\n") for content in decided) == len(simulated_hours.SYMBOLS)
 
 
 def test_an_hour_before_whole_charts_says_what_is_missing_and_why(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    first_ms = int(desks.markets()[0].open_ms[0]) // H_MS * H_MS + H_MS
-    plan = desks.plan(first=iso(first_ms), hours=1)
+    first_ms = int(simulated_hours.markets()[0].open_ms[0]) // H_MS * H_MS + H_MS
+    plan = simulated_hours.plan(first=iso(first_ms), hours=1)
     for _ in range(2):  # the second run reads it in its note
-        (hour,) = simulate.run(workspace, desks.listing(), plan, tmp_path)
+        (hour,) = simulate.run(workspace, simulated_hours.listing(), plan, tmp_path)
         assert "closed candles" in " ".join(hour.missing.values())
 
 
@@ -101,7 +105,7 @@ def test_every_hour_predicts_resolves_learns_and_decides(calm: Files, tmp_path: 
     predictions, damaged = feedback_loop_cv.read_predictions(paths)
     lines, bad = feedback_loop_cv.read_logs(paths)
     decisions, worse = journal.read(paths)
-    symbols = len(desks.SYMBOLS)
+    symbols = len(simulated_hours.SYMBOLS)
     assert [*damaged, *bad, *worse] == []
     assert len(predictions) == len(decisions) == HOURS * symbols
     assert len(lines) == (HOURS - 2 + HOURS - 6) * symbols
@@ -114,7 +118,14 @@ def test_every_hour_predicts_resolves_learns_and_decides(calm: Files, tmp_path: 
 def test_a_second_simulation_writes_the_same_bytes(
     workspace: Workspace, calm: Files, tmp_path: Path
 ) -> None:
-    assert len(list(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))) == HOURS
+    assert (
+        len(
+            list(
+                simulate.run(workspace, simulated_hours.listing(), simulated_hours.plan(), tmp_path)
+            )
+        )
+        == HOURS
+    )
     assert read_files(tmp_path) == calm
 
 
@@ -122,8 +133,8 @@ def test_a_second_simulation_writes_the_same_bytes(
 def test_replies_that_go_wrong_change_no_byte(
     workspace: Workspace, story: dict[int, Files], tmp_path: Path
 ) -> None:
-    plan = desks.plan(hours=3, fault_rate=0.1, seed=3)
-    assert list(simulate.run(workspace, desks.listing(), plan, tmp_path))
+    plan = simulated_hours.plan(hours=3, fault_rate=0.1, seed=3)
+    assert list(simulate.run(workspace, simulated_hours.listing(), plan, tmp_path))
     assert read_files(tmp_path) == story[START + 2 * H_MS]
 
 
@@ -136,8 +147,8 @@ def test_later_candles_change_no_file_of_the_whole_loop(
     """History cut off at an hour leaves every file as it stood then, byte by byte."""
     root = tmp_path_factory.mktemp("cut")
     now_ms = START + hour * H_MS
-    plan = desks.plan(hours=hour + 1)
-    assert list(simulate.run(workspace, desks.listing(now_ms), plan, root))
+    plan = simulated_hours.plan(hours=hour + 1)
+    assert list(simulate.run(workspace, simulated_hours.listing(now_ms), plan, root))
     assert read_files(root) == story[now_ms]
 
 
@@ -146,7 +157,14 @@ def test_a_file_of_the_loop_does_depend_on_the_candles_before(
     workspace: Workspace, story: dict[int, Files], tmp_path: Path
 ) -> None:
     """The law above could fail: an hour less of history is seen at once."""
-    list(simulate.run(workspace, desks.listing(START - H_MS), desks.plan(hours=1), tmp_path))
+    list(
+        simulate.run(
+            workspace,
+            simulated_hours.listing(START - H_MS),
+            simulated_hours.plan(hours=1),
+            tmp_path,
+        )
+    )
     assert read_files(tmp_path) != story[START]
 
 
@@ -155,8 +173,10 @@ def test_a_longer_plan_resumes_where_the_shorter_one_ended(
     workspace: Workspace, calm: Files, tmp_path: Path
 ) -> None:
     def work(hours: int) -> None:
-        plan = desks.plan(hours=hours)
-        assert len(list(simulate.run(workspace, desks.listing(), plan, tmp_path))) == hours
+        plan = simulated_hours.plan(hours=hours)
+        assert (
+            len(list(simulate.run(workspace, simulated_hours.listing(), plan, tmp_path))) == hours
+        )
 
     work(4)
     before = read_files(tmp_path)
@@ -168,13 +188,17 @@ def test_a_longer_plan_resumes_where_the_shorter_one_ended(
 def test_another_simulation_in_the_same_folder_is_refused(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    begun = simulate.run(workspace, desks.listing(), desks.plan(), tmp_path)
+    begun = simulate.run(workspace, simulated_hours.listing(), simulated_hours.plan(), tmp_path)
     next(begun)
     with pytest.raises(StateError, match="under way"):
-        next(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))
+        next(simulate.run(workspace, simulated_hours.listing(), simulated_hours.plan(), tmp_path))
     begun.close()
     with pytest.raises(InputError, match="holds another simulation"):
-        next(simulate.run(workspace, desks.listing(), desks.plan(seed=1), tmp_path))
+        next(
+            simulate.run(
+                workspace, simulated_hours.listing(), simulated_hours.plan(seed=1), tmp_path
+            )
+        )
 
 
 @pytest.mark.parametrize("name", ["vision_ai/predictions", ".cache", ".derived-data"])
@@ -185,7 +209,7 @@ def test_a_folder_of_other_files_is_refused_and_left_alone(
     real.parent.mkdir(parents=True)
     real.write_text("half of a real record, that a sweep would take")
     with pytest.raises(InputError, match="is no simulation"):
-        next(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))
+        next(simulate.run(workspace, simulated_hours.listing(), simulated_hours.plan(), tmp_path))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [real]
 
 
@@ -197,12 +221,15 @@ def test_a_start_that_fails_leaves_the_folder_to_the_next(
     with pytest.raises(MissingModelError):
         next(
             simulate.run(
-                Workspace(config, workspace.paths), desks.listing(), desks.plan(), tmp_path
+                Workspace(config, workspace.paths),
+                simulated_hours.listing(),
+                simulated_hours.plan(),
+                tmp_path,
             )
         )
     (tmp_path / ".lock").touch()
     (tmp_path / ".rehearsal.json.abc.tmp").write_text("{")
-    next(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))
+    next(simulate.run(workspace, simulated_hours.listing(), simulated_hours.plan(), tmp_path))
 
 
 @pytest.mark.slow
@@ -210,7 +237,7 @@ def test_hours_that_could_not_be_read_are_listed_each_time(
     workspace: Workspace, folder: Path, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     monkeypatch.setenv("VISION_AI_DATA", str(workspace.paths.root))
-    first = iso(int(desks.markets()[0].open_ms[0]) // H_MS * H_MS + H_MS)
+    first = iso(int(simulated_hours.markets()[0].open_ms[0]) // H_MS * H_MS + H_MS)
     options = ["--start", first, "--days", "1", "--no-charts", "--out", str(tmp_path / "out")]
     for _ in range(2):
         assert run(["rehearse", "--klines", str(folder), *options]) == 5
@@ -234,10 +261,10 @@ def killed(workspace: Workspace, calm: Files, tmp_path: Path, kills: int) -> int
         assert all(calm[name].startswith(content) for name, content in found.items())
         ends.append(found == calm)
 
-    command = [sys.executable, "-m", "tests.desks", str(workspace.paths.root), str(root)]
+    command = [sys.executable, "-m", "tests.simulated_hours", str(workspace.paths.root), str(root)]
     struck = kill_at_random(command, check, kills=kills, seed=5, before=before, reach=0.5)
     before()
-    list(simulate.run(workspace, desks.listing(), desks.plan(), root))
+    list(simulate.run(workspace, simulated_hours.listing(), simulated_hours.plan(), root))
     check()
     assert ends[-1]
     return struck
@@ -261,7 +288,7 @@ def test_many_kills_lose_nothing_and_change_no_log(
 def folder(tmp_path_factory) -> Path:
     """The candles as files."""
     paths = Paths(tmp_path_factory.mktemp("candles"))
-    for klines in desks.markets():
+    for klines in simulated_hours.markets():
         Store(paths, "simulated").add(klines)
     return paths.klines_folder
 
@@ -301,7 +328,7 @@ def test_the_command_prints_what_came_of_it(
     assert run(command) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["hours"] == 24
-    assert sum(result["decisions"].values()) == 24 * len(desks.SYMBOLS)
+    assert sum(result["decisions"].values()) == 24 * len(simulated_hours.SYMBOLS)
     assert result["not_counted"] == []
     assert run(command) == 0
     again = json.loads(capsys.readouterr().out)
@@ -315,7 +342,7 @@ def choose(folder: Path, **changes: object) -> SimulationPlan:
 
 
 def test_without_a_start_the_last_days_are_simulated(folder: Path) -> None:
-    last_ms = max(int(klines.close_ms[-1]) for klines in desks.markets())
+    last_ms = max(int(klines.close_ms[-1]) for klines in simulated_hours.markets())
     plan = choose(folder, days=2)
     assert plan.hours == 48
     assert plan.schedule.at(plan.hours) == last_ms // H_MS * H_MS
@@ -355,19 +382,19 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_plan_with_another_value_is_another_simulation(name: str) -> None:
-    assert not desks.plan().is_same_run(desks.plan(**{name: CHANGES[name]}))
+    assert not simulated_hours.plan().is_same_run(simulated_hours.plan(**{name: CHANGES[name]}))
 
 
 def test_a_longer_or_half_finished_plan_is_the_same_simulation() -> None:
-    begun = desks.plan(hours=3, done=2, unread={iso(START): {"AAAUSDT": "no candles"}})
-    assert desks.plan().is_same_run(begun)
+    begun = simulated_hours.plan(hours=3, done=2, unread={iso(START): {"AAAUSDT": "no candles"}})
+    assert simulated_hours.plan().is_same_run(begun)
 
 
 def test_a_note_of_the_version_before_is_read() -> None:
     """It named the mode of updates `rung`."""
-    content = desks.plan(mode="log-only").model_dump(mode="json")
+    content = simulated_hours.plan(mode="log-only").model_dump(mode="json")
     content["rung"] = content.pop("mode")
-    assert SimulationPlan.model_validate(content) == desks.plan(mode="log-only")
+    assert SimulationPlan.model_validate(content) == simulated_hours.plan(mode="log-only")
 
 
 def test_only_the_address_of_the_exchange_may_change_between_runs() -> None:
@@ -387,7 +414,9 @@ def test_more_attempts_are_made_where_replies_go_wrong_on_purpose(
     tmp_path: Path, fault_rate: float, attempts: int | None
 ) -> None:
     local = Workspace(Config(), Paths(tmp_path))
-    market = simulate._at(local, "http://127.0.0.1:1", desks.plan(fault_rate=fault_rate)).config
+    market = simulate._at(
+        local, "http://127.0.0.1:1", simulated_hours.plan(fault_rate=fault_rate)
+    ).config
     assert market.market.base_url == "http://127.0.0.1:1"
     assert market.market.attempts == (attempts or local.config.market.attempts)
 
@@ -452,7 +481,7 @@ def test_every_lasting_file_is_of_one_kind(two_hours: dict[int, Files], tmp_path
 def test_what_was_missing_is_counted_over_the_hours(tmp_path: Path) -> None:
     gaps = [{"BBBUSDT": "no candles", "AAAUSDT": "no candles"}, {"BBBUSDT": "no candles"}, {}]
     hours = [simulate.Hour(START + n * H_MS, gap) for n, gap in enumerate(gaps)]
-    result = simulate._result(desks.plan(hours=3), tmp_path, hours, 1.26)
+    result = simulate._result(simulated_hours.plan(hours=3), tmp_path, hours, 1.26)
     assert result.hours_missing == {"BBBUSDT: no candles": 2, "AAAUSDT: no candles": 1}
     assert list(result.hours_missing) == ["BBBUSDT: no candles", "AAAUSDT: no candles"]
     assert set(result.missing) == {

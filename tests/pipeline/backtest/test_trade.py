@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import desks, standin
-from tests.desks import H_MS, HOURS, START
+from tests import simulated_hours, standin
 from tests.feedback.examples import AS_OF, line, prediction
+from tests.simulated_hours import H_MS, HOURS, START
 from vision_ai import feedback_loop_cv
 from vision_ai.cli.app import run
 from vision_ai.config import Config, Paths
@@ -33,11 +33,11 @@ from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.trader_decision import journal
 
-VENUE = f"{desks.SOURCE}-linear"
+VENUE = f"{simulated_hours.SOURCE}-linear"
 
 
 def markets(until_ms: int | None = None) -> dict[str, Market]:
-    cut = (k if until_ms is None else k.until(until_ms) for k in desks.markets())
+    cut = (k if until_ms is None else k.until(until_ms) for k in simulated_hours.markets())
     return {k.symbol: Market.of(VENUE, k) for k in cut}
 
 
@@ -48,7 +48,7 @@ def play(workspace: Workspace, hours: int, until_ms: int | None = None) -> list[
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Workspace:
-    return desks.workspace(tmp_path_factory.mktemp("desk") / "data")
+    return simulated_hours.workspace(tmp_path_factory.mktemp("origin") / "data")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_it_judges_as_the_simulation_does(
     workspace: Workspace, played: list[Arm], tmp_path: Path
 ) -> None:
     """One engine: what commands write over a socket is what the backtest holds in memory."""
-    list(simulate.run(workspace, desks.listing(), desks.plan(), tmp_path))
+    list(simulate.run(workspace, simulated_hours.listing(), simulated_hours.plan(), tmp_path))
     paths = Paths(tmp_path)
     predictions, _ = feedback_loop_cv.read_predictions(paths)
     lines, _ = feedback_loop_cv.read_logs(paths)
@@ -112,7 +112,7 @@ def test_without_its_rules_the_model_moves_no_score(played: list[Arm]) -> None:
 def test_charts_are_embedded_once_for_all_arms(played: list[Arm]) -> None:
     frozen, learning = played
     assert frozen.reader.memory is learning.reader.memory
-    assert len(frozen.reader.memory) == HOURS * len(desks.SYMBOLS) * 2
+    assert len(frozen.reader.memory) == HOURS * len(simulated_hours.SYMBOLS) * 2
 
 
 def test_what_proves_better_comes_into_use_in_the_arm_that_learns(
@@ -236,7 +236,9 @@ def test_an_hour_in_memory_is_the_hour_of_the_simulation(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     (frozen,) = trade.play(workspace, markets(), Schedule(START, 1, learn_every_h=4), (False,))
-    list(simulate.run(workspace, desks.listing(), desks.plan(hours=1), tmp_path))
+    list(
+        simulate.run(workspace, simulated_hours.listing(), simulated_hours.plan(hours=1), tmp_path)
+    )
     paths = Paths(tmp_path)
     predictions, _ = feedback_loop_cv.read_predictions(paths)
     decisions, _ = journal.read(paths)
@@ -261,7 +263,7 @@ def test_each_arm_is_named_by_whether_it_learns_and_shares_the_vectors(
     arms = trade.play(workspace, markets(), Schedule(START, 1, learn_every_h=0), (False, True))
     assert [(arm.name, arm.learns) for arm in arms] == [("frozen", False), ("learning", True)]
     assert arms[0].reader.memory is arms[1].reader.memory
-    assert len(arms[0].reader.memory) == 2 * len(desks.SYMBOLS)
+    assert len(arms[0].reader.memory) == 2 * len(simulated_hours.SYMBOLS)
     assert arms[0].predictions == arms[1].predictions
     assert not any(arm.workspace.paths.root.exists() for arm in arms)  # their roots are gone
 
@@ -288,7 +290,7 @@ def long_markets() -> dict[str, Market]:
     end_ms = START + 15 * 24 * H_MS
     made = (
         market.simulate(symbol, Interval.M15, 30 * 96, seed=seed, end_ms=end_ms)
-        for seed, symbol in enumerate(desks.SYMBOLS)
+        for seed, symbol in enumerate(simulated_hours.SYMBOLS)
     )
     return {k.symbol: Market.of(VENUE, k) for k in made}
 
@@ -411,13 +413,13 @@ def test_costs_are_swept_and_dearer_trades_earn_less(content: dict) -> None:
 
 def test_the_method_says_what_was_walked_through(content: dict) -> None:
     method = content["method"]
-    assert (method["klines"], method["symbols"]) == ("candles", list(desks.SYMBOLS))
+    assert (method["klines"], method["symbols"]) == ("candles", list(simulated_hours.SYMBOLS))
     assert method["first"] == iso(START - 48 * H_MS)
     assert method["until"] == iso(START)
     assert (method["hours"], method["seed"], method["hold"]) == (48, 3, "6h")
     assert (method["model"], method["index"]) == ("frozen", "i1")
     assert (method["fee"], method["slippage"]) == (COSTS["fee"], COSTS["slippage"])
-    digests = "".join(k.digest for k in desks.markets())
+    digests = "".join(k.digest for k in simulated_hours.markets())
     assert method["data"] == hashlib.sha256(digests.encode()).hexdigest()
 
 

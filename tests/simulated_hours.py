@@ -1,6 +1,6 @@
 """A few hours of a small simulated market, and a stand-in model to work them with.
 
-Run as a program it rehearses them, to be killed by a test: python -m tests.desks MODELS OUT
+Run as a program it simulates them, to be killed by a test: python -m tests.simulated_hours MODELS OUT
 """
 
 import functools
@@ -19,7 +19,7 @@ from vision_ai.pipeline.workspace import Workspace
 START = parse_time("2025-06-15T12:00:00Z")
 HOURS = 10
 H_MS = 3_600_000
-SOURCE = "simulated-desk"
+SOURCE = "simulated-hours"
 SYMBOLS = ("AAAUSDT", "BBBUSDT")
 
 
@@ -50,22 +50,22 @@ def workspace(root: Path) -> Workspace:
 
 def plan(**changes: object) -> SimulationPlan:
     """Ten hours without pictures; the gate is asked every four."""
-    told = {
+    usual = {
         "source": SOURCE,
         "first": iso(START),
         "hours": HOURS,
         "learn_every_h": 4,
         "charts": False,
     }
-    return SimulationPlan.model_validate(told | changes)
+    return SimulationPlan.model_validate(usual | changes)
 
 
 def main(models: str, out: str) -> None:
-    """Rehearse, after a line that says so."""
-    desk = Workspace(Config(), Paths(Path(models)))
+    """Simulate, after a line that says so."""
+    origin = Workspace(Config(), Paths(Path(models)))
     sys.stdout.write("begun\n")
     sys.stdout.flush()
-    for _ in simulate.run(desk, listing(), plan(), Path(out)):
+    for _ in simulate.run(origin, listing(), plan(), Path(out)):
         pass
 
 

@@ -1,6 +1,8 @@
 """A few hours of a small simulated market, and a stand-in model to work them with.
 
-Run as a program it simulates them, to be killed by a test: python -m tests.simulated_hours MODELS OUT
+Run as a program it simulates them, to be killed by a test:
+
+    python -m tests.simulated_hours MODELS OUT
 """
 
 import functools

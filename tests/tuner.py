@@ -1,4 +1,4 @@
-"""A data root with months of resolved calls of a tiny model: a program to be killed, and its parts."""
+"""Months of resolved calls of a tiny model, fine-tuned by a program that a test kills."""
 
 import shutil
 import sys

@@ -22,6 +22,7 @@ from vision_ai.errors import InputError, MissingModelError, StateError, Transien
 from vision_ai.market.store import Store
 from vision_ai.pipeline.backtest import simulate
 from vision_ai.pipeline.backtest.simulate import SimulationPlan
+from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.trader_decision import journal
 
@@ -74,6 +75,17 @@ def test_candles_after_an_hour_change_no_file_of_it(
         )
     )
     assert read_files(tmp_path) == two_hours[START]
+
+
+def test_hours_that_are_finished_are_not_worked_again(workspace: Workspace, tmp_path: Path) -> None:
+    plan = simulated_hours.plan(hours=1)
+    first = list(simulate.run(workspace, simulated_hours.listing(), plan, tmp_path))
+
+    def refuse(*_: object) -> Reader:
+        raise AssertionError("a finished hour loads no model")
+
+    idle = Workspace(workspace.config, workspace.paths, load_reader=refuse)
+    assert list(simulate.run(idle, simulated_hours.listing(), plan, tmp_path)) == first
 
 
 def test_an_hour_leaves_a_prediction_and_a_decision_of_each_symbol(

@@ -78,7 +78,7 @@ def measure(klines: Path, folder: str, limit: int, seed: int) -> dict[str, Any]:
         limit=limit,
         seed=seed,
         learned_from=klines / TRAINED_ON,
-        cache=Paths(ROOT / "data").peers,
+        cache=Paths(ROOT / "data").comparison_models,
     )
     result = evaluate.evaluate(workspace, options).payload()
     return {name: value for name, value in result.items() if name != "missing"}

@@ -1,6 +1,6 @@
-"""JSONL logs of sealed lines: only appended, so that every earlier line stays readable.
+"""Append-only JSONL logs whose lines carry their line number and a checksum.
 
-Each line carries its place and a checksum: what was truncated, edited or moved shows.
+So a line that was truncated, edited or moved is noticed, and no other line is lost with it.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ Line = TypeVar("Line", bound=LogLine)
 
 
 def append_once(path: Path, lines: Sequence[Line], key: Callable[[Line], Hashable]) -> list[Line]:
-    """Append sealed lines, without those whose key an intact line of the file has already.
+    """Append lines, except those whose key an intact line of the file has already.
 
     Reading and writing happen under one lock, so of two processes that append the same key only
     one writes. Meant for short logs: the file is read each time.
 
     Returns:
-        The lines that were written, sealed.
+        The lines that were written, with line number and checksum.
 
     Raises:
         StorageError: nothing was written.
@@ -38,10 +38,10 @@ def append_once(path: Path, lines: Sequence[Line], key: Callable[[Line], Hashabl
         fresh = [line for line in lines if key(line) not in known]
         whole = content.endswith(b"\n") or not content
         first = content.count(b"\n") + (1 if whole else 2)
-        sealed = [_seal(line, number) for number, line in enumerate(fresh, start=first)]
-        if sealed:
-            _append(file, *sealed)
-        return sealed
+        numbered = [_add_checksum(line, number) for number, line in enumerate(fresh, start=first)]
+        if numbered:
+            _append(file, *numbered)
+        return numbered
 
 
 def _append(file: IO[bytes], *lines: Record) -> None:
@@ -60,13 +60,15 @@ def _append(file: IO[bytes], *lines: Record) -> None:
         raise
 
 
-def _seal(line: Line, number: int) -> Line:
-    placed = line.model_copy(update={"line": number})
-    return placed.model_copy(update={"check": _checksum(placed.model_dump(mode="json"))})
+def _add_checksum(line: Line, number: int) -> Line:
+    numbered_line = line.model_copy(update={"line": number})
+    return numbered_line.model_copy(
+        update={"check": _checksum(numbered_line.model_dump(mode="json"))}
+    )
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
-    """The seal shows accidents and hand edits; it is no signature."""
+    """The checksum shows accidents and hand edits; it is no signature."""
     fields = {name: value for name, value in content.items() if name != "check"}
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -76,12 +78,12 @@ def read(
     path: Path,
     kind: type[Line],
     key: Callable[[Line], Hashable],
-    stray: Callable[[Line], str | None] = lambda _: None,
+    misfiled: Callable[[Line], str | None] = lambda _: None,
 ) -> tuple[list[Line], list[BadLine]]:
-    """Read a log of sealed lines: truncated, edited, moved, repeated and stray ones are named.
+    """Read a log; truncated, edited, moved, repeated and misfiled lines are listed apart.
 
-    They stay in the file and are never counted. A missing file holds no lines. `stray` says of a
-    whole line which other log it is of, if it is.
+    They stay in the file and are never counted. A missing file holds no lines. `misfiled` names
+    the log that an intact line belongs to, where it is not this one.
     """
     try:
         content = path.read_bytes()
@@ -90,7 +92,7 @@ def read(
     lines, bad = _check_lines(path, content, kind, key)
     own = []
     for line in lines:
-        if (home := stray(line)) is None:
+        if (home := misfiled(line)) is None:
             own.append(line)
         else:
             bad.append(BadLine(path=str(path), number=line.line, reason=f"belongs to {home}"))
@@ -126,5 +128,5 @@ def _check_line(raw: bytes, number: int, kind: type[Line]) -> Line | str:
     if line.check != _checksum(content):
         return "edited by hand or damaged: its check does not match"
     if line.line != number:
-        return f"out of place: written as line {line.line}, stands at {number}"
+        return f"out of place: written as line {line.line}, is now line {number}"
     return line

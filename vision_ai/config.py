@@ -32,7 +32,12 @@ class MarketConfig(Section):
     category: Literal["linear", "spot"] = "linear"
     timeout_s: float = Field(default=10.0, gt=0, le=120)
     attempts: int = Field(default=5, ge=1, le=20)
-    backoff_s: float = Field(default=0.5, ge=0, le=60, description="doubles at each retry")
+    backoff_s: float = Field(
+        default=0.5,
+        ge=0,
+        le=60,
+        description="seconds before the first retry; doubles at each retry",
+    )
     workers: int = Field(default=4, ge=1, le=32)
     history: int = Field(default=400, ge=97, le=100_000, description="candles fetched at first")
 
@@ -44,7 +49,7 @@ class MarketConfig(Section):
 
 
 class ChartConfig(Section):
-    """The picture that people see."""
+    """The chart image made for people."""
 
     theme: Literal["light", "dark"] = "dark"
     width: int = Field(default=1200, ge=480, le=4000)
@@ -114,14 +119,21 @@ class DecisionConfig(Section):
 
 
 class GptConfig(Section):
-    """Who words the charts' facts, at what price and how fast; the key is never a setting."""
+    """The GPT model that describes charts, its prices and limits; the API key is no setting."""
 
     model: str = Field(default="gpt-5-mini", pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")
     language: Literal["en", "pl", "de"] = "en"
-    input_price: float = Field(default=0.25, ge=0, description="US dollars a million tokens")
-    output_price: float = Field(default=2.0, ge=0, description="US dollars a million tokens")
-    batch_factor: float = Field(default=0.5, gt=0, le=1, description="price of a batch, in parts")
-    image_factor: float = Field(default=1.62, gt=0, description="tokens a 32 pixel patch")
+    input_price: float = Field(default=0.25, ge=0, description="US dollars per million tokens")
+    output_price: float = Field(default=2.0, ge=0, description="US dollars per million tokens")
+    batch_factor: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="price of a batch request, as a share of the normal price",
+    )
+    image_factor: float = Field(
+        default=1.62, gt=0, description="tokens per patch of 32 x 32 pixels"
+    )
     effort: Literal["", "minimal", "low", "medium", "high"] = Field(
         default="low", description="of models that reason; empty for those that do not"
     )
@@ -130,14 +142,23 @@ class GptConfig(Section):
     concurrency: int = Field(default=4, ge=1, le=64)
     timeout_s: float = Field(default=90.0, gt=0, le=600)
     attempts: int = Field(default=4, ge=1, le=20)
-    backoff_s: float = Field(default=1.0, ge=0, le=60, description="doubles at each retry")
-    patience_s: float = Field(default=120.0, ge=0, description="longest wait that is granted")
-    poll_s: float = Field(default=30.0, ge=0, description="between two looks at a batch")
+    backoff_s: float = Field(
+        default=1.0,
+        ge=0,
+        le=60,
+        description="seconds before the first retry; doubles at each retry",
+    )
+    patience_s: float = Field(
+        default=120.0, ge=0, description="longest wait that the server may ask for"
+    )
+    poll_s: float = Field(
+        default=30.0, ge=0, description="between two requests for the state of a batch"
+    )
     batch_bytes: int = Field(default=100_000_000, ge=1000, description="largest file of a batch")
 
 
 class ReviewConfig(Section):
-    """How much a person's word counts where the model's calibration does not say it."""
+    """How much a person's label counts where the model's calibration gives no weight."""
 
     weight: float = Field(default=4.0, gt=0, le=100, description="votes of a corrected chart")
 
@@ -185,7 +206,7 @@ class Paths:
         return self.predictions / f"{symbol}_{stamp(as_of_ms)}.json"
 
     def feedback(self, symbol: str, as_of_ms: int) -> Path:
-        """The log of what followed one prediction."""
+        """The log of one prediction's outcomes."""
         return self.feedback_logs / f"{symbol}_{stamp(as_of_ms)}.jsonl"
 
     def proposal(self, now_ms: int) -> Path:
@@ -194,7 +215,7 @@ class Paths:
 
     @property
     def proposals(self) -> Path:
-        """What the feedback would change, a file an update."""
+        """What the feedback would change, one file per update."""
         return self.root / "vision_ai" / "proposals"
 
     def decisions_of(self, symbol: str, now_ms: int) -> Path:
@@ -202,13 +223,13 @@ class Paths:
         return self.decisions / f"{symbol}_{stamp(now_ms)[:8]}.jsonl"
 
     @property
-    def peers(self) -> Path:
+    def comparison_models(self) -> Path:
         """Networks that evaluation trains to compare the model with."""
         return self.root / "vision_ai" / "peers"
 
     @property
     def decisions(self) -> Path:
-        """What was decided, a file a symbol and day."""
+        """What was decided, one file per symbol and day."""
         return self.root / "vision_ai" / "decisions"
 
     @property
@@ -228,27 +249,27 @@ class Paths:
 
     @property
     def models(self) -> Path:
-        """Trained models, a folder a version."""
+        """Trained models, one folder per version."""
         return self.root / "vision_ai" / "models"
 
     @property
     def index(self) -> Path:
-        """Search indexes, a folder a version."""
+        """Search indexes, one folder per version."""
         return self.root / "vision_ai" / "index"
 
     @property
     def descriptions(self) -> Path:
-        """What GPT said of charts, and what it cost."""
+        """Descriptions of charts by GPT, and what they cost."""
         return self.root / "vision_ai" / "descriptions"
 
     @property
     def corrections(self) -> Path:
-        """What people said of labels."""
+        """Corrections of labels by people."""
         return self.root / "vision_ai" / "reviews" / "corrections.jsonl"
 
     @property
     def feedback_logs(self) -> Path:
-        """What followed each prediction."""
+        """Outcomes of each prediction."""
         return self.root / "cv_feedback_logs"
 
 
@@ -276,7 +297,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
         loc = [str(part) for part in first["loc"]]
         raise ConfigError(
             f"Setting {'.'.join(loc)} is wrong: {first['msg']} (was {first['input']!r:.80}).",
-            hint=_cure(first["type"], loc, environ),
+            hint=_hint(first["type"], loc, environ),
         ) from error
 
 
@@ -291,19 +312,19 @@ def _read(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise ConfigError(
             f"There is no settings file {source}.",
-            hint="Mend the path, or unset VISION_AI_CONFIG to use the defaults.",
+            hint="Correct the path, or unset VISION_AI_CONFIG to use the defaults.",
         ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(
             f"Settings file {source} cannot be read: {error}.",
-            hint="Mend it, or remove it to use the defaults.",
+            hint="Correct it, or remove it to use the defaults.",
         ) from error
 
 
-def _cure(kind: str, loc: list[str], environ: Mapping[str, str]) -> str:
+def _hint(kind: str, loc: list[str], environ: Mapping[str, str]) -> str:
     if loc == ["market", "base_url"] and environ.get("VISION_AI_BYBIT_URL"):
         return "Set VISION_AI_BYBIT_URL to an address such as http://127.0.0.1:8787."
-    return _suggest(loc) if kind == "extra_forbidden" else "Mend that line of the settings file."
+    return _suggest(loc) if kind == "extra_forbidden" else "Correct that line of the settings file."
 
 
 def _suggest(loc: list[str]) -> str:

@@ -1,13 +1,13 @@
 """Everything that can go wrong, sorted by who has to act.
 
     VisionError                      carries `hint`: what to type or do next
-    ├── InputError          exit 2   the caller mends an argument, a setting or a file
+    ├── InputError          exit 2   the caller corrects an argument, a setting or a file
     │   ├── ConfigError
     │   ├── SymbolError
     │   ├── IntervalError
     │   ├── KlinesError              candles that cannot be charted, or a file of them
     │   ├── ImageError               a picture that is no chart, or is damaged
-    │   └── LeakError                an evaluation that would see what it is asked to foretell
+    │   └── LeakError                an evaluation that would see what it is asked to predict
     ├── StateError          exit 3   artefacts on disk are missing, damaged or disagree
     │   ├── CorruptFileError
     │   ├── StaleIndexError          an index or a prediction made by another model or style
@@ -50,7 +50,7 @@ class VisionError(Exception):
 
 
 class InputError(VisionError):
-    """The caller mends an argument, a setting or a file."""
+    """The caller corrects an argument, a setting or a file."""
 
     exit_code = 2
 

@@ -139,7 +139,7 @@ def test_a_gap_in_the_window_is_named() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda b: b * [0, 0, 0, 0, 1] + [7, 7, 7, 7, 0], "stand at 7"),
+        (lambda b: b * [0, 0, 0, 0, 1] + [7, 7, 7, 7, 0], "all have the price 7"),
         (lambda b: b * [1, 1, 1, 1, 0], "zero volume"),
     ],
 )

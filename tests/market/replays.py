@@ -50,7 +50,7 @@ def client(server: Replay, **changes: object) -> Iterator[Bybit]:
 
 
 def break_replies(server: Replay, *kinds: Fault, rate: float = 1.0, seed: int = 1) -> None:
-    server.faults = faults.switched(rate, kinds or faults.ALL, seed=seed, slow_s=0.05)
+    server.faults = faults.faults_at_rate(rate, kinds or faults.ALL, seed=seed, slow_s=0.05)
 
 
 def free_port() -> int:

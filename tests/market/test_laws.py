@@ -57,7 +57,7 @@ def points(found: list[spans.Span]) -> set[int]:
 def test_spans_behave_as_sets_of_instants(a: list[spans.Span], b: list[spans.Span]) -> None:
     assert points(spans.union([*a, *b])) == points(a) | points(b)
     assert points(spans.subtract(a, b)) == points(a) - points(b)
-    assert points(spans.close_up(a, 10)) >= points(a)
+    assert points(spans.join_near(a, 10)) >= points(a)
     merged = spans.union(a)
     assert all(end < start for (_, end), (start, _) in itertools.pairwise(merged))
 
@@ -66,8 +66,8 @@ def test_candles_hold_the_time_outside_their_gaps() -> None:
     holed = with_gap(BTC, 10, 20)
     first, last = int(BTC.open_ms[0]), int(BTC.close_ms[-1])
     gap = (int(BTC.open_ms[10]), int(BTC.open_ms[20]))
-    assert spans.held(holed) == [(first, gap[0]), (gap[1], last)]
-    assert spans.held(Klines.empty("BTCUSDT", Interval.M5)) == []
+    assert spans.covered(holed) == [(first, gap[0]), (gap[1], last)]
+    assert spans.covered(Klines.empty("BTCUSDT", Interval.M5)) == []
 
 
 @given(st.integers(0, 100), st.floats(0, 60), st.floats(0, 1e6))

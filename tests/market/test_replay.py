@@ -292,15 +292,15 @@ def test_the_same_seed_fails_the_same_requests_in_any_order() -> None:
     requests = [f"/v5/market/kline?symbol=A{n}" for n in range(200)]
 
     def draw(order: list[str]) -> dict[str, Fault | None]:
-        drawn = faults.switched(0.3, seed=5)
+        drawn = faults.faults_at_rate(0.3, seed=5)
         return {request: drawn.draw(request) for request in order}
 
     assert draw(requests) == draw(requests[::-1])
-    assert draw(requests) != {r: faults.switched(0.3, seed=6).draw(r) for r in requests}
+    assert draw(requests) != {r: faults.faults_at_rate(0.3, seed=6).draw(r) for r in requests}
 
 
 def test_the_rate_and_the_kinds_are_met() -> None:
-    drawn = faults.switched(0.2, seed=1)
+    drawn = faults.faults_at_rate(0.2, seed=1)
     found = [drawn.draw("same request") for _ in range(5000)]
     failed = [fault for fault in found if fault]
     assert 0.17 < len(failed) / len(found) < 0.23

@@ -46,7 +46,7 @@ def test_nothing_is_left_of_a_span_outside_itself(found) -> None:
 
 @given(SPANS, st.integers(1, 30))
 def test_closed_up_spans_cover_the_old_ones_and_reach_no_farther(found, reach) -> None:
-    joined = spans.close_up(found, reach)
+    joined = spans.join_near(found, reach)
     assert instants(found) <= instants(joined)
     longest = max((end - start for start, end in spans.union(found)), default=0)
     assert all(end - start <= max(reach, longest) for start, end in joined)
@@ -57,10 +57,10 @@ def test_candles_hold_their_time_without_the_gaps() -> None:
     klines = candles()[0][:100]
     step = klines.interval.ms
     first, last = int(klines.open_ms[0]), int(klines.close_ms[-1])
-    assert spans.held(klines) == [(first, last)]
+    assert spans.covered(klines) == [(first, last)]
     holed = with_gap(klines, 40, 60)
-    assert spans.held(holed) == [(first, first + 40 * step), (first + 60 * step, last)]
-    assert spans.held(Klines.empty("BTCUSDT", Interval.M5)) == []
+    assert spans.covered(holed) == [(first, first + 40 * step), (first + 60 * step, last)]
+    assert spans.covered(Klines.empty("BTCUSDT", Interval.M5)) == []
 
 
 @given(st.sets(st.integers(0, 30), max_size=31))
@@ -68,5 +68,5 @@ def test_held_time_is_the_candles_own(rows) -> None:
     every = candles()[0][:31]
     kept = sorted(rows)
     klines = Klines(every.symbol, every.interval, every.open_ms[kept], every.bars[kept])
-    covered = sum(end - start for start, end in spans.held(klines))
+    covered = sum(end - start for start, end in spans.covered(klines))
     assert covered == len(kept) * every.interval.ms

@@ -265,7 +265,7 @@ def _annotation(nearby: NearbyAnnotations, column: int, probability: float) -> A
     charts, label = nearby.labelled.rows, READINGS[int(nearby.reading[0, column])]
     return AnnotationRecord(
         who=str(nearby.labelled.who[row]),
-        at=iso(int(nearby.labelled.said_ms[row])),
+        at=iso(int(nearby.labelled.labelled_ms[row])),
         symbol=str(charts.symbol[row]),
         interval=Interval(str(charts.interval[row])),
         as_of=iso(int(charts.close_ms[row])),

@@ -109,7 +109,7 @@ class Klines:
         """The newest `size` candles closed at `as_of_ms`.
 
         Raises:
-            KlinesError: too few candles, a gap inside the window, or a market that stood still.
+            KlinesError: too few candles, a gap inside the window, or a price that did not move.
         """
         closed = self.until(as_of_ms)
         if len(closed) < size:
@@ -126,7 +126,7 @@ class Klines:
                 f"expected {size} candles without a gap.",
                 hint="Fetch again; after a halt, wait until the gap has left the chart.",
             )
-        _check_alive(window)
+        _check_traded(window)
         return window
 
     def resample(self, interval: Interval) -> "Klines":
@@ -188,7 +188,7 @@ def _check_times(klines: Klines) -> None:
 
 
 LARGEST = 1e30
-"""No market has such a price, nor one below its inverse; squares of the others are numbers yet."""
+"""Prices above it, or below its inverse, are refused: no market has them."""
 
 
 def _check_prices(klines: Klines) -> None:
@@ -209,15 +209,15 @@ def _check_prices(klines: Klines) -> None:
             raise KlinesError(
                 f"{name}: the candle at {iso(int(klines.open_ms[row]))} has {what}: "
                 f"{klines.bars[row].tolist()}.",
-                hint="Mend or drop that candle and import the file again.",
+                hint="Correct or drop that candle and import the file again.",
             )
 
 
-def _check_alive(window: Klines) -> None:
+def _check_traded(window: Klines) -> None:
     name, span = f"{window.symbol} {window.interval}", f"the {len(window)} candles"
     if window.bars[:, HIGH].max() == window.bars[:, LOW].min():
         raise KlinesError(
-            f"{name}: {span} until {iso(int(window.close_ms[-1]))} all stand at "
+            f"{name}: {span} until {iso(int(window.close_ms[-1]))} all have the price "
             f"{window.bars[-1, CLOSE]:g}: expected a price that moves.",
             hint="The market is halted or delisted; pick another symbol or time.",
         )

@@ -23,14 +23,14 @@ from vision_ai.domain.vocabulary import (
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """What the rule book says of n windows, and why.
+    """Labels that the rule book gives to n windows, with the facts behind them.
 
     Attributes:
         reading: int8 (n,), codes of `READINGS`.
         phase: int8 (n,), codes of `PHASES`.
         clear: bool (n,), the label would be the same with every threshold 10 % away.
         facts: measured quantities, each float (n,): levels, touches, ATR distances, ...
-        rules: version of the rule book that spoke.
+        rules: version of the rule book that made the labels.
     """
 
     reading: NDArray[np.int8]
@@ -58,7 +58,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Label:
-    """The label of one chart. Precedence of sources: human, then rule; GPT only writes words."""
+    """The label of one chart; a person's label takes precedence over the rule book's."""
 
     reading: Reading
     phase: Phase
@@ -196,15 +196,15 @@ class Labelled:
 
     Attributes:
         at: int64 (n,), rows of the index.
-        rows: those rows, with people's labels.
+        rows: those rows, with the labels that people gave.
         who: str (n,), who gave the label.
-        said_ms: int64 (n,), when.
+        labelled_ms: int64 (n,), when.
     """
 
     at: NDArray[np.int64]
     rows: Embeddings
     who: NDArray[np.str_]
-    said_ms: NDArray[np.int64]
+    labelled_ms: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.at)

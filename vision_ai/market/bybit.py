@@ -1,6 +1,6 @@
-"""The exchange: Bybit's public v5 market data, turned into `Klines`, patiently.
+"""The exchange: Bybit's public v5 market data, turned into `Klines`, with retries and rate limits.
 
-`door.py` asks once; here it is decided whether to ask again. Market data needs no key, so nothing
+`client.py` asks once; here it is decided whether to ask again. Market data needs no key, so nothing
 secret passes here.
 """
 
@@ -25,7 +25,7 @@ from vision_ai.errors import (
     VisionError,
 )
 from vision_ai.market import instruments, wire
-from vision_ai.market.client import IDENTITY, Door, Reply, reply_time
+from vision_ai.market.client import IDENTITY, PybitClient, Reply, reply_time
 from vision_ai.market.gather import gather
 from vision_ai.market.retry import Backoff, Pace, Refusal
 
@@ -85,7 +85,7 @@ class Bybit:
         self.config = config
         self._clock = clock
         self._sleep = sleep
-        self._door = Door(config, clock)
+        self._client = PybitClient(config, clock)
         self._pace = Pace(clock, sleep)
         self._backoff = Backoff(config.backoff_s, np.random.default_rng())
         self._seen_ms = 0
@@ -102,7 +102,7 @@ class Bybit:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._door.close()
+        self._client.close()
 
     def server_time(self) -> int:
         """The exchange's clock, UTC milliseconds: the only clock that says which candle is closed.
@@ -233,7 +233,7 @@ class Bybit:
         for attempt in range(attempts):
             self._refuse_while_banned()
             self._pace.wait()
-            outcome = self._door.ask(call, parse, params)
+            outcome = self._client.ask(call, parse, params)
             if not isinstance(outcome, Refusal):
                 self._failures = 0
                 self._seen_ms = max(self._seen_ms, outcome.time_ms)

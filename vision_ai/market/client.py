@@ -38,7 +38,7 @@ class Answer(Generic[Parsed]):
     time_ms: int
 
 
-class Door:
+class PybitClient:
     """pybit's client, pointed at the configured server and stripped of its own patience."""
 
     def __init__(self, config: MarketConfig, clock: Callable[[], float]) -> None:
@@ -60,9 +60,9 @@ class Door:
         try:
             reply = self._identity() if call == IDENTITY else getattr(self._http, call)(**params)
         except InvalidRequestError as error:
-            return self._coded(error)
+            return self._refusal_of_code(error)
         except FailedRequestError as error:
-            return self._failed(error)
+            return self._refusal_of_status(error)
         except requests.RequestException as error:
             return Refusal(f"the connection failed ({type(error).__name__})")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -81,7 +81,7 @@ class Door:
         except ValueError:
             return {}  # a mirror or a proxy that answers every path with a page
 
-    def _coded(self, error: Any) -> Refusal:
+    def _refusal_of_code(self, error: Any) -> Refusal:
         code = error.status_code
         return Refusal(
             f"retCode {code}, {error.message!s:.80}",
@@ -92,7 +92,7 @@ class Door:
             wait_s=self._reset_in_s(error.resp_headers),
         )
 
-    def _failed(self, error: Any) -> Refusal:
+    def _refusal_of_status(self, error: Any) -> Refusal:
         status = error.status_code
         if error.resp_headers is None:
             return Refusal("the reply is not JSON")
@@ -125,15 +125,15 @@ def _connect(config: MarketConfig) -> Any:
     from pybit.unified_trading import HTTP
     from requests.adapters import HTTPAdapter
 
-    chatty = logging.getLogger("pybit._http_manager")
-    handlers = list(chatty.handlers)
+    pybit_logger = logging.getLogger("pybit._http_manager")
+    handlers = list(pybit_logger.handlers)
     http = HTTP(
         timeout=config.timeout_s,
         max_retries=1,  # attempts in all: pybit's own retries are off
         force_retry=False,
         retry_codes={0},  # an empty set would mean pybit's default, which sleeps on 10006
     )
-    chatty.handlers = handlers  # pybit writes to stderr where logging is not set up
+    pybit_logger.handlers = handlers  # pybit writes to stderr where logging is not set up
     http.endpoint = config.base_url.rstrip("/")
     adapter = HTTPAdapter(pool_maxsize=config.workers)
     http.client.mount("https://", adapter)

@@ -1,4 +1,4 @@
-"""Candles in Parquet and CSV files of any origin, read with suspicion.
+"""Candles in Parquet and CSV files of any origin, checked before use.
 
 A file is named `venue_SYMBOL_interval.parquet`, or its symbol and interval are given. Columns: a
 time (`open_ms`, `timestamp`, `time`, `date`, ...), then open, high, low, close, volume; further
@@ -45,7 +45,7 @@ _NAME = re.compile(
 )
 _ENOUGH_STEPS = 20
 """Candles from which on a file shows how far apart they usually are."""
-_HEADLESS = re.compile(rb"\s*\d{10,19}(\s*,\s*-?[\d.eE+-]+){5}")
+_WITHOUT_HEADER = re.compile(rb"\s*\d{10,19}(\s*,\s*-?[\d.eE+-]+){5}")
 
 # Times later than 1973 in each unit do not overlap: 1e8 s, 1e11 ms, 1e14 us, 1e17 ns.
 _UNITS = ((1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0), (0.0, 1e3))
@@ -53,7 +53,7 @@ _UNITS = ((1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0), (0.0, 1e3))
 
 @dataclass(frozen=True)
 class FileName:
-    """What the name of a file of candles says; empty text and None where it says nothing."""
+    """What the name of a candle file tells; empty text and None where it tells nothing."""
 
     venue: str
     symbol: str
@@ -85,7 +85,7 @@ def candle_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise KlinesError(f"{folder} is no folder.", hint="Name a folder of candle files.")
-    files = [path for path in tables(folder) if parse_name(path).interval]
+    files = [path for path in table_files(folder) if parse_name(path).interval]
     if not files:
         raise KlinesError(
             f"{folder} holds no candles: expected files like bybit-linear_BTCUSDT_15m.parquet.",
@@ -94,7 +94,7 @@ def candle_files(folder: Path) -> list[Path]:
     return files
 
 
-def tables(folder: Path) -> list[Path]:
+def table_files(folder: Path) -> list[Path]:
     """Parquet and CSV files in `folder`, whatever their names, in order of name."""
     paths = sorted(folder.iterdir())
     return [path for path in paths if path.suffix in {".parquet", ".csv"} and path.is_file()]
@@ -184,7 +184,8 @@ def _table(path: Path) -> pa.Table:
         return _csv(path) if path.suffix == ".csv" else _parquet(path)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise CorruptFileError(
-            f"{path} is damaged, or no {path.suffix.lstrip('.') or 'Parquet'} file: {_said(error)}",
+            f"{path} is damaged, or no {path.suffix.lstrip('.') or 'Parquet'} file: "
+            f"{_first_line(error)}",
             hint="Get the file again, or delete it and fetch the candles.",
         ) from error
     except OSError as error:
@@ -194,19 +195,19 @@ def _table(path: Path) -> pa.Table:
             ) from error
         # Arrow reports a truncated file as an OSError without a number
         raise CorruptFileError(
-            f"{path} is damaged: {_said(error)}",
+            f"{path} is damaged: {_first_line(error)}",
             hint="Get the file again, or delete it and fetch the candles.",
         ) from error
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return f"{str(error).splitlines()[0]:.120}".rstrip(".") + "."
 
 
 def _parquet(path: Path) -> pa.Table:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         _refuse_huge(path, file.metadata.num_rows)
-        names = _wanted(file.schema_arrow.names, path)
+        names = _needed_columns(file.schema_arrow.names, path)
         return file.read(columns=list(names.values())).rename_columns(list(names))
 
 
@@ -218,12 +219,12 @@ def _csv(path: Path) -> pa.Table:
         first = file.readline(10_000)
     if not first.strip():
         raise KlinesError(f"{path} is empty: expected a line of column names.")
-    plain = ["open_ms", *VALUE_COLUMNS] if _HEADLESS.match(first) else None
+    plain = ["open_ms", *VALUE_COLUMNS] if _WITHOUT_HEADER.match(first) else None
     if plain:  # the exchanges' own archives have no header
         plain += [f"extra{i}" for i in range(first.count(b",") + 1 - len(plain))]
     table = pa.csv.read_csv(path, read_options=pa.csv.ReadOptions(column_names=plain))
     _refuse_huge(path, table.num_rows)
-    names = _wanted(table.column_names, path)
+    names = _needed_columns(table.column_names, path)
     return table.select(list(names.values())).rename_columns(list(names))
 
 
@@ -235,7 +236,7 @@ def _refuse_huge(path: Path, rows: int) -> None:
         )
 
 
-def _wanted(names: list[str], path: Path) -> dict[str, str]:
+def _needed_columns(names: list[str], path: Path) -> dict[str, str]:
     """Our names for the columns that are needed, and the file's own names for them."""
     by_plain = {name.strip().lower().replace(" ", "_"): name for name in reversed(names)}
     time = next((column for column in TIME_COLUMNS if column in by_plain), None)
@@ -262,7 +263,7 @@ def _columns(table: pa.Table, path: Path) -> tuple[Any, Any]:
         values = [_floats(table.column(name)) for name in VALUE_COLUMNS]
     except (pa.ArrowException, OverflowError) as error:
         raise KlinesError(
-            f"{path.name}: a value cannot be read as a number or a time: {_said(error)}",
+            f"{path.name}: a value cannot be read as a number or a time: {_first_line(error)}",
             hint="Expected UTC times (ISO or epoch) and plain numbers.",
         ) from error
     return open_ms, np.column_stack(values)

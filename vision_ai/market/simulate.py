@@ -100,7 +100,7 @@ def _bars(
     first: float,
     open_ms: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    prices = _tidy(first * np.exp(path), first)
+    prices = _round_to_tick(first * np.exp(path), first)
     high, low = prices.max(axis=1), prices.min(axis=1)
     span = np.log(high / low) / DAILY_VOLATILITY
     hour = open_ms % 86_400_000 / 3_600_000
@@ -109,7 +109,7 @@ def _bars(
     return np.column_stack([prices[:, 0], high, low, prices[:, -1], np.round(volume, 3)])
 
 
-def _tidy(prices: NDArray[np.float64], first: float) -> NDArray[np.float64]:
+def _round_to_tick(prices: NDArray[np.float64], first: float) -> NDArray[np.float64]:
     """Round to a tick of five significant digits of the first price, never to nothing."""
     digits = 4 - math.floor(math.log10(first))
     return np.maximum(np.round(prices, digits), 10.0**-digits)

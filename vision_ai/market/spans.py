@@ -39,10 +39,10 @@ def subtract(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
     return remaining
 
 
-def close_up(spans: Iterable[Span], reach_ms: int) -> list[Span]:
+def join_near(spans: Iterable[Span], reach_ms: int) -> list[Span]:
     """Join spans that one request covers together: those within `reach_ms` from end to end.
 
-    >>> close_up([(0, 1), (5, 6), (90, 95)], 10)
+    >>> join_near([(0, 1), (5, 6), (90, 95)], 10)
     [(0, 6), (90, 95)]
     """
     joined: list[Span] = []
@@ -54,7 +54,7 @@ def close_up(spans: Iterable[Span], reach_ms: int) -> list[Span]:
     return joined
 
 
-def held(klines: Klines) -> list[Span]:
+def covered(klines: Klines) -> list[Span]:
     """The time that the candles fill, without their gaps."""
     if not len(klines):
         return []

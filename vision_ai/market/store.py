@@ -58,7 +58,7 @@ class Cached:
 
     def missing(self, start_ms: int, as_of_ms: int) -> list[spans.Span]:
         """What to ask for so that every candle in [start_ms, as_of_ms) is held that exists."""
-        return spans.subtract([(start_ms, as_of_ms)], [*spans.held(self.klines), *self.asked])
+        return spans.subtract([(start_ms, as_of_ms)], [*spans.covered(self.klines), *self.asked])
 
     def merge(self, klines: Klines, requested: Iterable[spans.Span] = ()) -> "Cached":
         """These candles and the given ones; where both have one, the stored one is kept."""
@@ -136,7 +136,7 @@ class Store:
         end_ms = as_of_ms // interval.ms * interval.ms
         with self._locked(symbol, interval):
             cached = self._read_or_set_aside(symbol, interval)
-            missing = spans.close_up(cached.missing(start_ms, end_ms), wire.PAGE * interval.ms)
+            missing = spans.join_near(cached.missing(start_ms, end_ms), wire.PAGE * interval.ms)
             for span in reversed(missing):
                 cached = self._fill(exchange, cached, span)
         closed = cached.klines.until(as_of_ms)
@@ -203,7 +203,7 @@ class Store:
             path = self.path(symbol, interval)
             aside = path.with_name(f"{path.name}.corrupt-{stamp(round(self._clock() * 1000))}")
             with storage.writing(aside):
-                path.rename(_free(aside))
+                path.rename(_unused_name(aside))
             logger.warning("event=set-aside path=%s reason=%s", aside, error.message)
             return Cached(Klines.empty(symbol, interval))
 
@@ -283,9 +283,9 @@ def import_candles(
     if not source.is_dir():
         return gather([source], one, workers=1)
     files.candle_files(source)  # refuses a folder without any
-    return gather(files.tables(source), one, workers=1)
+    return gather(files.table_files(source), one, workers=1)
 
 
-def _free(path: Path) -> Path:
+def _unused_name(path: Path) -> Path:
     names = [path, *(path.with_name(f"{path.name}-{i}") for i in range(1, 1000))]
     return next(name for name in names if not name.exists())

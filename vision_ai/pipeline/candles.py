@@ -195,7 +195,7 @@ def serve(
     listing = Listing.from_folder(klines)
     now_ms = listing.last_close_ms() if now is None else parse_time(now)
     server = Replay(listing, Clock(now_ms, frozen=freeze), port=port)
-    server.faults = faults.switched(fault_rate, faults.ALL, seed=seed)
+    server.faults = faults.faults_at_rate(fault_rate, faults.ALL, seed=seed)
     sys.stderr.write(
         f"Replaying {klines} at {iso(now_ms)}{' (frozen)' if freeze else ''}.\n"
         f"In another shell: export VISION_AI_BYBIT_URL={server.url}\n"

@@ -107,7 +107,7 @@ def evaluate(workspace: Workspace, options: EvaluateOptions) -> EvaluateResult:
     evidence = readers.weigh(reader, vectors, sample.spans, sample.outcomes.scale, eligibility)
     answers = predict_cv_setup.read(evidence, reader.calibration)
     charts = measured(sample, evidence, answers)
-    cache = options.cache or workspace.paths.peers
+    cache = options.cache or workspace.paths.comparison_models
     inputs = baselines.BaselineInputs(reader, sample, vectors, evidence, eligibility, charts, cache)
     result = EvaluateResult(
         n=len(charts),

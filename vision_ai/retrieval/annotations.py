@@ -83,7 +83,7 @@ def nearest_annotated(
         step: similarities are rounded to this, as those of the index.
     """
     spans = Spans.of(labelled.rows)
-    allowed = eligibility.eligible_annotations(spans, labelled.said_ms, queries)
+    allowed = eligibility.eligible_annotations(spans, labelled.labelled_ms, queries)
     allowed &= spans.interval == queries.interval[:, None]
     exact = vectors.astype(np.float64) @ labelled.rows.vectors.astype(np.float64).T
     similarity = np.where(allowed, np.round(exact / step) * step, -np.inf)

@@ -93,7 +93,7 @@ class Faults:
         return self.kinds[int.from_bytes(digest[8:16]) % len(self.kinds)]
 
 
-def switched(
+def faults_at_rate(
     rate: float, kinds: Iterable[Fault] = ALL, *, seed: int = 0, slow_s: float = SLOW_S
 ) -> Faults:
     """Faults at a rate.
@@ -126,5 +126,5 @@ def _scramble(result: dict[str, Any]) -> dict[str, Any]:
         return {"list": None}
     if isinstance(rows[0], dict):
         return result | {"list": [None, *rows]}
-    spoilt = [rows[0], ["x", *rows[0][1:]], *rows[1:]]
-    return result | {"list": spoilt if len(rows) < 2 else [*rows[::-1], rows[0]]}
+    rows_out = [rows[0], ["x", *rows[0][1:]], *rows[1:]]
+    return result | {"list": rows_out if len(rows) < 2 else [*rows[::-1], rows[0]]}

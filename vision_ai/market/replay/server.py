@@ -308,12 +308,12 @@ def _state(replay: Replay, path: str) -> dict[str, Any]:
     if path == "/clock":
         return {"now": iso(now_ms), "now_ms": now_ms, "frozen": replay.clock.is_frozen}
     if path == "/faults":
-        set_up = replay.faults
+        current_faults = replay.faults
         return {
-            "rate": set_up.rate,
-            "kinds": [str(kind) for kind in set_up.kinds],
-            "seed": set_up.seed,
-            "slow_s": set_up.slow_s,
+            "rate": current_faults.rate,
+            "kinds": [str(kind) for kind in current_faults.kinds],
+            "seed": current_faults.seed,
+            "slow_s": current_faults.slow_s,
         }
     if path == "/requests":
         return replay.counts.as_dict()
@@ -331,15 +331,15 @@ def _change(replay: Replay, path: str, query: dict[str, str]) -> None:
                 raise ConfigError(f"The clock stays between {iso(0)} and {iso(END_MS)}.")
             replay.clock.set(moved_ms)
         if "freeze" in query:
-            replay.clock.freeze(_truth(query["freeze"]))
+            replay.clock.freeze(_is_true(query["freeze"]))
     elif path == "/faults":
-        replay.faults = faults.switched(
+        replay.faults = faults.faults_at_rate(
             _float(query, "rate", 0.2),
             faults.parse_kinds(query.get("kinds", "all")),
             seed=round(_float(query, "seed", 0)),
             slow_s=_float(query, "slow", faults.SLOW_S),
         )
-    elif path == "/requests" and _truth(query.get("reset", "true")):
+    elif path == "/requests" and _is_true(query.get("reset", "true")):
         replay.counts.reset()
 
 
@@ -354,5 +354,5 @@ def _float(query: dict[str, str], name: str, default: float) -> float:
     return number
 
 
-def _truth(text: str) -> bool:
+def _is_true(text: str) -> bool:
     return text.strip().lower() in {"1", "true", "yes", "on", ""}

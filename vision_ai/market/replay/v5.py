@@ -53,7 +53,7 @@ def _kline(markets: Listing, query: Query, now_ms: int) -> Reply:
         return _params("params error: Category is invalid", now_ms)
     if interval not in listing.INTERVALS:
         return _params("Invalid period!", now_ms)
-    if limit is None or start is _BAD or end is _BAD or limit is _BAD:
+    if limit is None or start is _NOT_A_NUMBER or end is _NOT_A_NUMBER or limit is _NOT_A_NUMBER:
         return _params("params error: not a number", now_ms)
     if market is None:
         return _params("Not supported symbols", now_ms)
@@ -87,7 +87,7 @@ def _instruments(markets: Listing, query: Query, now_ms: int) -> Reply:
     limit, cursor = _integer(query, "limit", 500), _integer(query, "cursor", 0)
     if category not in CATEGORIES:
         return _params("params error: Category is invalid", now_ms)
-    if not limit or cursor is None or limit is _BAD or cursor is _BAD:
+    if not limit or cursor is None or limit is _NOT_A_NUMBER or cursor is _NOT_A_NUMBER:
         return _params("params error: not a number", now_ms)
     markets_shown = [m for m in markets.open_markets(category, now_ms) if symbol in {"", m.symbol}]
     empty = {"category": "", "list": [], "nextPageCursor": ""}
@@ -99,14 +99,14 @@ def _instruments(markets: Listing, query: Query, now_ms: int) -> Reply:
     return envelope({"category": category, "list": rows, "nextPageCursor": more}, now_ms)
 
 
-_BAD = -1
+_NOT_A_NUMBER = -1
 
 
 def _integer(query: Query, name: str, default: int | None = None) -> int | None:
     text = query.get(name, "")
     if not text:
         return default
-    return int(text) if text.isdecimal() and len(text) <= 18 else _BAD
+    return int(text) if text.isdecimal() and len(text) <= 18 else _NOT_A_NUMBER
 
 
 def _params(message: str, now_ms: int, result: dict[str, Any] | None = None) -> Reply:

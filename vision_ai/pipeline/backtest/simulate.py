@@ -206,7 +206,7 @@ def run(workspace: Workspace, listing: Listing, plan: SimulationPlan, root: Path
         local = sandbox.copy_model(workspace, root, schedule.first_ms)
         clock = Clock(schedule.first_ms, frozen=True)
         with Replay(listing, clock) as server:
-            server.faults = faults.switched(plan.fault_rate, seed=plan.seed, slow_s=SLOW_S)
+            server.faults = faults.faults_at_rate(plan.fault_rate, seed=plan.seed, slow_s=SLOW_S)
             with _at(local, server.url, plan) as sandboxed:
                 worker = _LiveCycle(sandboxed, plan)
                 for number in range(plan.hours):

@@ -26,7 +26,7 @@ SYMBOLS = ("AAAUSDT", "BBBUSDT")
 @pytest.fixture(scope="module")
 def markets() -> list[Klines]:
     return [
-        simulate(symbol, Interval.M15, WINDOW * 8, seed=seed, end_ms=END_MS)
+        simulate(symbol, Interval.M15, WINDOW * 8 + 10, seed=seed, end_ms=END_MS)
         for seed, symbol in enumerate(SYMBOLS)
     ]
 

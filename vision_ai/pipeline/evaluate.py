@@ -1,7 +1,7 @@
 """A folder of candles to the figures of the report card: the current model, index, calibration."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -158,20 +158,23 @@ def read_markets(klines: Path, symbols: Sequence[str] | None) -> list[VenueCandl
     Raises:
         KlinesError: no candles, or none of the symbols.
     """
-    wanted_symbols = None if not symbols else {parse_symbol(symbol) for symbol in symbols}
+    wanted_symbols = {parse_symbol(symbol) for symbol in symbols or ()}
     markets = [
         VenueCandles(venue, candles)
-        for venue, candles in files.read_folder(klines, symbols=wanted_symbols or ())
+        for venue, candles in files.read_folder(klines, symbols=wanted_symbols)
     ]
     if not markets:
-        of_symbols = (
-            "" if wanted_symbols is None else f" of {', '.join(sorted(wanted_symbols))[:80]}"
-        )
-        raise KlinesError(
-            f"{klines} holds no candles of 1h or finer{of_symbols}.",
-            hint="Check the folder and --symbols.",
-        )
+        raise no_candles(klines, Interval.H1, wanted_symbols)
     return markets
+
+
+def no_candles(folder: Path, coarsest: Interval, symbols: Collection[str]) -> KlinesError:
+    """The error of a folder that holds no candles of an interval or finer, of these symbols."""
+    of_symbols = f" of {', '.join(sorted(symbols))[:80]}" if symbols else ""
+    return KlinesError(
+        f"{folder} holds no candles of {coarsest} or finer{of_symbols}.",
+        hint="Check the folder and --symbols.",
+    )
 
 
 def embed(reader: Reader, bars: NDArray[np.float64]) -> NDArray[np.float32]:

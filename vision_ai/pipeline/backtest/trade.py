@@ -111,11 +111,11 @@ def read_markets(klines: Path, symbols: Sequence[str] | None) -> dict[str, Marke
     Raises:
         KlinesError: no candles of 15m or finer, or none of the symbols.
     """
-    wanted_symbols = None if not symbols else {parse_symbol(symbol) for symbol in symbols}
+    wanted_symbols = {parse_symbol(symbol) for symbol in symbols or ()}
     markets: dict[str, Market] = {}
     for path in files.candle_files(klines):
         name = files.parse_name(path)
-        if wanted_symbols is not None and name.symbol not in wanted_symbols:
+        if wanted_symbols and name.symbol not in wanted_symbols:
             continue
         klines_of_file = files.read_file(path)
         finer = markets.get(klines_of_file.symbol)
@@ -124,13 +124,7 @@ def read_markets(klines: Path, symbols: Sequence[str] | None) -> dict[str, Marke
         if finer is None or klines_of_file.interval.ms < finer.finest.interval.ms:
             markets[klines_of_file.symbol] = Market.of(name.venue or files.IMPORTED, klines_of_file)
     if not markets:
-        of_symbols = (
-            "" if wanted_symbols is None else f" of {', '.join(sorted(wanted_symbols))[:80]}"
-        )
-        raise KlinesError(
-            f"{klines} holds no candles of 15m or finer{of_symbols}.",
-            hint="Check the folder and --symbols.",
-        )
+        raise evaluate.no_candles(klines, Interval.M15, wanted_symbols)
     return dict(sorted(markets.items()))
 
 

@@ -1,11 +1,15 @@
+"""Candles: what is refused, and laws against pandas and plain loops."""
+
+import itertools
+
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision_ai import domain
-from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, Interval, Klines, Phase, Reading
-from vision_ai.errors import IntervalError, KlinesError, SymbolError
+from vision_ai.domain import CLOSE, HIGH, LOW, OPEN, VOLUME, Interval, Klines
+from vision_ai.errors import IntervalError, KlinesError
 
 
 def walk(n: int, *, seed: int = 0, interval: Interval = Interval.M15, start: int = 0) -> Klines:
@@ -16,59 +20,6 @@ def walk(n: int, *, seed: int = 0, interval: Interval = Interval.M15, start: int
     low = np.minimum(open_, close) * (1 - rng.uniform(0, 0.002, n))
     bars = np.column_stack([open_, high, low, close, rng.uniform(1, 10, n)])
     return Klines("BTCUSDT", interval, start + np.arange(n) * interval.ms, bars)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["../../x", "BTC USDT", "", "A", "X" * 300, "BTC/USDT", "BTC\nUSDT", "ＢＴＣ", "btc-usdt"],
-)
-def test_hostile_symbols_are_refused_with_a_short_sentence(text: str) -> None:
-    with pytest.raises(SymbolError) as caught:
-        domain.parse_symbol(text)
-    assert len(str(caught.value)) < 200
-
-
-@given(st.text())
-def test_a_parsed_symbol_is_safe_in_a_path(text: str) -> None:
-    try:
-        symbol = domain.parse_symbol(text)
-    except SymbolError:
-        return
-    assert symbol.isalnum()
-    assert symbol.isascii()
-    assert 2 <= len(symbol) <= 30
-
-
-@pytest.mark.parametrize("text", ["5m", "1m", "4h", "", "15", "1d", "../15m"])
-def test_intervals_without_charts_are_refused(text: str) -> None:
-    with pytest.raises(IntervalError, match="expected one of 15m, 1h"):
-        domain.parse_interval(text)
-
-
-@given(st.integers(min_value=0, max_value=4_102_444_800).map(lambda s: s * 1000))
-def test_iso_time_is_parsed_back(ms: int) -> None:
-    assert domain.parse_time(domain.iso(ms)) == ms
-
-
-@pytest.mark.parametrize(
-    "text", ["0001-01-01T00:00+14:00", "1969-12-31", "2200-01-01", "9999-12-31T23:59-14:00"]
-)
-def test_times_that_no_candle_can_have_are_refused(text: str) -> None:
-    with pytest.raises(KlinesError, match="out of range"):
-        domain.parse_time(text)
-
-
-def test_every_mirror_is_its_own_inverse_and_known() -> None:
-    for reading in domain.READINGS:
-        assert reading.mirror in domain.READINGS
-        assert reading.mirror.mirror == reading
-    assert all(phase.mirror.mirror is phase for phase in Phase)
-    assert len(domain.READINGS) == 18
-
-
-def test_a_failed_break_up_mirrors_to_a_failed_break_down() -> None:
-    short = Reading(domain.Setup.FAKEOUT, domain.Direction.SHORT)
-    assert short.mirror == Reading(domain.Setup.FAKEOUT, domain.Direction.LONG)
 
 
 @pytest.mark.parametrize(
@@ -192,3 +143,119 @@ def test_resampling_nothing_gives_nothing() -> None:
 def test_coarse_candles_cannot_become_finer() -> None:
     with pytest.raises(IntervalError, match="cannot be resampled"):
         walk(4, interval=Interval.H1).resample(Interval.M15)
+
+
+@st.composite
+def holed_walks(draw: st.DrawFn, interval: Interval = Interval.M5) -> Klines:
+    """A random walk of up to 80 candles without some of them."""
+    whole = walk(80, seed=draw(st.integers(0, 99)), interval=interval)
+    rows = sorted(set(range(80)) - draw(st.sets(st.integers(0, 79), max_size=80)))
+    return Klines(whole.symbol, interval, whole.open_ms[rows], whole.bars[rows])
+
+
+@settings(max_examples=25, deadline=None)
+@given(holed_walks(), st.sampled_from([Interval.M15, Interval.H1]))
+def test_resampling_agrees_with_pandas_where_a_candle_is_whole(
+    klines: Klines, target: Interval
+) -> None:
+    frame = pd.DataFrame(klines.bars, columns=["o", "h", "l", "c", "v"])
+    frame.index = pd.to_datetime(klines.open_ms, unit="ms", utc=True)
+    groups = frame.resample(pd.Timedelta(milliseconds=target.ms))
+    oracle = groups.agg({"o": "first", "h": "max", "l": "min", "c": "last", "v": "sum"})
+    oracle = oracle[groups["c"].count() == target.ms // klines.interval.ms]
+    resampled = klines.resample(target)
+    stamps = pd.to_datetime(resampled.open_ms, unit="ms", utc=True)
+    assert list(stamps) == list(oracle.index)
+    assert np.allclose(resampled.bars, oracle.to_numpy().reshape(-1, 5))
+
+
+@given(holed_walks(), st.integers(1, 12))
+def test_windows_end_where_so_many_candles_follow_each_other(klines: Klines, size: int) -> None:
+    times = klines.open_ms.tolist()
+    step = klines.interval.ms
+    brute = [
+        row
+        for row in range(size - 1, len(times))
+        if times[row - size + 1 : row + 1] == [times[row] - step * k for k in range(size)][::-1]
+    ]
+    assert klines.window_ends(size).tolist() == brute
+    windows = klines.windows(brute, size)
+    assert windows.shape == (len(brute), size, 5)
+    for window, row in zip(windows, brute, strict=True):
+        assert np.array_equal(window, klines.bars[row - size + 1 : row + 1])
+
+
+@given(holed_walks())
+def test_gaps_and_candles_together_fill_the_time(klines: Klines) -> None:
+    missing = {ms for first, after in klines.gaps() for ms in range(first, after, 300_000)}
+    present = set(klines.open_ms.tolist())
+    assert missing.isdisjoint(present)
+    if present:
+        assert missing | present == set(range(min(present), max(present) + 1, 300_000))
+
+
+@given(holed_walks(), st.integers(-1, 81 * 300_000))
+def test_until_is_a_filter_of_closed_candles(klines: Klines, as_of_ms: int) -> None:
+    closed = [ms for ms in klines.open_ms.tolist() if ms + klines.interval.ms <= as_of_ms]
+    assert klines.until(as_of_ms).open_ms.tolist() == closed
+
+
+@given(holed_walks(), st.lists(st.integers(0, 80), max_size=4))
+def test_parts_joined_are_the_whole(klines: Klines, cuts: list[int]) -> None:
+    edges = [0, *sorted(min(cut, len(klines)) for cut in cuts), len(klines)]
+    parts = [klines[a:b] for a, b in itertools.pairwise(edges)]
+    assert Klines.concatenate(parts).digest == klines.digest
+
+
+def test_parts_that_overlap_or_go_back_are_refused() -> None:
+    klines = walk(10)
+    for parts in ([klines[:6], klines[5:]], [klines[5:], klines[:5]]):
+        with pytest.raises(KlinesError, match="does not follow"):
+            Klines.concatenate(parts)
+
+
+@given(holed_walks(), st.sampled_from([Interval.M15, Interval.H1]))
+def test_resampling_twice_is_resampling_once(klines: Klines, target: Interval) -> None:
+    once = klines.resample(target)
+    assert once.resample(target) is once
+    if target is Interval.H1:
+        twice = klines.resample(Interval.M15).resample(target)
+        assert np.array_equal(twice.open_ms, once.open_ms)
+        assert np.array_equal(twice.bars[:, :4], once.bars[:, :4])
+
+
+def test_arrays_are_copied_into_the_types_that_are_promised() -> None:
+    bars = np.array([[1, 2, 1, 2, 5]], np.float32)
+    klines = Klines("BTCUSDT", Interval.M15, np.array([900_000], np.int32), bars)
+    assert (klines.open_ms.dtype, klines.bars.dtype) == (np.int64, np.float64)
+    assert klines.close_ms.tolist() == [1_800_000]
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (3, 4), (3, 6), (15,)])
+def test_bars_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(KlinesError, match="expected bars of shape"):
+        Klines("BTCUSDT", Interval.M15, np.arange(3) * 900_000, np.ones(shape))
+
+
+@pytest.mark.parametrize(("price", "words"), [(1e31, "above 1e"), (1e-31, "below 1e-30")])
+def test_prices_beyond_any_market_are_refused(price: float, words: str) -> None:
+    bars = np.full((1, 5), price)
+    with pytest.raises(KlinesError, match=words):
+        Klines("BTCUSDT", Interval.M15, np.array([0]), bars)
+
+
+def test_the_first_bad_candle_is_named_with_its_time_and_a_cure() -> None:
+    good = walk(10)
+    bars = good.bars.copy()
+    bars[[7, 3], VOLUME] = -1
+    with pytest.raises(KlinesError, match="1970-01-01T00:45:00Z has a negative volume") as caught:
+        Klines("BTCUSDT", Interval.M15, good.open_ms, bars)
+    assert caught.value.hint
+
+
+def test_the_last_window_is_the_newest_that_is_closed() -> None:
+    klines = walk(120)
+    as_of_ms = 110 * 900_000 + 5
+    window = klines.last_window(as_of_ms)
+    assert window.digest == klines[14:110].digest
+    assert klines.last_window(as_of_ms, 10).digest == klines[100:110].digest

@@ -1,3 +1,5 @@
+"""Files that are replaced in one step, locks, and refusals in one sentence."""
+
 import contextlib
 import errno
 import os
@@ -7,7 +9,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vision_ai import storage
 from vision_ai.errors import CorruptFileError, StateError, StorageError
@@ -187,3 +192,151 @@ def test_who_waits_for_a_lock_that_is_removed_holds_the_new_one(tmp_path: Path) 
 def test_an_error_under_a_lock_is_not_taken_for_one_of_the_lock_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no route"), storage.locked(tmp_path / "lock"):
         raise OSError(errno.ENOSPC, "no route")
+
+
+REFUSED = (
+    (errno.ENOSPC, "the disk is full"),
+    (errno.EDQUOT, "the disk quota is used up"),
+    (errno.EROFS, "the file system is read-only"),
+    (errno.EACCES, "permission is denied"),
+    (errno.EPERM, "permission is denied"),
+    (errno.ENOTDIR, "a parent of it is a file"),
+    (errno.EEXIST, "a file is in its place"),
+    (errno.ENOENT, "the folder cannot be made"),
+    (errno.EISDIR, "a folder is in its place"),
+    (errno.EBUSY, "a folder is in its place"),
+    (errno.ENAMETOOLONG, "its name is too long"),
+    (errno.EIO, "the disk reports an error"),
+    (errno.EFBIG, "the file would be too large"),
+)
+
+
+@pytest.mark.parametrize(("number", "words"), REFUSED)
+def test_each_refusal_of_the_system_is_a_sentence_with_a_cure(number: int, words: str) -> None:
+    path = Path("data/a.json")
+    with pytest.raises(StorageError) as caught, storage.writing(path):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.message == (f"Cannot write {path}: {words}. Earlier files are untouched.")
+    assert caught.value.hint.endswith(".")
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EPIPE, "pipe"), OSError("no number"), KeyError()])
+def test_other_errors_pass_as_they_are(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, storage.writing(Path("a")):
+        raise error
+    assert caught.value is error
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.binary(max_size=200), min_size=1, max_size=4))
+def test_a_file_holds_what_was_written_last_and_nothing_is_left_beside_it(
+    tmp_path_factory: pytest.TempPathFactory, payloads: list[bytes]
+) -> None:
+    path = tmp_path_factory.mktemp("w") / "new" / "a.bin"
+    for payload in payloads:
+        storage.write_bytes(path, payload)
+        assert path.read_bytes() == payload
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.bin"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_readers_see_the_old_content_or_the_new_one_and_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    contents = {bytes([letter]) * 50_000 for letter in b"ab"}
+    storage.write_bytes(path, b"a" * 50_000)
+    stop = threading.Event()
+    seen: set[bytes] = set()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.add(path.read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for turn in range(20):
+        storage.write_bytes(path, (b"b" if turn % 2 else b"a") * 50_000)
+    stop.set()
+    reader.join()
+    assert seen <= contents
+
+
+@pytest.mark.parametrize("content", ["[]", "5", '"text"', "null"])
+def test_json_that_is_no_object_is_named_by_its_type(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    kind = {"[]": "list", "5": "int", '"text"': "str", "null": "NoneType"}[content]
+    with pytest.raises(CorruptFileError, match=f"expected a JSON object, was {kind}"):
+        storage.read_json(path, repair="Do this.")
+
+
+def test_a_missing_document_and_a_folder_in_its_place_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CorruptFileError, match=r"a\.json is missing") as caught:
+        storage.read_json(tmp_path / "a.json", repair="Do this.")
+    assert caught.value.hint == "Do this."
+    with pytest.raises(CorruptFileError, match="a folder is in its place"):
+        storage.read_json(tmp_path, repair="Do this.")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.text(), st.integers(0, 10**6))
+def test_a_document_is_read_back_as_written(
+    tmp_path_factory: pytest.TempPathFactory, reason: str, number: int
+) -> None:
+    path = tmp_path_factory.mktemp("d") / "a.json"
+    document = BadLine(path="p", number=number, reason=reason)
+    storage.write_document(path, document)
+    assert storage.read_document(path, BadLine, repair="-") == document
+    assert path.read_bytes().endswith(b"}\n")
+
+
+def test_equal_tables_make_equal_bytes_and_a_damaged_one_is_refused() -> None:
+    table = pa.table({"value": [1, 2, 3]})
+    payload = storage.dump_table(table, {"by": "me"})
+    assert payload == storage.dump_table(table, {"by": "me"})
+    assert payload != storage.dump_table(table, {"by": "you"})
+    for damaged in (b"", payload[:-3], payload[: len(payload) // 2], b"PAR1" * 20):
+        with pytest.raises((pa.ArrowException, OSError)):
+            storage.load_table(damaged)
+
+
+def test_two_threads_never_hold_one_lock(tmp_path: Path) -> None:
+    inside, most = [0], [0]
+
+    def work() -> None:
+        for _ in range(20):
+            with storage.locked(tmp_path / "lock"):
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                inside[0] -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+
+
+def test_a_locked_file_keeps_its_content_and_is_appended_to(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"old ")
+    with storage.locked(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"old new"
+
+
+def test_a_lock_where_no_file_can_be_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="Cannot write"), storage.locked(tmp_path / "file" / "x"):
+        pytest.fail("there is no such folder")
+
+
+def test_only_storage_locks_files() -> None:
+    package = Path(storage.__file__).parent
+    users = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if "fcntl" in path.read_text()
+    }
+    assert users == {"storage.py"}

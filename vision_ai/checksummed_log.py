@@ -51,9 +51,11 @@ def _append(file: IO[bytes], *lines: Record) -> None:
         file.seek(size - 1)
         torn = file.read(1) != b"\n"
     payload = b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
+    # Written past the file's buffer: what a full disk refused would be written again on closing.
+    unwritten = memoryview((b"\n" if torn else b"") + payload)
     try:
-        file.write((b"\n" if torn else b"") + payload)
-        file.flush()
+        while unwritten:
+            unwritten = unwritten[os.write(file.fileno(), unwritten) :]
         os.fsync(file.fileno())
     except OSError:
         os.ftruncate(file.fileno(), size)

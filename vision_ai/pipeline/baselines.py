@@ -69,7 +69,7 @@ class BaselineInputs:
 
 @dataclass(frozen=True, eq=False)
 class ChartSubset:
-    """Some of the charts, for baselines that are slow: candles, times and what the model said."""
+    """Some of the charts, for baselines that are slow: candles, times and the model's answers."""
 
     bars: NDArray[np.float64]
     spans: Spans

@@ -189,7 +189,7 @@ def embed(reader: Reader, bars: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def measured(sample: ChartSample, evidence: Evidence, answers: Answers) -> ScoredCharts:
-    """What was said beside what is so."""
+    """What was predicted beside what is so."""
     bands = answers.bands
     move = np.expm1(sample.outcomes.move)
     series = adaptive.ChartSeries(
@@ -223,7 +223,7 @@ def measured(sample: ChartSample, evidence: Evidence, answers: Answers) -> Score
 
 
 def groups(sample: ChartSample, extents: Sequence[Extent]) -> dict[str, NDArray[np.str_]]:
-    """The parts that figures are given for: each a column that says where a chart belongs."""
+    """The parts that figures are given for: each a column that names the group of each chart."""
     spans = sample.spans
     known = sorted(set().union(*(extent.symbols for extent in extents)))
     earlier = precedes(spans.known_ms, min(extent.first_ms for extent in extents))
@@ -242,7 +242,7 @@ TERCILES = ("calm", "usual", "wild")
 
 
 def _market(spans: Spans) -> Ints:
-    """Place of each chart's interval among those that are charted."""
+    """Number of each chart's interval among those that are charted."""
     names = [interval.value for interval in CHART_INTERVALS]
     codes: Ints = (spans.interval[:, None] == np.array(names)).argmax(axis=1)
     return codes
@@ -261,7 +261,7 @@ def _cells(market: Ints, scale: Floats) -> Ints:
 def bands(charts: ScoredCharts) -> list[dict[str, Any]]:
     """How often the bands held, by horizon, interval and volatility, and how wide they were.
 
-    As they were said, and as they would have been had they followed drift. Terciles are of all
+    As they were given, and as they would have been had they followed drift. Terciles are of all
     charts (`hindsight`) or of the charts before each (`at the time`).
     """
     rows = []

@@ -1,4 +1,4 @@
-"""The price-trend network as a peer: taught on the candles that the model learned from.
+"""The price-trend network as a baseline, trained on the candles that the model learned from.
 
 Only windows of the model's own training symbols and time are taken, so what may be measured of the
 model may be measured of this reader too.
@@ -92,7 +92,7 @@ class PriceTrendTraining:
         return train.take(np.sort(rng.choice(rows, min(POOL, len(rows)), replace=False)))
 
     def file(self, what: str) -> Path | None:
-        """Where a net is kept: its name says what it was made from."""
+        """Where a net is kept: its name is a hash of what it was made from."""
         if self.cache is None:
             return None
         made_from = [
@@ -131,8 +131,8 @@ def trends(training: PriceTrendTraining, bars: NDArray[np.float64]) -> PriceTren
 
 def _net_of_labels(training: PriceTrendTraining) -> Any:
     classes = (len(READINGS), len(PHASES))
-    net, network = _opened(training, "labels", classes)
-    if network:
+    net, is_restored = _restore_net(training, "labels", classes)
+    if is_restored:
         return net
     windows = training.windows()
     labels = [rules.label(bars) for bars in _chunks(windows)]
@@ -152,14 +152,14 @@ def _net_of_labels(training: PriceTrendTraining) -> Any:
     class_weight = np.maximum(class_weight, 0.5)
     price_trends.adjust_head(
         net, 0, 1.0, np.log(natural / class_weight)
-    )  # drawn more often: said less readily
-    return _kept(training, "labels", net)
+    )  # rare readings were drawn more often: predict them less readily
+    return _save_net(training, "labels", net)
 
 
 def _net_of_moves(training: PriceTrendTraining) -> Any:
     classes = (2,) * len(HORIZONS)
-    net, network = _opened(training, "moves", classes)
-    if network:
+    net, is_restored = _restore_net(training, "moves", classes)
+    if is_restored:
         return net
     windows = training.windows()
     rose = _rises(windows)
@@ -176,19 +176,21 @@ def _net_of_moves(training: PriceTrendTraining) -> Any:
             probabilities[known][:, :, None], rose[later, head][known]
         )
         price_trends.adjust_head(net, head, float(slopes[0]), bias)
-    return _kept(training, "moves", net)
+    return _save_net(training, "moves", net)
 
 
 def _spans(windows: Corpus) -> Spans:
     return Spans.at(windows.symbol, windows.interval, windows.close_ms)
 
 
-def _opened(training: PriceTrendTraining, what: str, classes: Sequence[int]) -> tuple[Any, bool]:
+def _restore_net(
+    training: PriceTrendTraining, what: str, classes: Sequence[int]
+) -> tuple[Any, bool]:
     path, net = training.file(what), price_trends.make_net(classes, training.budget)
     return net, path is not None and price_trends.restore(net, path)
 
 
-def _kept(training: PriceTrendTraining, what: str, net: Any) -> Any:
+def _save_net(training: PriceTrendTraining, what: str, net: Any) -> Any:
     path = training.file(what)
     if path is not None:
         price_trends.save(net, path)

@@ -53,12 +53,12 @@ def rows(klines: Klines) -> list[tuple[int, ...]]:
 
 def test_quarter_hours_are_made_of_the_finest_candles(market: Market) -> None:
     assert market.finest is FINE
-    assert market.quarters.interval is M15
+    assert market.bars_15m.interval is M15
     whole = FINE.resample(M15)
-    assert market.quarters.open_ms.tolist() == whole.open_ms.tolist()
-    assert np.array_equal(market.quarters.bars[:, :4], whole.bars[:, :4])
-    assert np.allclose(market.quarters.bars[:, 4], whole.bars[:, 4])  # volume as it is listed
-    opening = market.quarters.bars[0]
+    assert market.bars_15m.open_ms.tolist() == whole.open_ms.tolist()
+    assert np.array_equal(market.bars_15m.bars[:, :4], whole.bars[:, :4])
+    assert np.allclose(market.bars_15m.bars[:, 4], whole.bars[:, 4])  # volume as it is listed
+    opening = market.bars_15m.bars[0]
     three = FINE.bars[:3]
     assert opening[0] == three[0, 0]
     assert opening[1] == three[:, 1].max()
@@ -67,7 +67,7 @@ def test_quarter_hours_are_made_of_the_finest_candles(market: Market) -> None:
 
 def test_quarter_hours_are_traded_as_they_are() -> None:
     coarse = walk(96, FIRST_MS, seed=1, interval=M15)
-    assert rows(Market.of("simulated", coarse).quarters) == rows(coarse)
+    assert rows(Market.of("simulated", coarse).bars_15m) == rows(coarse)
 
 
 def test_hours_are_too_coarse_to_trade() -> None:
@@ -79,9 +79,9 @@ def test_hours_are_too_coarse_to_trade() -> None:
 def test_the_newest_candles_are_those_closed_by_then(now_ms: int, history_h: int) -> None:
     market = Market.of("simulated", FINE)
     found = market.newest(now_ms, history_h * H_MS)
-    closed = market.quarters.close_ms <= now_ms
-    recent = market.quarters.open_ms >= now_ms - history_h * H_MS
-    assert found.open_ms.tolist() == market.quarters.open_ms[closed & recent].tolist()
+    closed = market.bars_15m.close_ms <= now_ms
+    recent = market.bars_15m.open_ms >= now_ms - history_h * H_MS
+    assert found.open_ms.tolist() == market.bars_15m.open_ms[closed & recent].tolist()
 
 
 @given(
@@ -95,7 +95,7 @@ def test_a_span_holds_only_candles_closed_by_then(
 ) -> None:
     market = Market.of("simulated", FINE)
     span = CandleSpan("simulated", FINE.symbol, interval, first, first + length * M15.ms)
-    source = market.finest if interval is M5 else market.quarters
+    source = market.finest if interval is M5 else market.bars_15m
     inside = (source.open_ms >= first) & (source.close_ms <= min(span.end_ms, now_ms))
     assert rows(market.between(span, now_ms)) == [
         row for row, keep in zip(rows(source), inside, strict=True) if keep

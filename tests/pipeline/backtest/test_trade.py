@@ -226,7 +226,7 @@ def test_of_two_files_of_a_symbol_the_finer_is_traded(tmp_path: Path) -> None:
     found = trade.read_markets(paths.klines_folder, None)["AAAUSDT"]
     assert isinstance(found.finest, Klines)
     assert found.finest.interval is Interval.M5
-    assert np.allclose(found.quarters.bars, fine.resample(Interval.M15).bars)
+    assert np.allclose(found.bars_15m.bars, fine.resample(Interval.M15).bars)
 
 
 # One hour in memory, beside the same hour over a socket.
@@ -308,7 +308,7 @@ def test_the_first_hour_is_the_first_whose_charts_the_model_cannot_have_seen(
     schedule = schedule_of(workspace, long_markets)
     assert fair_from <= schedule.first_ms < fair_from + H_MS
     assert schedule.first_ms % H_MS == 0
-    last_ms = max(int(m.quarters.close_ms[-1]) for m in long_markets.values())
+    last_ms = max(int(m.bars_15m.close_ms[-1]) for m in long_markets.values())
     assert schedule.at(schedule.hours) <= last_ms < schedule.at(schedule.hours + 1)
 
 
@@ -339,7 +339,7 @@ def test_candles_that_end_in_the_models_time_are_refused(
 def test_a_start_at_the_end_of_the_candles_leaves_no_hour(
     workspace, long_markets, fair_from: int
 ) -> None:
-    last_ms = max(int(m.quarters.close_ms[-1]) for m in long_markets.values())
+    last_ms = max(int(m.bars_15m.close_ms[-1]) for m in long_markets.values())
     with pytest.raises(KlinesError, match="too early for charts") as refused:
         schedule_of(workspace, long_markets, start=iso(last_ms // H_MS * H_MS))
     assert iso(last_ms) in str(refused.value)

@@ -74,8 +74,8 @@ def test_resolved_charts_are_repeated_to_about_their_share(
 ) -> None:
     ends = np.arange(WINDOW, WINDOW + max(learned, replayed)) % (COUNT - WINDOW) + WINDOW - 1
     mine, theirs = corpus(ends[:learned].tolist()), corpus(ends[:replayed].tolist(), code=2)
-    lessons = curriculum._lessons(mine, theirs, share, Captions())
-    counts = np.bincount(lessons.reading, minlength=3)
+    training = curriculum._training_charts(mine, theirs, share, Captions())
+    counts = np.bincount(training.reading, minlength=3)
     times, rest = divmod(int(counts[1]), learned)
     assert rest == 0
     assert counts[2] == replayed
@@ -91,12 +91,12 @@ def test_a_persons_label_is_learned_from_several_times() -> None:
     label = Label(READINGS[0], PHASES[3], source="human")
     said = make_correction(subject, Action.CORRECT, label, who="anna", at=iso(AS_OF))
     people = Captions.of([], [said])
-    plain = curriculum._lessons(corpus([300, 310]), corpus([]), 0.5, Captions())
-    lessons = curriculum._lessons(corpus([300, 310]), corpus([]), 0.5, people)
-    corrected = lessons.end == 300
-    assert set(zip(lessons.reading[corrected], lessons.phase[corrected], strict=True)) == {(0, 3)}
+    plain = curriculum._training_charts(corpus([300, 310]), corpus([]), 0.5, Captions())
+    training = curriculum._training_charts(corpus([300, 310]), corpus([]), 0.5, people)
+    corrected = training.end == 300
+    assert set(zip(training.reading[corrected], training.phase[corrected], strict=True)) == {(0, 3)}
     assert corrected.sum() > (plain.end == 300).sum()
-    assert (lessons.end == 310).sum() == (plain.end == 310).sum()
+    assert (training.end == 310).sum() == (plain.end == 310).sum()
 
 
 @given(count=st.integers(-2, 30), size=st.integers(0, 20))
@@ -172,17 +172,17 @@ def ends_of(part: Corpus) -> set[int]:
 def test_each_fold_holds_the_charts_of_its_calls(prepared) -> None:
     assert ends_of(prepared.choosing) == set(CHOOSING)
     assert ends_of(prepared.judging) == set(JUDGING)
-    assert set(LEARNED) <= ends_of(prepared.lessons)
+    assert set(LEARNED) <= ends_of(prepared.training)
     assert len(prepared.judging) == len(JUDGING)
 
 
 def test_nothing_is_learned_from_that_was_settled_after_the_wall(prepared) -> None:
     """Exemplar 1200 is of the judging time: it may vote, and is not replayed."""
-    lessons = prepared.lessons
-    spans = Spans.at(lessons.symbol, lessons.interval, lessons.close_ms)
-    own = np.isin(np.searchsorted(CANDLES.open_ms, lessons.last_ms), list(LEARNED))
+    training = prepared.training
+    spans = Spans.at(training.symbol, training.interval, training.close_ms)
+    own = np.isin(np.searchsorted(CANDLES.open_ms, training.last_ms), list(LEARNED))
     assert (spans.known_ms[~own] <= UNTIL_MS).all()
-    assert 1200 not in ends_of(lessons)
+    assert 1200 not in ends_of(training)
     assert 1200 in ends_of(prepared.known)
 
 
@@ -201,7 +201,7 @@ def test_the_same_calls_make_the_same_curriculum(workspace: Workspace, prepared)
     later = folds(now_ms=AS_OF + 5 * H_MS)  # the wall decides what is drawn, not the clock
     again = curriculum.prepare(workspace, CONFIG, later, index, None)
     assert again.fingerprint == prepared.fingerprint
-    fewer = replace(prepared, lessons=prepared.lessons.take(np.arange(5)))
+    fewer = replace(prepared, training=prepared.training.take(np.arange(5)))
     assert fewer.fingerprint != prepared.fingerprint
     other = replace(prepared, choosing=replace(prepared.choosing, reading=prepared.choosing.phase))
     assert other.fingerprint != prepared.fingerprint

@@ -1,7 +1,7 @@
-"""An hour at the desk: read every chart, look back, learn, decide.
+"""One hour of the loop: predict every chart, resolve outcomes, update the model, decide.
 
-A simulation does it over a socket and onto disk, the backtest in memory; the order, the clock and
-the days of learning are these.
+A simulation does it over a socket and onto disk, the backtest in memory. Both take the order of the
+steps and the hours of updates from here.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ DAY_H = 24
 
 
 class CycleSteps(Protocol):
-    """Whoever does the work of an hour. Nothing later than `now_ms` may be looked at."""
+    """The steps of an hour. None may look at anything later than `now_ms`."""
 
     def scan(self, now_ms: int) -> Sequence[str]:
-        """Predict every symbol that can be read; returns those, sorted."""
+        """Predict every symbol that has whole charts; returns those, sorted."""
         ...
 
     def resolve_outcomes(self, now_ms: int) -> None:
-        """Settle every horizon that is over."""
+        """Resolve every horizon that is over."""
         ...
 
     def learn(self, now_ms: int) -> None:
@@ -38,12 +38,12 @@ class CycleSteps(Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which hours are worked, and at which of them the desk learns.
+    """Which hours are worked, and at which of them the gate is asked for an update.
 
     Attributes:
         first_ms: the first hour, UTC milliseconds on the hour.
         hours: how many.
-        learn_every_h: hours of the UTC calendar between two asks of the gate, such as 24 for
+        learn_every_h: hours of the UTC calendar between two updates, such as 24 for
             midnight; 0 never asks.
 
     Raises:
@@ -57,14 +57,15 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.first_ms % H_MS:
             raise InputError(
-                f"The desk works on the hour: expected a start such as 2025-06-16T00:00:00Z, "
+                f"Expected a start on the hour such as 2025-06-16T00:00:00Z, "
                 f"was {iso(self.first_ms)}.",
                 hint="Leave out minutes and seconds.",
             )
         if self.hours < 1 or self.learn_every_h < 0:
             raise InputError(
-                f"Expected at least one hour and no negative pause, was {self.hours} and "
-                f"{self.learn_every_h}."
+                f"Expected at least one hour, and 0 or more hours between updates, "
+                f"was {self.hours} and {self.learn_every_h}.",
+                hint="Give --days of 1 or more; 0 hours between updates never ask the gate.",
             )
 
     def at(self, number: int) -> int:

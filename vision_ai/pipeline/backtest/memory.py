@@ -1,7 +1,7 @@
-"""The desk in memory: the hour's work of `steps.work` without an exchange and without a disk.
+"""The hourly cycle in memory, without an exchange and without a disk.
 
-Every judgement is made by the functions that the live commands call. Worlds that differ only in
-whether they learn are worked side by side; a chart is embedded once for all of them.
+Predictions, outcomes and decisions come from the functions that the live commands call. Arms that
+differ only in whether they learn run side by side; a chart is embedded once for all of them.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ WITHOUT = CvReading(None, "it is left out of this arm")
 """What decides where the model's rules are switched off."""
 
 REPLAYED = PointInTimeFilter(is_replay=True)
-"""The past is played: nothing counts that was said or known later."""
+"""The past is replayed: no label and no outcome counts that was given or known later."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Market:
 
     venue: str
     finest: Klines
-    quarters: Klines
+    bars_15m: Klines
 
     @classmethod
     def of(cls, venue: str, klines: Klines) -> "Market":
@@ -60,16 +60,16 @@ class Market:
         return cls(venue, klines, bars_15m)
 
     def newest(self, now_ms: int, history_ms: int) -> Klines:
-        """The quarter hours that a desk holds at `now_ms`."""
-        open_ms = self.quarters.open_ms
+        """The newest 15m candles that were closed at `now_ms`."""
+        open_ms = self.bars_15m.open_ms
         low, high = np.searchsorted(open_ms, [now_ms - history_ms, now_ms - Interval.M15.ms + 1])
-        return self.quarters[int(low) : int(high)]
+        return self.bars_15m[int(low) : int(high)]
 
     def between(self, span: CandleSpan, now_ms: int) -> Klines:
         """Candles of a span that are closed at `now_ms`; none where only coarser ones are kept."""
         if span.interval.ms < self.finest.interval.ms:
             return Klines.empty(span.symbol, span.interval)
-        source = self.quarters if span.interval is Interval.M15 else self.finest
+        source = self.bars_15m if span.interval is Interval.M15 else self.finest
         end_ms = min(span.end_ms, now_ms)
         step = source.interval.ms
         low, high = np.searchsorted(source.open_ms, [span.first_ms, end_ms - step + 1])
@@ -96,7 +96,7 @@ class CachingReader(Reader):
 
 @dataclass
 class Arm:
-    """What one desk has said, seen and decided.
+    """Predictions, outcomes and decisions of one run of the loop.
 
     Attributes:
         name: `learning` or `frozen`.
@@ -104,7 +104,7 @@ class Arm:
         reader: its model now.
         learns: whether the gate is asked.
         predictions: all of them, in order.
-        lines: every outcome, in the order of settling; they have no place and no checksum.
+        lines: every outcome, in the order of resolving; without line number and checksum.
         decisions: by whether the model's rules counted.
         calls: decisions to join in a direction, likewise.
         versions: models that came into use, with the time.
@@ -132,7 +132,7 @@ class Arm:
             self.pending.append(prediction)
 
     def resolve(self, source: feedback_loop_cv.Source, now_ms: int) -> None:
-        """Settle what is over at `now_ms`."""
+        """Resolve the horizons that are over at `now_ms`."""
         dues = feedback_loop_cv.find_pending(self.pending, self.recent, now_ms)
         settings = self.workspace.config.feedback
         for results in feedback_loop_cv.resolve_pending(
@@ -148,8 +148,8 @@ class Arm:
     def update(self, now_ms: int) -> bool:
         """Ask the gate; whether another version came into use."""
         champion = reweight.champion(self.workspace, now_ms)
-        turn = UpdateStep(self.workspace.paths, now_ms, champion, Horizon.H6, ALPHA)
-        turn.take(self.predictions, [*self.lines, *self.recent])
+        step = UpdateStep(self.workspace.paths, now_ms, champion, Horizon.H6, ALPHA)
+        step.take(self.predictions, [*self.lines, *self.recent])
         version = registry.resolve(self.workspace.paths).version
         if version == champion.version:
             return False
@@ -159,12 +159,12 @@ class Arm:
 
 @dataclass
 class MemoryCycle:
-    """A desk that works several arms at once.
+    """The steps of an hour for several arms at once.
 
     Attributes:
         markets: by symbol.
-        arms: the first one is not taught.
-        open_reader: opens the current model of a arm's workspace.
+        arms: each with a model of its own.
+        open_reader: opens the current model of an arm's workspace.
     """
 
     markets: Mapping[str, Market]
@@ -192,7 +192,7 @@ class MemoryCycle:
         return sorted(self.windows)
 
     def resolve_outcomes(self, now_ms: int) -> None:
-        """Settle every horizon that is over."""
+        """Resolve every horizon that is over."""
         for arm in self.arms:
             arm.resolve(lambda span: self.markets[span.symbol].between(span, now_ms), now_ms)
 

@@ -1,4 +1,4 @@
-"""A data root of its own for a run that must not touch the real one: the model in use, borrowed."""
+"""A data root with a copy of the model in use, for a run that must not touch the real one."""
 
 import shutil
 import tempfile
@@ -16,12 +16,12 @@ def copy_model(workspace: Workspace, root: Path, now_ms: int) -> Workspace:
     """Copy the model and the index in use into `root`; what is there already is kept.
 
     Args:
-        workspace: whose model is borrowed.
+        workspace: whose model is copied.
         root: the other data root.
         now_ms: when the copy comes into use, for its history.
 
     Returns:
-        The same settings on that root, where the borrowed model is the current one.
+        The same settings on that root, where the copied model is the current one.
 
     Raises:
         MissingModelError: there is no such model.

@@ -63,7 +63,7 @@ class SimulationPlan(Record):
 
     @property
     def schedule(self) -> Schedule:
-        """Which hours, and at which of them the desk learns."""
+        """Which hours, and at which of them the gate is asked."""
         return Schedule(parse_time(self.first), self.hours, self.learn_every_h)
 
     def is_same_run(self, other: "SimulationPlan") -> bool:
@@ -123,7 +123,7 @@ class SimulateResult(Result):
 
 
 def simulate(workspace: Workspace, options: SimulateOptions) -> SimulateResult:
-    """Work every hour of some days as a desk would, and say what came of it.
+    """Work every hour of some days as live commands would, and count what came of it.
 
     Raises:
         InputError: no candles, a start that is not on the hour, or a folder that holds another
@@ -140,7 +140,7 @@ def simulate(workspace: Workspace, options: SimulateOptions) -> SimulateResult:
 
 
 def plan_simulation(options: SimulateOptions) -> tuple[Listing, SimulationPlan]:
-    """The candles and the plan of a wish.
+    """The candles and the plan that options ask for.
 
     Raises:
         InputError: no candles, no such mode, or days that the candles do not hold.
@@ -196,7 +196,7 @@ def run(workspace: Workspace, listing: Listing, plan: SimulationPlan, root: Path
     """
     schedule = plan.schedule
     _refuse_other_files(root)
-    # Whatever is wrong with the model is said before a note with these settings is left behind.
+    # a damaged or missing model is refused before a note with these settings is written
     registry.resolve(workspace.paths, workspace.config.model.version)
     busy = f"The simulation in {root} is under way in another process."
     with storage.locked(root / ".lock", busy=busy):
@@ -276,7 +276,7 @@ def _at(local: Workspace, url: str, plan: SimulationPlan) -> Workspace:
 
 @dataclass
 class _LiveCycle:
-    """The desk as the commands work it: over HTTP, onto disk."""
+    """The steps of an hour as the commands do them: over HTTP, onto disk."""
 
     workspace: Workspace
     plan: SimulationPlan
@@ -284,7 +284,7 @@ class _LiveCycle:
 
     def scan(self, now_ms: int) -> Sequence[str]:
         """`vision-ai scan --all`."""
-        del now_ms  # the exchange's clock says it
+        del now_ms  # the exchange's clock gives it
         try:
             result = _patiently(
                 lambda: predict.scan(self.workspace, None, draw_charts=self.plan.charts)

@@ -165,7 +165,7 @@ def _schedule(
     embargo_ms = round(workspace.config.index.embargo_h * H_MS)
     seen_ms = max(extent.known_ms for extent in extents)
     fair_ms = purge.earliest_as_of(seen_ms, embargo_ms=embargo_ms)
-    all_bars_15m = [market.quarters for market in markets.values()]
+    all_bars_15m = [market.bars_15m for market in markets.values()]
     enough_ms = min(int(k.open_ms[0]) for k in all_bars_15m) + candles.history_ms(workspace)
     last_ms = max(int(k.close_ms[-1]) for k in all_bars_15m)
     asked_ms = max(fair_ms, enough_ms) if options.start is None else parse_time(options.start)

@@ -1,4 +1,4 @@
-"""Charts to words: count, ask, collect, and say what came of it."""
+"""Descriptions of charts by GPT: estimate the cost, ask, collect, and count what came of it."""
 
 import contextlib
 import itertools
@@ -30,7 +30,7 @@ class DescribeOptions:
     """How charts are to be described.
 
     Attributes:
-        language: of the words; None takes the configured one.
+        language: of the descriptions; None takes the configured one.
         limit: at most so many charts.
         max_cost: US dollars that may be spent.
         again: ask again about charts that were refused or contradicted.
@@ -161,7 +161,7 @@ def describe(
         InputError: no candles or pictures there.
         StateError: another process is at it.
     """
-    with _asking(workspace, options, environ) as (order, ledger, client):
+    with _open_run(workspace, options, environ) as (order, ledger, client):
         charts = _undescribed(workspace, selection, options, order, ledger)
         tasks = charts.tasks
         run = DescriptionRun(order, ledger, client, max_cost=options.max_cost)
@@ -191,7 +191,7 @@ def describe_in_batches(
         ConfigError: no key, a refused one, an unknown model or no quota; nothing is lost.
         TransientError: the API cannot be asked; run it again.
     """
-    with _asking(workspace, options, environ) as (order, ledger, client):
+    with _open_run(workspace, options, environ) as (order, ledger, client):
         work = BatchQueue(order, ledger, client)
         plans = batch.open_plans(ledger)
         charts = _undescribed(workspace, selection, options, order, ledger)
@@ -204,7 +204,7 @@ def describe_in_batches(
         )
         watched_tasks = progress(tasks, total=len(tasks), what="Drawing charts")
         plans = [work.submit(plan) for plan in (*plans, *work.plan(watched_tasks))]
-        waiting, attempts = _collected(work, plans, poll_s=order.config.poll_s, wait=options.wait)
+        waiting, attempts = _collect(work, plans, poll_s=order.config.poll_s, wait=options.wait)
     not_described = {
         _name(a): f"{a.kind}: {a.note}" for a in attempts if a.kind is not ReplyKind.DESCRIBED
     }
@@ -226,7 +226,7 @@ def report(workspace: Workspace) -> LedgerResult:
 
 
 @contextlib.contextmanager
-def _asking(
+def _open_run(
     workspace: Workspace, options: DescribeOptions, environ: Mapping[str, str]
 ) -> Iterator[tuple[DescriptionOptions, Ledger, GptClient]]:
     """What is asked for, the ledger that no other process writes meanwhile, and the API."""
@@ -256,7 +256,7 @@ def _undescribed(
     return select.find(workspace, selection, known=known, limit=options.limit)
 
 
-def _collected(
+def _collect(
     work: BatchQueue, plans: Sequence[BatchPlan], *, poll_s: float, wait: bool
 ) -> tuple[list[BatchPlan], list[Attempt]]:
     collected: list[Attempt] = []

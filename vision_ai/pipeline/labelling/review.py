@@ -1,4 +1,4 @@
-"""The review desk: which charts a person should look at, and what becomes of their word."""
+"""Reviews of labels: which charts a person should look at, and what their annotations change."""
 
 import getpass
 import logging
@@ -49,7 +49,7 @@ SHORTEST = 6
 
 
 class OpinionRecord(Record):
-    """What GPT or the model says of a chart."""
+    """How GPT or the model reads a chart."""
 
     reading: str
     phase: Phase
@@ -68,7 +68,7 @@ class OpinionRecord(Record):
 
 
 class CaseRecord(LabelledChart):
-    """A chart that a person should look at, with what each reader says of it."""
+    """A chart that a person should look at, with the opinion of each reader."""
 
     gpt: OpinionRecord | None
     model: OpinionRecord | None
@@ -86,7 +86,7 @@ class ReviewQueueResult(Result):
 
 
 class ReviewDecisionResult(Result):
-    """What a person said of a chart, and what became of it."""
+    """A person's annotation of a chart, and what was done with it."""
 
     correction: Correction
     index: str | None = Field(
@@ -157,19 +157,19 @@ def decide(
     who: str | None = None,
     words: str | None = None,
 ) -> ReviewDecisionResult:
-    """Write down a person's word about a chart and let it count at once.
+    """Write down a person's annotation of a chart and let it count at once.
 
     Args:
-        workspace: settings and places.
+        workspace: settings and data root.
         chart: the first digits of the chart's hash, as `review next` shows them.
         action: accept the rule book's label, correct it, or skip the chart.
         changes: `setup`, `direction` and `phase` that replace the label's.
-        who: whose word it is; None takes `VISION_AI_REVIEWER` or the user of this machine.
-        words: the chart in their own words.
+        who: who annotates; None takes `VISION_AI_REVIEWER` or the user of this machine.
+        words: a description of the chart of their own.
 
     Raises:
         InputError: no such chart, more than one, or a label that cannot be.
-        StorageError: the word could not be written.
+        StorageError: the annotation could not be written.
     """
     subject = _find(workspace, chart)
     label = _changed(Label(subject.reading, subject.phase), changes)
@@ -239,22 +239,22 @@ def import_(workspace: Workspace, source: Path, *, who: str | None = None) -> La
 
 
 def reviewer() -> str:
-    """Whose word it is where nobody says."""
+    """Who annotates where no name is given."""
     return os.environ.get("VISION_AI_REVIEWER") or getpass.getuser()
 
 
 def cases(workspace: Workspace) -> list[ReviewCase]:
-    """Every chart that GPT described or the model predicted, with what each of them says."""
+    """Every chart that GPT described or the model predicted, with the opinion of each."""
     by_digest: dict[str, ReviewCase] = {}
     for attempt in Ledger(workspace.paths.descriptions).read()[0]:
         digest = attempt.subject.digest
         if attempt.said is not None or digest not in by_digest:
-            by_digest[digest] = ReviewCase(attempt.subject, _gpt(attempt), None, _words(attempt))
+            by_digest[digest] = ReviewCase(attempt.subject, _gpt(attempt), None, _caption(attempt))
     finder = Finder(workspace)
     for subject, model in _predicted(workspace, finder):
         known = by_digest.get(subject.digest, ReviewCase(subject))
         by_digest[subject.digest] = replace(known, model=model)
-    return _asked(workspace, finder, list(by_digest.values()))
+    return _add_model_opinions(workspace, finder, list(by_digest.values()))
 
 
 def _gpt(attempt: Attempt) -> SecondOpinion | None:
@@ -264,7 +264,7 @@ def _gpt(attempt: Attempt) -> SecondOpinion | None:
     return SecondOpinion(Reading(reply.setup, reply.direction), reply.phase, reply.confidence)
 
 
-def _words(attempt: Attempt) -> str:
+def _caption(attempt: Attempt) -> str:
     return attempt.said.description if attempt.said else f"({attempt.kind})"
 
 
@@ -296,7 +296,9 @@ def _model(reading: IntervalReading) -> SecondOpinion:
     return SecondOpinion(Reading(Setup(setup), Direction(direction)), reading.phase, sure)
 
 
-def _asked(workspace: Workspace, finder: Finder, known: list[ReviewCase]) -> list[ReviewCase]:
+def _add_model_opinions(
+    workspace: Workspace, finder: Finder, known: list[ReviewCase]
+) -> list[ReviewCase]:
     """Ask the model, where there is one, about charts that it has not predicted."""
     unread = [case for case in known if case.model is None]
     readable = [(case, chart[0]) for case in unread if (chart := finder.chart(case.subject))]

@@ -30,7 +30,7 @@ from vision_ai.pipeline.workspace import Workspace
 logger = logging.getLogger(__name__)
 
 LEAST = 50
-"""Charts that each stretch must hold; a calibration is not fitted on fewer."""
+"""Charts that each fold must hold; a calibration is not fitted on fewer."""
 
 MOST_REPEATS = 10
 """A resolved chart is learned from no more often than this beside one replayed chart."""
@@ -69,26 +69,26 @@ class TuneConfig(Section):
 
 @dataclass(frozen=True, eq=False)
 class Curriculum:
-    """Labelled charts of one turn of fine-tuning.
+    """Labelled charts of one run of fine-tuning.
 
     Attributes:
-        lessons: what is learned from, with repeats.
+        training: what is learned from, with repeats.
         known: what votes.
-        choosing, judging: of the later stretches.
-        wording: who labelled them.
+        choosing, judging: of the later folds.
+        captions: people's labels and captions of them.
     """
 
-    lessons: Corpus
+    training: Corpus
     known: Corpus
     choosing: Corpus
     judging: Corpus
-    wording: Captions
+    captions: Captions
 
     @property
     def fingerprint(self) -> str:
         """Sixteen hex digits over everything in it."""
-        h = hashlib.sha256(f"{self.wording.fingerprint}|{rules.RULES_VERSION}".encode())
-        for part in (self.lessons, self.known, self.choosing):
+        h = hashlib.sha256(f"{self.captions.fingerprint}|{rules.RULES_VERSION}".encode())
+        for part in (self.training, self.known, self.choosing):
             for column in (part.last_ms, part.reading, part.phase):
                 h.update(np.ascontiguousarray(column).tobytes())
             h.update("|".join([*part.symbol.tolist(), *part.interval.tolist()]).encode())
@@ -102,10 +102,10 @@ def prepare(
     rows: Embeddings,
     klines: Path | None,
 ) -> Curriculum | str:
-    """Find the charts of all stretches, label them and sort out what is replayed and what votes.
+    """Find the charts of all folds, label them and sort out what is replayed and what votes.
 
     Args:
-        workspace: where predictions, candles and people's words are.
+        workspace: where predictions, candles and people's annotations are.
         config: how much of what.
         folds: whose charts are asked for.
         rows: the index in use; its charts are replayed where their candles are at hand.
@@ -115,20 +115,20 @@ def prepare(
         The charts, or a sentence on what is missing.
     """
     paths = workspace.paths
-    wording = training_data.read_captions(paths)
+    captions = training_data.read_captions(paths)
     predictions, _ = feedback_loop_cv.read_predictions(paths)
     finder = Finder(workspace)
     learned, choosing, judging = (
-        resolved.charts(lines, predictions, finder, wording)
+        resolved.charts(lines, predictions, finder, captions)
         for lines in (folds.learned, folds.choosing, folds.judging)
     )
     for what, part in (("learn", learned), ("choose", choosing), ("judge", judging)):
         if len(part) < LEAST:
             return f"{len(part)} charts to {what} from have their candles here, {LEAST} are needed."
     candles = resolved.tables(paths, klines)
-    again = resolved.originals(rows, candles, wording)
+    again = resolved.originals(rows, candles, captions)
     seed = config.recipe.seed
-    more = resolved.windows(candles, folds.until_ms, config.replay, wording, seed=seed)
+    more = resolved.windows(candles, folds.until_ms, config.replay, captions, seed=seed)
     spans = Spans.at(again.symbol, again.interval, again.close_ms)
     settled = again.take(purge.settled(spans, folds.until_ms))
     replay = some(resolved.joined([settled, more]), config.replay, seed)
@@ -141,11 +141,11 @@ def prepare(
         len(learned), len(replay), len(again), len(choosing), len(judging),
     )  # fmt: skip
     return Curriculum(
-        _lessons(learned, replay, config.resolved_share, wording),
+        _training_charts(learned, replay, config.resolved_share, captions),
         resolved.distinct(resolved.joined(voting)),
         choosing,
         judging,
-        wording,
+        captions,
     )
 
 
@@ -156,11 +156,11 @@ def some(corpus: Corpus, count: int, seed: int, *, balance: float = 0.0) -> Corp
     return training_data.sample_rows(corpus, count, seed, balance=balance)
 
 
-def _lessons(learned: Corpus, replay: Corpus, share: float, wording: Captions) -> Corpus:
-    """Resolved charts, repeated to about their share, and replayed ones; people's word repeated."""
+def _training_charts(learned: Corpus, replay: Corpus, share: float, captions: Captions) -> Corpus:
+    """Resolved charts repeated to about their share and replayed ones; annotated ones repeated."""
     repeats = share / (1 - share) * len(replay) / len(learned)
     times = int(min(MOST_REPEATS, max(1, round(repeats))))
     often = learned.take(np.tile(np.arange(len(learned)), times))
     return training_data.apply_annotations(
-        resolved.joined([often, replay]), wording.corrections, train_cv_model.ANNOTATION_WEIGHT
+        resolved.joined([often, replay]), captions.corrections, train_cv_model.ANNOTATION_WEIGHT
     )

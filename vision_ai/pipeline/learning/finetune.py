@@ -2,7 +2,7 @@
 
 The signal is what charts *show*: labels of the rule book, or of a person, on charts that the
 champion met in use. Earlier charts are replayed beside them against forgetting. Outcomes decide
-when a chart may be learned from and what its exemplar says of moves; they are never a label.
+when a chart may be learned from and what its exemplar tells of moves; they are never a label.
 Trained and old weights are then mixed (WiSE-FT: Wortsman et al. 2022) and both models read the
 latest charts, which neither has learned from. Needs the `train` extra.
 """
@@ -108,16 +108,16 @@ class Tuner:
     device: str | None
 
     def __call__(self, folds: Stages) -> Tuned | str:
-        """Train, mix and judge; or say what is missing."""
+        """Train, mix and judge; or a sentence on what is missing."""
         opened = self.workspace.reader
         material = curriculum.prepare(
             self.workspace, self.config, folds, opened.index.rows, self.klines
         )
         if isinstance(material, str):
             return material
-        start, words = self._champion()
-        trained = self._trained(material, words)
-        scores = self._sweep(material, start, trained, words)
+        start, prompt_set = self._champion()
+        trained = self._train(material, prompt_set)
+        scores = self._sweep(material, start, trained, prompt_set)
         mix = max(scores, key=lambda tried: (scores[tried], -tried))
         # a tiny change of the weights flips a choice here and there: that is no gain
         if scores[mix] < scores[0.0] + self.config.least_gain:
@@ -126,19 +126,19 @@ class Tuner:
         if not mix:
             return Tuned(0.0, np.empty(0), np.empty(0), np.empty(0, np.int64), {}, lambda _: "")
         trainer.interpolate_weights(trained, start, mix)
-        challenger = self._packed(material, folds, trained, words, opened.calibration)
+        challenger = self._package(material, folds, trained, prompt_set, opened.calibration)
         tried = {f"mix_{share:.2f}": round(score, 6) for share, score in scores.items()}
-        return self._judged(material, folds, opened, challenger, mix, tried)
+        return self._judge(material, folds, opened, challenger, mix, tried)
 
     def _champion(self) -> tuple[ChartReader, PromptSet]:
-        """The champion's weights and words."""
+        """The champion's weights and prompts."""
         preset = presets.resolve(self.config.recipe.preset)
         start = presets.create(preset, pretrained=False)
         presets.load_weights(start, self.model.weights, repair=_REPAIR)
         tokenizer = vocabulary.load(self.model.tokenizer, repair=_REPAIR)
         return start, training_data.make_prompts(start, tokenizer)
 
-    def _trained(self, material: Curriculum, words: PromptSet) -> ChartReader:
+    def _train(self, material: Curriculum, prompt_set: PromptSet) -> ChartReader:
         """The champion's weights after training; a killed run of the same resumes."""
         recipe = self.config.recipe
         work = self.folder / self._fingerprint(material)
@@ -147,10 +147,10 @@ class Tuner:
                 checkpoint.clear(other)
         trainer.set_seed(recipe.seed)
         where = trainer.pick_device(self.device)
-        student = train_cv_model.make_trainer(self._champion()[0], words, recipe, where)
-        sampler = train_cv_model.make_sampler(material.lessons, recipe)
-        artist = training_data.example_factory(material.wording)
-        source = Batches(material.lessons, artist, sampler, shown=student.shown)
+        student = train_cv_model.make_trainer(self._champion()[0], prompt_set, recipe, where)
+        sampler = train_cv_model.make_sampler(material.training, recipe)
+        artist = training_data.example_factory(material.captions)
+        source = Batches(material.training, artist, sampler, shown=student.shown)
         charts = training_data.render_charts(
             curriculum.some(material.choosing, self.config.tried_on, recipe.seed)
         )
@@ -163,7 +163,7 @@ class Tuner:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _sweep(
-        self, material: Curriculum, start: ChartReader, trained: ChartReader, words: PromptSet
+        self, material: Curriculum, start: ChartReader, trained: ChartReader, prompt_set: PromptSet
     ) -> dict[float, float]:
         """Mean score of each mix on the choosing charts, the champion's own weights as mix 0.
 
@@ -192,7 +192,7 @@ class Tuner:
             queries = replace(
                 charts, vectors=trainer.embed_pictures(mixed, choosing_charts.pictures)
             )
-            prompts = _prompts(mixed, words)
+            prompts = _prompts(mixed, prompt_set)
             evidence = train.gather(voters, queries, prompts, settings.index)
             fitted = predict_cv_setup.fit(
                 evidence, queries, voters.rows, level=settings.predict.level
@@ -201,27 +201,27 @@ class Tuner:
             scores[mix] = round(float(_scores(answers, queries).mean()), 6)
         return scores
 
-    def _packed(
+    def _package(
         self,
         material: Curriculum,
         folds: Stages,
         mixed: ChartReader,
-        words: PromptSet,
+        prompt_set: PromptSet,
         was: Calibration,
     ) -> _Challenger:
         """The mix as files, its exemplars embedded and its readings calibrated; not in use.
 
-        Bands, and how far people's words carry, stay the champion's: this mode learned nothing
-        about them.
+        Bands, and how far people's annotations carry over, stay the champion's: this mode learned
+        nothing about them.
         """
         with storage.writing(self.folder):
             staging = Path(tempfile.mkdtemp(prefix="staging-", dir=self.folder))
         staging.chmod(0o755)
         some = training_data.render_charts(curriculum.some(material.choosing, 32, 0))
-        parity = train_cv_model.write_towers(mixed, words, staging, some.pictures)
-        manifest = self._manifest(material, folds, mixed, words, parity)
+        parity = train_cv_model.write_towers(mixed, prompt_set, staging, some.pictures)
+        manifest = self._manifest(material, folds, mixed, prompt_set, parity)
         folder = ModelFolder(staging, manifest)
-        rows = self._embedded(material, folder)
+        rows = self._embed_exemplars(material, folder)
         vectors.save(folder.exemplars, rows)
         settings = self.workspace.config
         images = Embedder(folder, threads=settings.model.threads).images
@@ -238,7 +238,7 @@ class Tuner:
         material: Curriculum,
         folds: Stages,
         mixed: ChartReader,
-        words: PromptSet,
+        prompt_set: PromptSet,
         parity: float,
     ) -> Manifest:
         was = self.model.manifest
@@ -247,20 +247,20 @@ class Tuner:
             digest.update(tensor.numpy().tobytes())
         data = was.data.model_copy(
             update={
-                "klines": _digest(material.lessons),
+                "klines": _digest(material.training),
                 "train_symbols": sorted(
-                    {*was.data.train_symbols, *material.lessons.symbol.tolist()}
+                    {*was.data.train_symbols, *material.training.symbol.tolist()}
                 ),
                 "held_out_symbols": sorted(
                     {*was.data.held_out_symbols, *material.choosing.symbol.tolist()}
                 ),
                 "train_until": max(was.data.train_until, iso(folds.until_ms)),
                 "held_out_until": max(was.data.held_out_until, iso(folds.chosen_until_ms)),
-                "train_windows": len(material.lessons),
+                "train_windows": len(material.training),
                 "held_out_windows": len(material.choosing),
             }
         )
-        prototypes = trainer.prototypes(mixed, words)
+        prototypes = trainer.prototypes(mixed, prompt_set)
         return was.model_copy(
             update={
                 "version": lineage.child_name(
@@ -278,7 +278,7 @@ class Tuner:
             }
         )
 
-    def _embedded(self, material: Curriculum, folder: ModelFolder) -> Embeddings:
+    def _embed_exemplars(self, material: Curriculum, folder: ModelFolder) -> Embeddings:
         """The exemplars, with the weights that the champion's carried and people's labels."""
         settings = self.workspace.config.model
         images = Embedder(folder, threads=settings.threads, batch=settings.batch).images
@@ -298,10 +298,10 @@ class Tuner:
         weight = [carried.get(at, 1.0) for at in rows.keys]
         rows = replace(rows, weight=np.array(weight, np.float32))
         return review.apply_corrections(
-            rows, material.wording.corrections, train_cv_model.ANNOTATION_WEIGHT
+            rows, material.captions.corrections, train_cv_model.ANNOTATION_WEIGHT
         )[0]
 
-    def _judged(
+    def _judge(
         self,
         material: Curriculum,
         folds: Stages,
@@ -365,8 +365,10 @@ def _scores(answers: Answers, charts: Embeddings) -> Floats:
     return reading + quadratic_score(answers.probabilities.phase, charts.phase)
 
 
-def _prompts(mixed: ChartReader, words: PromptSet) -> Prototypes:
-    return reader.prompts_from(train_cv_model.prototypes_by_name(trainer.prototypes(mixed, words)))
+def _prompts(mixed: ChartReader, prompt_set: PromptSet) -> Prototypes:
+    return reader.prompts_from(
+        train_cv_model.prototypes_by_name(trainer.prototypes(mixed, prompt_set))
+    )
 
 
 def _digest(corpus: Corpus) -> str:

@@ -21,7 +21,7 @@ from vision_ai.records import Feedback, Prediction
 
 
 def charts(
-    lines: Iterable[Feedback], predictions: Iterable[Prediction], finder: Finder, wording: Captions
+    lines: Iterable[Feedback], predictions: Iterable[Prediction], finder: Finder, captions: Captions
 ) -> Corpus:
     """The charts of resolved calls, both intervals of each, those whose candles are still here.
 
@@ -36,31 +36,31 @@ def charts(
         for call in predictions_of_lines
         for interval, reading in sorted(call.intervals.items())
     )
-    located = [at for chart in keys if (at := _found(finder, *chart))]
+    located = [at for chart in keys if (at := _find_window(finder, *chart))]
     tables = {id(klines): klines for klines, _ in located}
     table_number = {name: number for number, name in enumerate(tables)}
     return labelled(
         tuple(tables.values()),
         np.array([table_number[id(klines)] for klines, _ in located], np.int32),
         np.array([end for _, end in located], np.int32),
-        wording,
+        captions,
     )
 
 
-def _found(
+def _find_window(
     finder: Finder, symbol: str, interval: Interval, last_ms: int, digest: str
 ) -> tuple[Klines, int] | None:
     return finder.window(symbol, interval, last_ms + interval.ms, digest)
 
 
-def labelled(tables: tuple[Klines, ...], table: Ints, end: Ints, wording: Captions) -> Corpus:
+def labelled(tables: tuple[Klines, ...], table: Ints, end: Ints, captions: Captions) -> Corpus:
     """Windows sorted by table, with a person's labels where there are some, else the rule book's.
 
     Args:
         tables: candles.
         table: int (n,), which table each window is of.
         end: int (n,), row of its last candle.
-        wording: who says what a chart shows.
+        captions: people's labels, by the hash of the chart.
     """
     order = np.argsort(table, kind="stable")
     blank = np.zeros(len(end), np.int8)
@@ -69,7 +69,7 @@ def labelled(tables: tuple[Klines, ...], table: Ints, end: Ints, wording: Captio
     )
     if not len(corpus):
         return corpus
-    labels = wording.label(corpus.bars(np.arange(len(corpus))))
+    labels = captions.label(corpus.bars(np.arange(len(corpus))))
     return replace(corpus, reading=labels.reading, phase=labels.phase)
 
 
@@ -87,17 +87,17 @@ def tables(paths: Paths, klines: Path | None) -> list[Klines]:
         return folder_tables
 
 
-def originals(rows: Embeddings, candles: Sequence[Klines], wording: Captions) -> Corpus:
+def originals(rows: Embeddings, candles: Sequence[Klines], captions: Captions) -> Corpus:
     """The indexed charts whose candles are at hand, labelled anew."""
     sources = Originals.find(rows, candles)
     rows_with_candles = sources.found
     return labelled(
-        sources.tables, sources.table[rows_with_candles], sources.end[rows_with_candles], wording
+        sources.tables, sources.table[rows_with_candles], sources.end[rows_with_candles], captions
     )
 
 
 def windows(
-    candles: Sequence[Klines], until_ms: int, count: int, wording: Captions, *, seed: int
+    candles: Sequence[Klines], until_ms: int, count: int, captions: Captions, *, seed: int
 ) -> Corpus:
     """Up to `count` random windows that were settled, outcomes included, at `until_ms`."""
     whole = tuple(part for table in candles if len(part := table.until(until_ms)))
@@ -108,7 +108,7 @@ def windows(
     rows_settled = np.flatnonzero(purge.settled(spans, until_ms))
     rng = np.random.default_rng([seed, count])
     rows = np.sort(rng.choice(rows_settled, min(count, len(rows_settled)), replace=False))
-    return labelled(whole, candidates.table[rows], candidates.end[rows], wording)
+    return labelled(whole, candidates.table[rows], candidates.end[rows], captions)
 
 
 def distinct(corpus: Corpus) -> Corpus:

@@ -38,10 +38,10 @@ def champion(workspace: Workspace, now_ms: int) -> Champion:
         )
     model = registry.resolve(workspace.paths)
     switches = lineage.read_history(workspace.paths)
-    maker = _Maker(workspace, model, now_ms)
+    maker = _VersionMaker(workspace, model, now_ms)
     return Champion(
         version=model.version,
-        exemplars=frozenset(_places(reader.exemplars(model))),
+        exemplars=frozenset(_exemplar_keys(reader.exemplars(model))),
         publish=maker.publish,
         promote=lambda version: models.take_over(workspace, version, now_ms),
         was_cut_short=lambda version: lineage.is_promotion_unfinished(workspace.paths, version),
@@ -50,7 +50,7 @@ def champion(workspace: Workspace, now_ms: int) -> Champion:
 
 
 @dataclass(frozen=True)
-class _Maker:
+class _VersionMaker:
     workspace: Workspace
     model: ModelFolder
     now_ms: int
@@ -81,7 +81,7 @@ class _Maker:
             self.model.exemplars.name: vectors.reweight(
                 self.model.exemplars, weight, model=version
             ),
-            reader.CALIBRATION: _document(_stretched(old, challenge, version)),
+            reader.CALIBRATION: _document(_widened(old, challenge, version)),
         }
         return lineage.derive(self.workspace.paths, self.model, manifest, files).version
 
@@ -125,7 +125,7 @@ def _accuracy(reading: NDArray[np.floating], charts: Embeddings) -> float:
 
 
 def verdict(attempt: GateAttempt) -> dict[str, object]:
-    """What the gate said, as a manifest keeps it: nothing in it depends on when that was."""
+    """The gate's verdict as a manifest keeps it: nothing in it depends on when it was given."""
     return attempt.model_dump(mode="json", exclude={"line", "check", "version", "made_at", "v"})
 
 
@@ -140,19 +140,19 @@ def _changes(challenge: Challenge) -> dict[str, object]:
     }
 
 
-def _places(rows: Embeddings) -> list[ExemplarKey]:
+def _exemplar_keys(rows: Embeddings) -> list[ExemplarKey]:
     columns = (rows.symbol.tolist(), rows.interval.tolist(), rows.close_ms.tolist())
     return [(name, Interval(i), iso(ms)) for name, i, ms in zip(*columns, strict=True)]
 
 
 def _reweighted(rows: Embeddings, challenge: Challenge) -> NDArray[np.float32]:
-    factor = np.array([challenge.factors.get(key, 1.0) for key in _places(rows)])
+    factor = np.array([challenge.factors.get(key, 1.0) for key in _exemplar_keys(rows)])
     weight: NDArray[np.float32] = (rows.weight * factor).astype(np.float32)
     return weight
 
 
-def _stretched(old: Calibration, challenge: Challenge, version: str) -> Calibration:
-    """Both intervals' bands are stretched alike: logs judge the interval that led."""
+def _widened(old: Calibration, challenge: Challenge, version: str) -> Calibration:
+    """Both intervals' bands are widened alike: logs judge the interval that led."""
     rules = {
         interval: {
             horizon: rule.model_copy(

@@ -129,6 +129,7 @@ def predicted(workspace: Workspace, window: Klines) -> IntervalReading:
     return found.intervals[Interval.M15]
 
 
+@pytest.mark.slow
 def test_an_annotation_adjusts_the_next_candle_and_names_who_gave_it(
     workspace, markets, capsys
 ) -> None:
@@ -150,9 +151,9 @@ def test_an_annotation_adjusts_the_next_candle_and_names_who_gave_it(
     for then, now in zip(before[:2], after[:2], strict=True):
         assert now.probabilities[other.name] > then.probabilities[other.name] + 0.05
         assert now.unadjusted is not None
-        word = now.unadjusted.annotations[0]
-        assert (word.who, word.symbol, word.setup) == ("anna", window.symbol, other.setup)
-        assert word.as_of == iso(int(window.close_ms[-1]))
+        given = now.unadjusted.annotations[0]
+        assert (given.who, given.symbol, given.setup) == ("anna", window.symbol, other.setup)
+        assert given.as_of == iso(int(window.close_ms[-1]))
     assert after_it.unadjusted is not None
     assert after_it.unadjusted.setup == before[1].setup
     assert (

@@ -146,3 +146,18 @@ def test_nothing_near_means_no_suggestion() -> None:
 def test_at_most_three_symbols_are_suggested() -> None:
     many = [f"AB{letter}USDT" for letter in "ABCDEFGH"]
     assert instruments.suggest("ABXUSDT", many).count(" or ") <= 2
+
+
+def test_odd_symbols_of_an_exchange_are_left_out() -> None:
+    rows = [
+        {"symbol": s, "turnover24h": "5"}
+        for s in ("BTCUSDT", "BTC-29DEC25", "BTCUSDT ", "btcusdt", "../x", None, 5)
+    ]
+    reply = {"retCode": 0, "result": {"list": rows}}
+    assert instruments.read_turnover(reply) == {"BTCUSDT": 5.0}
+
+
+@pytest.mark.parametrize("turnover", ["", "NaN", "inf", None, "x"])
+def test_an_odd_turnover_counts_as_nothing(turnover: object) -> None:
+    rows = [{"symbol": "BTCUSDT", "turnover24h": turnover}]
+    assert instruments.read_turnover({"retCode": 0, "result": {"list": rows}}) == {"BTCUSDT": 0.0}

@@ -1,5 +1,7 @@
 """Simulated candles: seeded, well formed, and never taken for real ones."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,3 +69,21 @@ def test_what_would_begin_before_1970_is_refused(count: int, end: int) -> None:
 def test_a_hostile_symbol_is_refused() -> None:
     with pytest.raises(SymbolError):
         simulate("../x", "1h", 1, seed=0, end_ms=END)
+
+
+def test_the_simulated_market_looks_like_a_market() -> None:
+    klines = simulate("ABCUSDT", "15m", 20_000, seed=3, end_ms=END)
+    moves = np.diff(np.log(klines.bars[:, 3]))
+    assert 0.015 < moves.std() * math.sqrt(96) < 0.08  # daily volatility
+    assert ((moves - moves.mean()) ** 4).mean() / moves.var() ** 2 > 4  # heavy tails
+    size = np.abs(moves)
+    assert np.corrcoef(size[1:], size[:-1])[0, 1] > 0.1  # volatility comes in clusters
+    span = np.log(klines.bars[:, 1] / klines.bars[:, 2])
+    assert np.corrcoef(np.log(klines.bars[:, 4]), np.log(span))[0, 1] > 0.5
+    assert (klines.bars[:, 1] > klines.bars[:, [0, 3]].max(1)).mean() > 0.5  # wicks
+
+
+def test_symbols_move_apart_from_each_other() -> None:
+    both = simulate_many(["ABCUSDT", "XYZUSDT"], "15m", 500, seed=1, end_ms=END)
+    moves = [np.diff(np.log(klines.bars[:, CLOSE])) for klines in both]
+    assert abs(np.corrcoef(*moves)[0, 1]) < 0.3

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -322,3 +323,88 @@ def test_a_file_of_a_folder_whose_name_says_no_market_is_named(tmp_path: Path) -
 def test_a_folder_names_its_own_symbols(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="folder"):
         import_candles(Paths(tmp_path), tmp_path, symbol="BTCUSDT")
+
+
+@given(
+    st.sets(st.integers(0, 40), max_size=30),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=3),
+    st.integers(0, 40),
+    st.integers(0, 40),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_is_missing_is_neither_stored_nor_known_to_be_empty(
+    stored: set[int], empty: list[tuple[int, int]], first: int, after: int
+) -> None:
+    rows = np.array(sorted(stored), np.int64)
+    origin = int(BTC.open_ms[0])
+
+    def at(row: int) -> int:
+        return origin + row * M5.ms
+
+    klines = Klines("BTCUSDT", M5, BTC.open_ms[rows], BTC.bars[rows])
+    cached = Cached(klines).merge(klines, [(at(a), at(b)) for a, b in empty])
+    missing = {
+        (ms - origin) // M5.ms
+        for start_ms, end_ms in cached.missing(at(first), at(after))
+        for ms in range(start_ms, end_ms, M5.ms)
+    }
+    known = stored | {row for a, b in empty for row in range(a, b)}
+    assert missing == set(range(first, after)) - known
+
+
+def test_threads_that_add_at_once_lose_nothing_of_each_other(store: Store) -> None:
+    threads = [
+        threading.Thread(target=store.add, args=(BTC[part * 50 : part * 50 + 60],))
+        for part in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.load("BTCUSDT", M5).digest == BTC[:310].digest
+
+
+def test_a_file_whose_facts_cannot_be_read_is_damaged(store: Store) -> None:
+    store.add(BTC[:20])
+    path = store.path("BTCUSDT", M5)
+    table = pq.read_table(path)
+    for facts in (b"{", b"[]", b'{"venue":"x"}', b'{"v":1,"asked":[[1]]}'):
+        pq.write_table(table.replace_schema_metadata({b"vision_ai": facts}), path)
+        with pytest.raises(CorruptFileError, match="its metadata cannot be read") as caught:
+            store.load("BTCUSDT", M5)
+        assert caught.value.hint.startswith("Run: vision-ai fetch BTCUSDT")
+
+
+def test_a_file_of_another_origin_without_facts_is_read_as_it_is(store: Store) -> None:
+    store.add(BTC[:20])
+    path = store.path("BTCUSDT", M5)
+    pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
+    assert store.load("BTCUSDT", M5).digest == BTC[:20].digest
+
+
+def test_adding_what_is_there_writes_nothing(store: Store) -> None:
+    store.add(BTC[:20])
+    path = store.path("BTCUSDT", M5)
+    before = path.stat().st_mtime_ns, path.stat().st_ino
+    assert store.add(BTC[5:15]).digest == BTC[:20].digest
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
+
+
+def test_a_damaged_file_set_aside_twice_keeps_both_copies(exchange: Bybit, store: Store) -> None:
+    path = store.path("BTCUSDT", M15)
+    for content in (b"first damage", b"second damage"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        store.sync(exchange, "BTCUSDT", M15, start(10), NOW)
+    aside = sorted(path.parent.glob("*.corrupt-*"))
+    assert {copy.read_bytes() for copy in aside} == {b"first damage", b"second damage"}
+
+
+def test_an_import_of_one_file_may_name_its_market(tmp_path: Path) -> None:
+    source = Store(Paths(tmp_path / "in"), "x")
+    source.add(BTC[:50])
+    unnamed = tmp_path / "download.parquet"
+    source.path("BTCUSDT", M5).rename(unnamed)
+    stored = import_candles(Paths(tmp_path), unnamed, venue="mine", symbol="ethusdt", interval=M5)
+    assert [k.symbol for k in stored.values() if isinstance(k, Klines)] == ["ETHUSDT"]
+    assert len(Store(Paths(tmp_path), "mine").load("ETHUSDT", M5)) == 50

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision_ai.domain import VOLUME, Interval
+from vision_ai.domain import VOLUME, Interval, Klines
 from vision_ai.errors import ExchangeUnavailableError
 from vision_ai.market import wire
 from vision_ai.market.simulate import simulate
@@ -71,3 +71,32 @@ def test_no_rows_are_no_candles() -> None:
 def test_cells_beyond_the_volume_are_ignored() -> None:
     read = wire.read_rows([[*GOOD, "more", None]], "BTCUSDT", Interval.M15)
     assert np.array_equal(read.bars, [[2, 3, 1, 2, 5]])
+
+
+prices = st.floats(1e-8, 1e8)
+
+
+@st.composite
+def some_klines(draw: st.DrawFn) -> Klines:
+    n = draw(st.integers(0, 20))
+    steps = draw(st.lists(st.integers(1, 5), min_size=n, max_size=n))
+    rows = [sorted(draw(st.tuples(prices, prices, prices, prices))) for _ in range(n)]
+    volumes = draw(st.lists(st.floats(0, 1e12), min_size=n, max_size=n))
+    bars = [[r[1], r[3], r[0], r[2], v] for r, v in zip(rows, volumes, strict=True)]
+    open_ms = np.cumsum(np.array(steps, np.int64)) * 900_000
+    return Klines("BTCUSDT", Interval.M15, open_ms, np.array(bars).reshape(-1, 5))
+
+
+@given(some_klines())
+@settings(max_examples=50, deadline=None)
+def test_reading_what_was_written_gives_the_same_candles(klines: Klines) -> None:
+    rows = wire.write_rows(klines.open_ms, klines.bars, np.zeros(len(klines)))
+    assert wire.read_rows(rows, "BTCUSDT", Interval.M15).digest == klines.digest
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_any_finite_number_is_plain_digits_and_loses_nothing(value: float) -> None:
+    text = wire.number(value)
+    assert float(text) == value
+    assert set(text) <= set("-.0123456789")
+    assert not text.endswith(".")

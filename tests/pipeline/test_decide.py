@@ -51,6 +51,12 @@ def test_candles_of_later_than_the_clock_change_nothing(workspace: Workspace) ->
     assert later["score_breakdown"] != whole["score_breakdown"]
 
 
+def test_finer_candles_are_decided_on_as_quarter_hours(workspace: Workspace) -> None:
+    fine = candles()[0].until(NOW)
+    coarse = use_cases.weigh(workspace, fine.resample(Interval.M15), NOW)
+    assert use_cases.weigh(workspace, fine, NOW) == coarse
+
+
 @pytest.mark.parametrize("symbol", ["../x", "", "BTC USDT", "X" * 31])
 def test_a_hostile_symbol_is_refused_before_the_exchange_is_asked(
     tmp_path: Path, symbol: str

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import jsonschema
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,7 +34,7 @@ from vision_ai.market.simulate import simulate
 from vision_ai.measures.purge import Extent, Spans
 from vision_ai.model import registry
 from vision_ai.model.registry import SHIPPED, TrainingCandles
-from vision_ai.pipeline import evaluate
+from vision_ai.pipeline import evaluate, schemas
 from vision_ai.pipeline import reader as readers
 from vision_ai.pipeline.reader import exemplars
 
@@ -72,7 +73,9 @@ def empty_data(tmp_path: Path, monkeypatch) -> None:
 
 def evaluated(capsys, *arguments: str) -> dict:
     assert run(["evaluate", "--klines", "candles", "--json", *arguments]) == 0
-    return json.loads(capsys.readouterr().out)
+    content: dict = json.loads(capsys.readouterr().out)
+    jsonschema.validate(content, schemas.schema("evaluate-result"))
+    return content
 
 
 def figure(content: dict, name: str) -> dict:

@@ -1,10 +1,12 @@
 """The index of similar charts: built, shown, and changed by people's labels."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests import standin
+from vision_ai import storage
 from vision_ai.config import Config, Paths
 from vision_ai.domain import (
     PHASES,
@@ -126,6 +128,23 @@ def test_a_persons_label_replaces_the_rule_books_in_the_index(workspace: Workspa
     assert (
         rows.reading[[rows.keys.index(own.keys[row]) for row in others]] == own.reading[others]
     ).all()
+
+
+def test_a_model_that_does_not_know_how_far_labels_carry_says_their_weight(
+    workspace: Workspace, model_root: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "unfitted"
+    shutil.copytree(model_root, root)
+    unfitted = Workspace(Config(), Paths(root), clock=lambda: NOW)
+    model = registry.resolve(unfitted.paths)
+    fitted = reader.calibration(model).model_copy(update={"transfer": {}})
+    storage.write_document(model.path / reader.CALIBRATION, fitted)
+    correct(unfitted, 3, Setup.TRAP, Direction.SHORT)
+    weight = unfitted.config.review.weight
+    assert f"votes as {weight:g} similar charts" in use_cases.refresh(unfitted)
+    own = reader.exemplars(model)
+    rows = reader.open_index(unfitted.paths, model).rows
+    assert rows.weight[rows.keys.index(own.keys[3])] == weight
 
 
 def test_a_second_refresh_builds_nothing(workspace: Workspace) -> None:

@@ -189,6 +189,14 @@ def test_originals_are_found_among_several_tables_and_only_in_their_own() -> Non
     assert (originals.bars(originals.found) == expected).all()
 
 
+def test_of_two_tables_with_the_same_candles_the_first_is_used() -> None:
+    klines = market()
+    rows = rows_of(klines)
+    originals = Originals.find(rows, [klines, klines])
+    assert len(originals.tables) == 1
+    assert set(originals.table.tolist()) == {0}
+
+
 def test_rows_may_be_asked_for_in_any_order() -> None:
     klines = market()
     rows = rows_of(klines)

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from vision_ai.config import Config, Paths
 from vision_ai.domain import iso
 from vision_ai.errors import InputError, MissingModelError, StateError, TransientError
 from vision_ai.market.store import Store
+from vision_ai.pipeline import schemas
 from vision_ai.pipeline.backtest import simulate
 from vision_ai.pipeline.backtest.simulate import SimulationPlan
 from vision_ai.pipeline.reader import Reader
@@ -339,6 +341,7 @@ def test_the_command_prints_what_came_of_it(
     command = ["rehearse", "--klines", str(folder), "--out", str(tmp_path / "out"), *options]
     assert run(command) == 0
     result = json.loads(capsys.readouterr().out)
+    jsonschema.validate(result, schemas.schema("simulate-result"))
     assert result["hours"] == 24
     assert sum(result["decisions"].values()) == 24 * len(simulated_hours.SYMBOLS)
     assert result["not_counted"] == []

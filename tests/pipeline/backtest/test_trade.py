@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,7 @@ from vision_ai.market import simulate as market
 from vision_ai.market.store import Store
 from vision_ai.measures.purge import Extent, earliest_as_of
 from vision_ai.model.registry import SHIPPED
+from vision_ai.pipeline import schemas
 from vision_ai.pipeline.backtest import sandbox, simulate, trade
 from vision_ai.pipeline.backtest.cycle import Schedule
 from vision_ai.pipeline.backtest.memory import Arm, CachingReader, Market, MemoryCycle
@@ -185,6 +187,7 @@ def test_the_command_accounts_for_every_arm(tmp_path: Path, monkeypatch, capsys)
     command = ["backtest", "--klines", str(klines), "--report", str(page), "--json"]
     assert run(command) == 0
     result = json.loads(capsys.readouterr().out)
+    jsonschema.validate(result, schemas.schema("backtest-result"))
     assert len(result["arms"]) == 4
     assert len(result["differences"]) == 4
     assert result["method"]["hours"] >= 30

@@ -141,6 +141,7 @@ def test_doctor_prints_its_checks_even_where_one_fails(desk: Path, capsys) -> No
     assert content["ok"] == (code == 0)
 
 
+@pytest.mark.slow
 def test_a_correction_and_an_import_are_as_their_schemas_say(desk: Path, capsys) -> None:
     assert run(["predict", "AAAUSDT"]) == 0
     capsys.readouterr()

@@ -58,6 +58,7 @@ def test_a_scan_draws_and_predicts_every_market_once(server, tmp_path, capsys) -
     assert len(later) == 2 * len(first)
 
 
+@pytest.mark.slow
 def test_history_is_replayed_as_it_was(server, tmp_path, monkeypatch, capsys) -> None:
     assert run(["predict", "AAAUSDT", "--json"]) == 0
     then = json.loads(capsys.readouterr().out)["prediction"]
@@ -68,6 +69,7 @@ def test_history_is_replayed_as_it_was(server, tmp_path, monkeypatch, capsys) ->
     assert {**now, "created_at": ""} == {**then, "created_at": ""}
 
 
+@pytest.mark.slow
 def test_stored_candles_of_the_past_are_read_without_a_connection(
     server, tmp_path, monkeypatch, capsys
 ) -> None:
@@ -99,6 +101,7 @@ def test_a_damaged_prediction_spoils_no_other(server, tmp_path, capsys) -> None:
     assert run(["scan", "AAAUSDT", "--no-charts"]) == 3
 
 
+@pytest.mark.slow
 def test_a_prediction_of_another_venue_is_not_passed_off(server, tmp_path, monkeypatch, capsys):
     assert run(["scan", "AAAUSDT", "--no-charts"]) == 0
     other = Listing.from_klines("elsewhere", [candles("AAAUSDT", seed=99)])
@@ -137,6 +140,7 @@ def test_a_category_without_markets_is_named(server, tmp_path, capsys) -> None:
     assert "no USDT market" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_index_of_more_candles_holds_each_chart_once(server, tmp_path, capsys) -> None:
     folder = tmp_path / "candles"
     folder.mkdir()
@@ -183,6 +187,7 @@ def test_a_scan_that_reads_nothing_names_everything(server, tmp_path, capsys) ->
     assert "ZZZUSDT: " in shown.err
 
 
+@pytest.mark.slow
 def test_our_own_picture_is_read_as_its_candles_are(server, tmp_path, capsys) -> None:
     assert run(["predict", "BBBUSDT", "--json"]) == 0
     from_candles = json.loads(capsys.readouterr().out)["prediction"]
@@ -207,6 +212,7 @@ def test_a_broken_picture_is_one_sentence(tmp_path, content, capsys) -> None:
     assert shown.err.startswith("Error: ")
 
 
+@pytest.mark.slow
 def test_reading_needs_no_torch(server, tmp_path) -> None:
     code = (
         "import sys\n"

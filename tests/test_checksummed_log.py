@@ -204,3 +204,14 @@ def test_a_line_that_does_not_fit_on_the_disk_leaves_no_part(tmp_path: Path) -> 
     )  # fmt: skip
     assert "the file would be too large" in done.stdout
     assert path.read_bytes() == before
+
+
+def test_an_intact_line_with_the_key_of_an_earlier_one_is_named_as_its_repeat(
+    tmp_path: Path,
+) -> None:
+    path = log_of(tmp_path, 2)
+    other = tmp_path / "b.jsonl"
+    write(other, Note(text="s", number=5), Note(text="r", number=0))
+    own, spliced = path.read_bytes().splitlines()[0], other.read_bytes().splitlines()[1]
+    path.write_bytes(own + b"\n" + spliced + b"\n")
+    assert numbers(path) == ([0], [(2, "repeats line 1")])

@@ -120,3 +120,10 @@ def test_scrambled_markets_begin_with_a_hole() -> None:
 @pytest.mark.parametrize("result", [{}, {"list": []}, {"timeSecond": "5"}])
 def test_a_reply_without_rows_loses_its_list(result: dict[str, object]) -> None:
     assert json.loads(faults.spoil(Fault.SCRAMBLED, {"result": result}))["result"] == {"list": None}
+
+
+def test_a_request_that_failed_may_be_answered_when_it_is_asked_again() -> None:
+    for seed in range(5):
+        source = faults.faults_at_rate(0.5, seed=seed)
+        drawn = [source.draw("same") for _ in range(40)]
+        assert 8 < sum(fault is None for fault in drawn) < 32

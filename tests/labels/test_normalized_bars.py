@@ -1,5 +1,7 @@
 """Normalized bars against plain loops, and their scale and mirror laws."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -79,7 +81,7 @@ def test_running_extremes_equal_plain_loops(seed):
 def test_path_length_is_the_way_that_closes_travelled():
     charts = NormalizedBars.of(walks(1, 4))
     closes = charts.c[0]
-    travelled = sum(abs(b - a) for a, b in zip(closes[10:60], closes[11:61], strict=True))
+    travelled = sum(abs(b - a) for a, b in pairwise(closes[10:61]))
     assert charts.path_length[0, 0] == 0
     assert charts.path_length[0, 60] - charts.path_length[0, 10] == pytest.approx(travelled)
 

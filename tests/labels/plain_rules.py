@@ -44,9 +44,18 @@ def bent_examples(count: int, seed: int = 0) -> np.ndarray:
         start = chart[-bars - 1, 3]
         chart[-bars:, :4] = start * (chart[-bars:, :4] / start) ** factor
         chart[-bars:, 4] *= rng.uniform(0.5, 3)
-        if rng.random() < 0.4:  # and the last candle moved
-            chart[-1, :4] *= np.exp(rng.uniform(-9, 1) * examples.STEP)
     return charts
+
+
+def faded_breaks() -> np.ndarray:
+    """Breaks of a box that come back to many heights above its top."""
+    paths = []
+    for end in np.linspace(1.5, 5, 15):
+        paths.append([1.4, 3.2, end])
+        paths.append([*np.linspace(1.5, 4.2, 10), *np.linspace(4, end, 4)])
+        paths.append([1, 3, 5, 6, 6.5, 6.5, 6, 5, 4.5, 4, end, end - 0.2, end + 0.3])
+    loud = {11: 4.0, 10: 3.0, 1: 4.0, 0: 3.0}
+    return np.stack([examples.candles(examples.after_box(path), loud) for path in paths])
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from tests.labels.plain_rules import (
     BOX_RULES,
     LEG_RULES,
     bent_examples,
+    faded_breaks,
     jittered_examples,
     plain_charts,
     plain_setups,
@@ -63,7 +64,7 @@ def charts() -> np.ndarray:
 @pytest.fixture(scope="module")
 def near_thresholds() -> np.ndarray:
     """Many charts of which some lie just on either side of each threshold."""
-    return np.concatenate([bent_examples(900), jittered_examples(3), walks(40, 11)])
+    return np.concatenate([bent_examples(900), faded_breaks(), jittered_examples(3), walks(40, 11)])
 
 
 def matches(bars: np.ndarray, rule: str, t: Thresholds, *, mirrored: bool = False) -> np.ndarray:

@@ -277,7 +277,8 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/files":
             found = re.search(rb'filename="[^"]*"\r\n.*?\r\n\r\n(.*)\r\n--', content, re.S)
             assert found is not None
-            self.send(200, json.dumps(self.said.add_file(found[1])).encode())
+            reply = self.said.add_file(found[1])
+            self.send(getattr(reply, "status", 200), json.dumps(reply).encode())
         elif self.path == "/v1/batches":
             self.send(200, json.dumps(self.said.add_batch(json.loads(content))).encode())
         else:

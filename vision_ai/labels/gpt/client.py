@@ -9,14 +9,15 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
 
 from vision_ai import errors
 from vision_ai.config import GptConfig
 from vision_ai.errors import ConfigError, InputError, TransientError
 from vision_ai.labels.gpt.replies import Reply, ReplyKind
+
+Result = TypeVar("Result")
 
 _KEY = re.compile(r"\b(?:sk|sess)-[A-Za-z0-9_*\-]{4,}")
 _MAX_NOTE_CHARS = 200
@@ -89,39 +90,41 @@ class GptClient:
         Raises:
             VisionError: the API cannot be reached, or refuses.
         """
-        with self._translated_errors():
-            return self._api.files.create(file=(name, lines), purpose="batch").id
+        return self._call(lambda: self._api.files.create(file=(name, lines), purpose="batch").id)
 
     def submit(self, file_id: str, name: str) -> str:
         """Start a batch of uploaded requests under a name of ours; the batch's id."""
-        with self._translated_errors():
-            batch = self._api.batches.create(
-                input_file_id=file_id,
-                endpoint="/v1/responses",
-                completion_window="24h",
-                metadata={"vision_ai": name},
+        return self._call(
+            lambda: (
+                self._api.batches.create(
+                    input_file_id=file_id,
+                    endpoint="/v1/responses",
+                    completion_window="24h",
+                    metadata={"vision_ai": name},
+                ).id
             )
-            return batch.id
+        )
 
     def find(self, name: str) -> str | None:
         """The id of the batch that was submitted under `name`, if there is one."""
-        with self._translated_errors():
+
+        def search() -> str | None:
             for batch in self._api.batches.list(limit=100):
                 if (batch.metadata or {}).get("vision_ai") == name:
                     return batch.id
-        return None
+            return None
+
+        return self._call(search)
 
     def status(self, batch_id: str) -> tuple[str, list[str]]:
         """State of a batch, and the ids of its result files."""
-        with self._translated_errors():
-            batch = self._api.batches.retrieve(batch_id)
-            files = [batch.output_file_id, batch.error_file_id]
-            return batch.status, [file for file in files if file]
+        batch = self._call(lambda: self._api.batches.retrieve(batch_id))
+        files = [batch.output_file_id, batch.error_file_id]
+        return batch.status, [file for file in files if file]
 
     def download(self, file_id: str) -> bytes:
         """The content of a result file."""
-        with self._translated_errors():
-            return self._api.files.content(file_id).content
+        return self._call(lambda: self._api.files.content(file_id).content)
 
     def scrub(self, text: str) -> str:
         """The text without anything that looks like a key, and short."""
@@ -140,9 +143,8 @@ class GptClient:
             retry_after_s=retry_after(error.response.headers),
         )
 
-    @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
-        """Turn the library's exceptions into ours.
+    def _call(self, request: Callable[[], Result]) -> Result:
+        """Make a request, and turn the library's exceptions into ours.
 
         Raises:
             ConfigError: key, model or quota must be fixed.
@@ -151,14 +153,13 @@ class GptClient:
         """
         openai = self._openai
         try:
-            yield
+            return request()
         except openai.APIStatusError as error:
             reply = self._refused(error)
         except openai.APIConnectionError as error:
             reply = Reply(ReplyKind.UNREACHABLE, self.scrub(str(error)))
-        else:
-            return
-        # raised out here, ours do not carry the library's exceptions and what they may repeat
+        # raised after the handlers, so that ours do not carry the library's exceptions as their
+        # context: those may repeat the key
         raise_fatal(reply)
         if reply.kind is ReplyKind.REJECTED:
             raise InputError(f"The OpenAI API refused the request: {reply.note}")

@@ -1,4 +1,6 @@
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -128,3 +130,101 @@ def test_a_table_made_by_hand_is_filled_in_and_its_bad_lines_are_named() -> None
         review.parse_corrections(text, as_csv=False, who="ben", at="2026-01-01T00:00:00Z")[0][0].id
         == good[0].id
     )
+
+
+DECISIONS = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, len(READINGS) - 1), st.sampled_from(list(Action))),
+    max_size=12,
+)
+
+
+def corrections_of(decisions) -> list[Correction]:
+    return [
+        word(number, code, action=action, at=iso(1_750_000_000_000 + 1000 * second))
+        for second, (number, code, action) in enumerate(decisions)
+    ]
+
+
+@settings(max_examples=50, deadline=None)
+@given(DECISIONS)
+def test_the_label_in_force_is_the_newest_persons_or_the_rule_books(decisions) -> None:
+    newest = review.newest_corrections(corrections_of(decisions))
+    for number in range(4):
+        subject = task(number).subject
+        codes = [c for n, c, action in decisions if n == number and action is not Action.SKIP]
+        label = review.label_in_force(subject, newest)
+        assert label.source == ("human" if codes else "rule")
+        assert label.reading == (READINGS[codes[-1]] if codes else subject.reading)
+
+
+@settings(max_examples=50, deadline=None)
+@given(DECISIONS)
+def test_agreeing_later_adds_nothing_and_disagreeing_starts_anew(decisions) -> None:
+    corrections = corrections_of(decisions)
+    first = {c.digest: c for c in review.earliest_agreeing(corrections)}
+    newest = review.newest_corrections(corrections)
+    assert first.keys() == newest.keys()
+    for digest, correction in first.items():
+        mine = [c for c in corrections if c.digest == digest and c.action is not Action.SKIP]
+        assert correction.reading == newest[digest].reading
+        after = mine[mine.index(correction) :]
+        assert all(c.reading == correction.reading for c in after)
+        before = mine[: mine.index(correction)]
+        assert not before or before[-1].reading != correction.reading
+
+
+@settings(max_examples=20, deadline=None)
+@given(DECISIONS)
+def test_the_log_only_grows_and_is_read_back_the_same(decisions) -> None:
+    corrections = corrections_of(decisions)
+    with TemporaryDirectory() as folder:
+        log = CorrectionLog(Path(folder) / "corrections.jsonl")
+        content = b""
+        for correction in corrections:
+            assert log.write([correction]) == 1
+            assert log.write([correction]) == 0
+            grown = log.path.read_bytes()
+            assert grown.startswith(content)
+            content = grown
+        stored, bad = log.read()
+    assert not bad
+    ids = [correction.id for correction in corrections]
+    assert [correction.id for correction in stored] == ids
+
+
+def test_a_correction_of_version_0_1_is_intact(tmp_path) -> None:
+    line = (
+        '{"line":1,"check":"000de6df6a5aa78f","v":1,"id":"6c1a31cb712e798de8222ac98db2e1ec",'
+        '"digest":"4e07408562bedb8b60ce05c1decfe3ad16b72230967de01f640b7e4729b49fce",'
+        '"symbol":"BTCUSDT","interval":"15m","as_of":"2023-11-14T23:00:00Z",'
+        '"look":"00000000000000000000000000000003","action":"correct",'
+        '"setup":"breakout-continuation","direction":"short","phase":"distribution",'
+        '"was":"breakout-continuation:short distribution","words":"note","who":"anna",'
+        '"at":"2025-06-15T12:00:00Z"}\n'
+    )
+    path = tmp_path / "corrections.jsonl"
+    path.write_text(line)
+    (stored,), bad = CorrectionLog(path).read()
+    assert not bad
+    subject = task(3).subject
+    label = Label(subject.reading, subject.phase)
+    again = review.make_correction(subject, Action.CORRECT, label, who="anna", at=AT, words="note")
+    assert again.id == stored.id  # the same decision is written once, whatever version wrote it
+    assert CorrectionLog(path).write([again]) == 0
+
+
+@pytest.mark.parametrize("who", ["", "   ", "x" * 65])
+def test_a_reviewer_needs_a_name_of_at_most_64_letters(who) -> None:
+    subject = task(1).subject
+    label = Label(subject.reading, subject.phase)
+    with pytest.raises(InputError, match="not valid: who"):
+        review.make_correction(subject, Action.ACCEPT, label, who=who, at=AT)
+
+
+def test_a_model_that_has_not_read_a_chart_counts_as_half_sure() -> None:
+    subject = task(1).subject
+    assert ReviewCase(subject).uncertainty == 0.5
+    sure = SecondOpinion(subject.reading, subject.phase, 1.0)
+    assert ReviewCase(subject, None, sure).uncertainty == 0
+    other = SecondOpinion(subject.reading.mirror, subject.phase.mirror, 1.0)
+    assert ReviewCase(subject, other, other).disagreements == 4

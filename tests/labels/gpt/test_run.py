@@ -1,7 +1,10 @@
 import logging
+import threading
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.labels.gpt_tasks import order, run, task, tasks
 from tests.labels.openai_server import KEY, OpenAiServer, always, honest, mixed
@@ -10,7 +13,13 @@ from vision_ai.errors import ConfigError, KlinesError, StateError
 from vision_ai.labels.gpt.client import GptClient, retry_after
 from vision_ai.labels.gpt.ledger import Ledger, answered_charts, total_spending
 from vision_ai.labels.gpt.replies import Language, ReplyKind
-from vision_ai.labels.gpt.run import MAX_UNANSWERED_CHARTS, ChartTask, DescriptionRun
+from vision_ai.labels.gpt.run import (
+    MAX_UNANSWERED_CHARTS,
+    ChartTask,
+    DescriptionRun,
+    PauseGate,
+    SpendingLimit,
+)
 
 
 def once(fault: str):
@@ -276,3 +285,59 @@ def test_retry_after_is_read_in_every_form() -> None:
     dated = retry_after({"retry-after": "Fri, 01 Jan 2100 00:00:00 GMT"})
     assert dated is not None
     assert dated > 1e9
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=20), st.floats(0.1, 5))
+def test_a_limit_is_never_passed_by_costs_below_their_reservations(requests, limit) -> None:
+    budget, spent = SpendingLimit(limit), 0.0
+    for worst, part in requests:
+        reserved = budget.reserve(worst)
+        if reserved is None:
+            continue
+        assert reserved == worst
+        budget.record(reserved, worst * part)
+        spent += worst * part
+        assert spent <= limit + 1e-9
+
+
+def test_requests_under_way_count_at_their_worst_until_they_end() -> None:
+    budget = SpendingLimit(1.0)
+    first = budget.reserve(0.6)
+    assert first is not None
+    assert budget.reserve(0.6) is None
+    budget.record(first, 0.1)
+    assert budget.reserve(0.6) == 0.6
+
+
+def test_a_cost_above_its_worst_raises_later_reservations() -> None:
+    budget = SpendingLimit(10.0)
+    reserved = budget.reserve(1.0)
+    assert reserved is not None
+    budget.record(reserved, 1.5)
+    assert budget.reserve(1.0) == pytest.approx(1.5)
+
+
+def test_without_a_limit_everything_is_allowed() -> None:
+    assert SpendingLimit(None).reserve(1e9) == 1e9
+
+
+def test_a_closed_gate_lets_nobody_through_and_wakes_who_waits() -> None:
+    gate, passed = PauseGate(), []
+    assert gate.wait()
+    gate.pause(30)
+    waiting = threading.Thread(target=lambda: passed.append(gate.wait()))
+    waiting.start()
+    gate.close()
+    waiting.join(5)
+    assert passed == [False]
+    assert not gate.wait()
+
+
+def test_of_two_pauses_the_longer_counts() -> None:
+    gate = PauseGate()
+    gate.pause(0.05)
+    gate.pause(0.0)
+    started = time.monotonic()
+    assert gate.wait()
+    assert time.monotonic() - started >= 0.04

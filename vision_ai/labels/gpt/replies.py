@@ -78,7 +78,7 @@ class LabelledChart(Record):
     clear: bool
     rules: str
     look: str = Field(description="hash of the bare prices and volumes, as training sees them")
-    chart: str | None = Field(default=None, description="its PNG, where one lies on disk")
+    chart: str | None = Field(default=None, description="path of its PNG, where one exists")
 
     @property
     def reading(self) -> Reading:

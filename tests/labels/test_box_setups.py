@@ -17,7 +17,7 @@ from tests.labels.plain_rules import (
     plain_setups,
 )
 from tests.labels.walks import walks
-from vision_ai.domain import PHASES, READINGS, WINDOW
+from vision_ai.domain import PHASES, READINGS
 from vision_ai.labels import box_setups, leg_setups, rules
 from vision_ai.labels.boxes import FLOOR_SEGMENTS, Boxes
 from vision_ai.labels.measured_charts import MeasuredCharts
@@ -206,16 +206,3 @@ def test_of_several_boxes_the_longest_then_the_newest_is_the_one_that_is_named(c
             boxes.bars[best],
             boxes.ended[best],
         )
-
-
-def test_facts_of_a_leg_are_its_size_its_length_and_what_is_retraced(charts):
-    measured = MeasuredCharts.of(NormalizedBars.of(charts), BASE)
-    match = leg_setups.pullback(measured, BASE)
-    up, _ = plain_charts(charts, BASE)
-    for row, chart in enumerate(up):
-        age, start, leg = chart.leg(chart.soft_h, chart.soft_l)
-        assert match.age[row] == age
-        assert match.facts["leg_bars"][row] == WINDOW - 1 - age - start
-        assert match.facts["leg_atr"][row] == pytest.approx(leg / chart.unit)
-        high = chart.soft_h[WINDOW - 1 - age]
-        assert match.facts["retraced"][row] == pytest.approx(high / max(leg, chart.unit))

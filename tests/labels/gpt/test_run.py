@@ -91,7 +91,7 @@ def test_the_language_is_asked_for_and_facts_stay_canonical(language, tmp_path) 
 )
 def test_a_passing_fault_is_recorded_by_kind_and_asked_again(fault, kind, tmp_path) -> None:
     with OpenAiServer(once(fault)) as server:
-        done, ledger = run(server, tmp_path, 1)
+        done, ledger = run(server, tmp_path, 1, timeout_s=1.0)
     assert sorted(a.kind for a in ledger.read()[0]) == sorted([kind, ReplyKind.DESCRIBED])
     assert not done.undescribed
     assert len(server.requests) == 2
@@ -211,6 +211,7 @@ def test_a_picture_that_cannot_be_drawn_leaves_only_its_chart_out(tmp_path) -> N
     assert len(server.requests) == 1
 
 
+@pytest.mark.slow
 def test_the_ledger_matches_the_servers_own_count(tmp_path) -> None:
     with OpenAiServer(mixed(0.3, 1), slow_s=30) as server:
         _, ledger = run(server, tmp_path, 40, timeout_s=3.0)

@@ -10,9 +10,12 @@ import mplfinance as mpf
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from tests.charts.candles import klines
+from tests.charts.screenshots.paint import Painter, candles
 from vision_ai.charts import mpl, png, raster
 from vision_ai.charts.screenshots import chain, foreign, recovery
 from vision_ai.config import ChartConfig
@@ -25,6 +28,7 @@ DESKS = {
 }
 """Ground, grid, text, up and down of trading terminals in the browser."""
 STYLES = ("binance", "classic", "default", "nightclouds", "tradingview", "yahoo")
+LARGE = [(1200, 700), (1600, 900)]
 STEP = 0.002
 
 
@@ -131,7 +135,12 @@ def test_a_compressed_screenshot_is_read():
 
 @pytest.mark.parametrize("theme", DESKS)
 @pytest.mark.parametrize(
-    ("size", "count"), [((1000, 620), 96), ((1280, 720), 118), ((1920, 1000), 140)]
+    ("size", "count"),
+    [
+        ((1000, 620), 96),
+        ((1280, 720), 118),
+        pytest.param((1920, 1000), 140, marks=pytest.mark.slow),
+    ],
 )
 def test_a_trading_terminal_is_read(theme, size, count):
     picture = terminal(theme, count=count, size=size)
@@ -200,7 +209,9 @@ def test_our_own_picture_without_its_metadata_is_read():
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("size", [(800, 500), (1200, 700), (1600, 900)])
+@pytest.mark.parametrize(
+    "size", [(800, 500), *(pytest.param(size, marks=pytest.mark.slow) for size in LARGE)]
+)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_titles_and_price_tags_shift_no_window(theme, size, seed):
     config = ChartConfig(theme=theme, width=size[0], height=size[1])
@@ -310,3 +321,229 @@ def test_a_picture_that_is_no_chart_is_refused(kind):
     with pytest.raises(ImageError) as caught:
         recovery.read_bars(png.ChartImage(nothing(kind), None))
     assert caught.value.hint
+
+
+SMALL = Painter(pitch=6, height=200, volume=50)
+laws = settings(max_examples=3, deadline=None)
+seeds = st.integers(0, 9999)
+
+
+def rows_apart(read, other, height=SMALL.height):
+    """Largest distance of two readings of one chart, in rows of the picture."""
+    one, two = (np.log(bars[..., :4]).reshape(-1, 4) for bars in (read, other))
+    return float(np.abs((one - one[-1, 3]) - (two - two[-1, 3])).max() / foreign._RANGE * height)
+
+
+def rows_off(read, bars, height=SMALL.height):
+    """Largest distance of what was read from what was painted, in rows of the picture."""
+    truth, found = np.log(bars[-96:, :4]), np.log(read[0, :, :4])
+    slope, shift = np.polyfit(found.ravel(), truth.ravel(), 1)
+    whole = np.log(bars[:, 1].max() / bars[:, 2].min())
+    return float(np.abs(slope * found + shift - truth).max() / whole * height)
+
+
+@laws
+@given(seeds, st.integers(96, 130), st.integers(5, 9), st.sampled_from([0, 50]))
+def test_painted_candles_are_read_to_a_row_or_two(seed, count, pitch, volume):
+    bars = candles(count, seed)
+    painter = dataclasses.replace(SMALL, pitch=pitch, volume=volume)
+    read = foreign.read_foreign(painter.paint(bars))
+    assert rows_off(read, bars) < 2
+    rises = np.sign(read[0, :, 3] - read[0, :, 0]) == np.sign(bars[-96:, 3] - bars[-96:, 0])
+    assert rises.mean() > 0.9
+    if volume:
+        assert np.corrcoef(read[0, :, 4], bars[-96:, 4])[0, 1] > 0.99
+    else:
+        assert not read[..., 4].any()
+
+
+@laws
+@given(seeds)
+def test_larger_pixels_change_no_price_by_more_than_rounding(seed):
+    picture = SMALL.paint(candles(100, seed))
+    larger = np.kron(picture, np.ones((2, 2, 1), np.uint8))
+    assert rows_apart(foreign.read_foreign(picture), foreign.read_foreign(larger)) < 2
+
+
+@laws
+@given(seeds)
+def test_a_negative_of_the_picture_is_the_same_chart(seed):
+    picture = SMALL.paint(candles(100, seed))
+    assert (foreign.read_foreign(picture) == foreign.read_foreign(255 - picture)).all()
+
+
+@laws
+@given(seeds)
+def test_which_colour_is_up_is_read_off_the_path_of_price(seed):
+    bars = candles(100, seed)
+    swapped = dataclasses.replace(SMALL, up=SMALL.down, down=SMALL.up)
+    one, other = (foreign.read_foreign(painter.paint(bars)) for painter in (SMALL, swapped))
+    assert (one == other).all()
+
+
+@laws
+@given(seeds)
+def test_a_dark_and_a_light_theme_are_read_alike(seed):
+    bars = candles(100, seed)
+    dark = dataclasses.replace(SMALL, ground=(18, 22, 30), up=(38, 166, 154), down=(239, 83, 80))
+    one, other = (foreign.read_foreign(painter.paint(bars)) for painter in (SMALL, dark))
+    assert rows_apart(one, other) < 1
+
+
+@laws
+@given(seeds, st.integers(0, 15), st.integers(0, 15), st.integers(0, 15), st.integers(1, 15))
+def test_empty_margins_may_be_cropped(seed, top, left, bottom, right):
+    picture = SMALL.paint(candles(100, seed))
+    cropped = picture[top : len(picture) - bottom, left:-right]
+    assert rows_apart(foreign.read_foreign(picture), foreign.read_foreign(cropped)) < 2
+
+
+@laws
+@given(seeds, st.integers(1, 20))
+def test_older_candles_left_of_the_window_change_nothing(seed, more):
+    whole = SMALL.paint(candles(96 + more, seed))
+    newest = whole[:, SMALL.margin + more * SMALL.pitch :]
+    assert rows_apart(foreign.read_foreign(whole), foreign.read_foreign(newest)) < 2
+
+
+@laws
+@given(seeds, st.integers(1, 8))
+def test_free_room_at_the_right_makes_no_older_window(seed, slots):
+    """What is read are the newest 96 candles, not the 96 that end at the picture's edge."""
+    bars = candles(104, seed)
+    picture = SMALL.paint(bars)
+    room = np.full((len(picture), slots * SMALL.pitch, 3), SMALL.ground, np.uint8)
+    read = foreign.read_foreign(np.concatenate([picture, room], axis=1))
+    assert rows_off(read, bars) < 2
+
+
+@pytest.mark.parametrize("missing", [1, 30])
+def test_a_missing_candle_leaves_the_longer_part_and_its_number_is_said(missing):
+    picture = SMALL.paint(candles(100))
+    x = SMALL.margin + (100 - missing - 1) * SMALL.pitch
+    picture[: SMALL.margin + SMALL.height, x : x + SMALL.pitch] = SMALL.ground
+    longer = max(missing, 99 - missing)
+    if longer >= 96:
+        foreign.read_foreign(picture)
+    else:
+        with pytest.raises(ImageError, match=f"shows {longer} candles in a row: expected at least"):
+            foreign.read_foreign(picture)
+
+
+def test_a_picture_too_small_says_its_size_and_the_least():
+    with pytest.raises(ImageError, match=r"300x119 pixels: expected at least 120 a side") as caught:
+        foreign.read_foreign(np.zeros((119, 300, 3), np.uint8))
+    assert "Crop the screenshot" in caught.value.hint
+
+
+def test_candles_without_bodies_are_refused():
+    lines = dataclasses.replace(SMALL, half=0, volume=0)
+    with pytest.raises(ImageError, match="too narrow to show bodies"):
+        foreign.read_foreign(lines.paint(candles(100)))
+
+
+def test_candles_that_do_not_follow_one_another_are_refused():
+    rng = np.random.default_rng(2)
+    opened = np.exp(rng.uniform(-0.006, 0.006, 100))  # long wicks overlap, small bodies are apart
+    closed = opened * np.exp(rng.choice([-0.004, 0.004], 100))
+    highs, lows = np.maximum(opened, closed) * 1.004, np.minimum(opened, closed) / 1.004
+    bars = np.column_stack([opened, highs, lows, closed, np.ones(100)])
+    with pytest.raises(ImageError, match="do not follow one another"):
+        foreign.read_foreign(SMALL.paint(bars))
+
+
+def slot(*spans: tuple[int, int], columns=5, height=60, wide=()):
+    """A slot of strokes one column wide, five columns wide in the rows `wide`."""
+    ink = np.zeros((height, columns), bool)
+    for top, bottom in spans:
+        ink[top:bottom, columns // 2] = True
+    for top, bottom in wide:
+        ink[top:bottom] = True
+    return foreign._Slot(0, ink, list(spans))
+
+
+@pytest.mark.parametrize("on_base", [100, 40, 30])
+def test_a_base_line_is_where_strokes_of_many_slots_end(on_base):
+    rng = np.random.default_rng(1)
+    slots = []
+    for number in range(100):
+        top = int(rng.integers(2, 20))
+        spans = [(top, top + 15)]
+        slots.append(slot(*spans, (50, 55)) if number < on_base else slot(*spans))
+    base = foreign._base_line(slots, 60)
+    if on_base < 35:
+        assert base is None
+    else:
+        assert base in {54, 55, 56}  # ends may lie a row off
+
+
+def test_a_row_with_most_foreground_below_is_no_base_line():
+    slots = [slot((2, 8), (20 + number % 7, 45 + number % 9)) for number in range(100)]
+    assert foreign._base_line(slots, 60) is None  # letters of a title end on row 8
+
+
+@pytest.mark.parametrize(("spans", "height"), [
+    ([(2, 10), (40, 55)], 15), ([(2, 10), (40, 54)], 15), ([(2, 10), (40, 58)], 15), ([(2, 10)], 0),
+    ([(2, 10), (40, 53)], 0),
+])  # fmt: skip
+def test_volume_is_the_bar_on_the_base_line(spans, height):
+    assert foreign._volume(slot(*spans), 55) == height
+
+
+@pytest.mark.parametrize(("heights", "letters"), [
+    ([0, 0, 0], True), ([9] * 96, True), ([8, 9, 10] * 32, True), (range(1, 97), False),
+])  # fmt: skip
+def test_letters_have_one_height_and_volume_has_not(heights, letters):
+    assert foreign._are_letters(np.array(heights, float)) == letters
+
+
+def test_a_body_is_the_tallest_wide_part_less_rows_that_a_line_crosses():
+    strokes = [(slot((5, 40), wide=[(10, 30)]), (5, 40)) for _ in range(9)]
+    for each, _ in strokes:
+        each.foreground[10:30, [0, -1]] = False  # bodies leave a gap on each side
+    crossed = slot((5, 40), wide=[(8, 12), (34, 36)])
+    crossed.foreground[12:30, 1:4] = True
+    bodies = foreign._bodies([*strokes, (crossed, (5, 40))])
+    assert bodies[:9] == [(10.5, 29.5)] * 9
+    assert bodies[9] == (12.5, 29.5)
+
+
+def test_a_stroke_without_a_wide_part_closed_where_it_opened():
+    usual = [(slot((5, 40), wide=[(10, 30)]), (5, 40)) for _ in range(9)]
+    assert foreign._bodies([*usual, (slot((5, 40)), (5, 40))])[9] == (22.5, 22.5)
+
+
+@given(st.lists(st.tuples(*[st.floats(-50, 50)] * 4), min_size=1, max_size=9), st.booleans())
+def test_open_high_low_and_close_are_ordered_and_keep_the_direction(prices, rising):
+    wicks, ends = (-np.sort(-np.array(prices)[:, part]) for part in ([0, 1], [2, 3]))
+    levels = foreign._ohlc(wicks, ends, np.full(len(prices), rising))
+    opened, high, low, closed = levels.T
+    assert (high >= np.maximum(opened, closed)).all()
+    assert (low <= np.minimum(opened, closed)).all()
+    assert ((closed >= opened) if rising else (closed <= opened)).all()
+    body = np.abs(closed - opened)
+    flat = ends[:, 0] == ends[:, 1]
+    assert body[flat] == pytest.approx(0.1)
+    assert body == pytest.approx(np.where(flat, 0.1, ends[:, 0] - ends[:, 1]))
+
+
+def test_equal_charts_correlate_fully_and_shifted_ones_do_not():
+    bars = candles(97)[None]
+    assert foreign._step_correlation(bars, bars) == pytest.approx(1)
+    assert abs(foreign._step_correlation(bars[:, 1:], bars[:, :-1])) < 0.8
+    flat = np.ones((1, 97, 5))
+    assert foreign._step_correlation(flat, bars) == 0
+
+
+def test_candles_are_trimmed_to_those_with_a_body_or_volume():
+    candle = slot((5, 30), (50, 55), wide=[(10, 25)])
+    still = slot((5, 30), (50, 55))  # closed where it opened: volume tells
+    mark = slot((5, 30))
+    slots = [mark, still, *[candle] * 8, mark, mark]
+    chain_of_slots = [(number, (5, 30)) for number in range(len(slots))]
+    kept = foreign._trim(chain_of_slots, slots, 55, frozenset())
+    assert [number for number, _ in kept] == list(range(1, 10))
+    upright = foreign._trim(chain_of_slots, slots, 55, frozenset([2]))
+    assert [number for number, _ in upright] == list(range(2, 10))  # what a grid line left
+    tall = foreign._trim(chain_of_slots, slots, None, frozenset())
+    assert tall == chain_of_slots  # without volume a stroke taller than a line is a candle

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from tests.charts.candles import klines
 from vision_ai.charts import mpl, png, raster, slots
+from vision_ai.charts.meta import Panel
 from vision_ai.charts.screenshots import recovery
+from vision_ai.charts.theme import THEMES
 from vision_ai.config import ChartConfig
 from vision_ai.domain import Klines
 from vision_ai.errors import ImageError
@@ -70,16 +72,10 @@ def odd(seed):
     return Klines(whole.symbol, whole.interval, whole.open_ms, bars)
 
 
-@settings(max_examples=12, deadline=None)
-@given(
-    seed=st.integers(0, 10_000),
-    theme=st.sampled_from(["dark", "light"]),
-    width=st.integers(480, 1800),
-    shape=st.floats(0.5, 0.8),
-)
-def test_ends_are_read_to_a_part_of_a_pixel(seed, theme, width, shape):
+def check_ends(seed, theme, width, height):
+    """Draw odd candles, read them, and compare every end."""
     candles = odd(seed)
-    config = ChartConfig(theme=theme, width=width, height=max(int(width * shape), 300))
+    config = ChartConfig(theme=theme, width=width, height=height)
     image = png.read(mpl.draw(candles, config))
     off = pixels_off(candles, image)
     assert off[:, [0, 3]].max() < 0.25
@@ -93,6 +89,25 @@ def test_ends_are_read_to_a_part_of_a_pixel(seed, theme, width, shape):
     assert np.abs(read[:, 4] / read[:, 4].max() - volume).max() < 0.01
 
 
+@pytest.mark.parametrize(
+    ("seed", "theme", "width", "height"), [(1, "dark", 480, 300), (2, "light", 900, 540)]
+)
+def test_ends_are_read_to_a_part_of_a_pixel(seed, theme, width, height):
+    check_ends(seed, theme, width, height)
+
+
+@pytest.mark.slow
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    theme=st.sampled_from(["dark", "light"]),
+    width=st.integers(480, 1800),
+    shape=st.floats(0.5, 0.8),
+)
+def test_ends_are_read_at_any_size(seed, theme, width, shape):
+    check_ends(seed, theme, width, max(int(width * shape), 300))
+
+
 @pytest.mark.parametrize("price", [1e-8, 1.234e-5, 1e8])
 def test_the_smallest_picture_with_the_longest_labels_is_read(price):
     candles = klines(seed=8, price=price)
@@ -102,16 +117,19 @@ def test_the_smallest_picture_with_the_longest_labels_is_read(price):
     assert np.abs(read[:, 4] / read[:, 4].max() - truth[:, 4] / truth[:, 4].max()).max() < 0.02
 
 
-def test_candles_that_end_alike_are_no_line_of_the_grid():
+@pytest.mark.parametrize(
+    "height",
+    [500, 503, *(pytest.param(h, marks=pytest.mark.slow) for h in (501, 502, *range(504, 512)))],
+)
+def test_candles_that_end_alike_are_no_line_of_the_grid(height):
     bars = klines(seed=9).bars.copy()
     bars[:, [0, 3]] = np.where(np.arange(96)[:, None] % 2 == 0, [100.0, 100.2], [100.2, 100.0])
     bars[:, 1], bars[:, 2] = 100.2, 100.0
     bars[40, 1] = 101.0
     whole = klines(seed=9)
     candles = Klines(whole.symbol, whole.interval, whole.open_ms, bars)
-    for height in range(500, 512):
-        image = png.read(mpl.draw(candles, ChartConfig(width=800, height=height)))
-        assert pixels_off(candles, image).max() < 0.2
+    image = png.read(mpl.draw(candles, ChartConfig(width=800, height=height)))
+    assert pixels_off(candles, image).max() < 0.2
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1e308, 1e308), (0.0, 5e-324), (-2.0, -1.0)])
@@ -138,6 +156,7 @@ def test_an_erased_candle_is_named():
         recovery.read_bars(png.ChartImage(blank, image.meta))
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_measured_in_little_memory():
     config = ChartConfig(width=2400, height=1500)
     image = png.read(mpl.draw(klines(seed=7), config))
@@ -146,3 +165,51 @@ def test_a_large_picture_is_measured_in_little_memory():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * image.pixels.nbytes  # held tenfold and more it would be 20 times
+
+
+@given(st.floats(0, 40), st.floats(1, 30))
+def test_an_edge_is_found_to_a_part_of_a_pixel(top, height):
+    """Against a bar whose coverage of each row is known."""
+    rows = np.arange(80)
+    cover = np.clip(np.minimum(rows + 1, top + height) - np.maximum(rows, top), 0, 1)
+    if 0 < cover[int(top)] <= recovery._TRACE:
+        return  # so faint a row counts as background
+    middle = int(np.argmax(cover))
+    assert recovery._upper_edge(cover, middle) == pytest.approx(top, abs=1e-9)
+
+
+def strip(cover, colour, behind=(19, 23, 34)):
+    """A candle's columns whose rows are covered by a colour to the given shares."""
+    share = np.asarray(cover, float)[:, None, None]
+    ground = np.tile(np.array(behind, float), (len(cover), 3, 1))
+    change = share * (np.array(colour) - ground)
+    theme = THEMES["dark"]
+    return recovery._Strip(change, ground, (theme.up, theme.down, theme.still))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.sampled_from([0, 1, 2]))
+def test_a_mixture_of_two_colours_gives_back_its_share(cover, kind):
+    theme = THEMES["dark"]
+    colour = (theme.up, theme.down, theme.still)[kind]
+    found = strip(cover, colour).cover(kind)
+    assert found == pytest.approx(np.tile(np.array(cover)[:, None], 3))
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2])
+@pytest.mark.parametrize("strength", [0.3, 1.0])
+def test_a_candle_is_known_by_the_colour_of_its_fullest_rows(kind, strength):
+    theme = THEMES["dark"]
+    colour = (theme.up, theme.down, theme.still)[kind]
+    assert strip([0, 0.1, strength, strength, 0], colour).ink() == kind
+
+
+def test_faint_traces_and_empty_columns_are_no_candle():
+    assert strip([0, 0.2, 0.1], THEMES["dark"].up).ink() is None
+    assert strip([], THEMES["dark"].up).ink() is None
+
+
+def test_a_height_is_turned_into_a_price_linearly_and_stays_positive():
+    panel = Panel(left=0, top=100, right=50, bottom=300, low=10, high=30)
+    assert [recovery._value(panel, row) for row in (0, 100, 200)] == [30, 20, 10]
+    sunken = panel.model_copy(update={"low": -30.0})
+    assert recovery._value(sunken, 200) == pytest.approx(30e-6)

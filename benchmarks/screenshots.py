@@ -134,7 +134,7 @@ def by_plotly(klines: Klines, look: Look) -> bytes:
         figure.add_trace(go.Bar(x=frame.index, y=frame["Volume"], name="Volume"), row=2, col=1)
     figure.update_layout(template=look.style, title=f"{klines.symbol} {klines.interval}")
     figure.update_xaxes(rangeslider_visible=look.slider and not look.volume)
-    return drawn(figure, look.size)
+    return render_plotly(figure, look.size)
 
 
 def by_terminal(klines: Klines, look: Look) -> bytes:
@@ -145,7 +145,7 @@ def by_terminal(klines: Klines, look: Look) -> bytes:
     )
 
 
-def drawn(figure: Any, size: tuple[int, int]) -> bytes:
+def render_plotly(figure: Any, size: tuple[int, int]) -> bytes:
     """A plotly figure as PNG bytes, by the browser that `painters` started."""
     import kaleido
 
@@ -160,7 +160,7 @@ def _frame(klines: Klines) -> pd.DataFrame:
     )
 
 
-def compressed(picture: bytes, quality: int) -> bytes:
+def to_jpeg(picture: bytes, quality: int) -> bytes:
     """The same picture as a JPEG."""
     buffer = io.BytesIO()
     Image.open(io.BytesIO(picture)).convert("RGB").save(buffer, "JPEG", quality=quality)
@@ -183,19 +183,19 @@ class Case:
         """Whether other candles were read than were drawn."""
         if self.bars is None:
             return False
-        true, found = (
+        true_steps, read_steps = (
             np.diff(np.log(bars[:, HIGH] * bars[:, LOW]))
             for bars in (self.klines.bars[-WINDOW:], self.bars[0])
         )
-        return not float(np.corrcoef(true, found)[0, 1]) >= MISREAD
+        return not float(np.corrcoef(true_steps, read_steps)[0, 1]) >= MISREAD
 
 
 def charts(klines: Path, count: int, seed: int) -> list[Klines]:
-    """Stretches of candles of a folder, some longer than a chart: the picture shows the end."""
+    """Segments of the candles of a folder, some longer than a chart: the picture shows the end."""
     rng = np.random.default_rng(seed)
     markets = [market.klines for market in evaluate.read_markets(klines, None)]
-    found: list[Klines] = []
-    while len(found) < count:
+    segments: list[Klines] = []
+    while len(segments) < count:
         market = markets[int(rng.integers(len(markets)))]
         ends = market.window_ends()
         length = WINDOW + int(rng.integers(0, 45))
@@ -207,8 +207,8 @@ def charts(klines: Path, count: int, seed: int) -> list[Klines]:
             part.interval.ms
         )
         if whole:
-            found.append(part)
-    return found
+            segments.append(part)
+    return segments
 
 
 def drawings(painters: Mapping[str, tuple[Painter, Sequence[str]]]) -> list[tuple[str, str]]:
@@ -222,15 +222,15 @@ def drawings(painters: Mapping[str, tuple[Painter, Sequence[str]]]) -> list[tupl
 
 
 def cases(
-    shown: Sequence[Klines], painters: Mapping[str, tuple[Painter, Sequence[str]]], seed: int
+    segments: Sequence[Klines], painters: Mapping[str, tuple[Painter, Sequence[str]]], seed: int
 ) -> Iterator[Case]:
     """Draw each chart once, in some style of some tool, and read it back."""
     rng = np.random.default_rng(seed)
     pairs = drawings(painters)
-    share = len(shown) // len(pairs)
+    share = len(segments) // len(pairs)
     for number in progress(range(share * len(pairs)), total=share * len(pairs), what="Drawing"):
         tool, style = pairs[number // share]
-        yield read(tool, painters[tool][0], shown[number], Look.random(style, rng))
+        yield read(tool, painters[tool][0], segments[number], Look.random(style, rng))
 
 
 def read(tool: str, paint: Painter, klines: Klines, look: Look) -> Case:
@@ -239,7 +239,7 @@ def read(tool: str, paint: Painter, klines: Klines, look: Look) -> Case:
         look = replace(look, quality=(look.quality or 80) if tool == "own JPEG" else None)
     picture = paint(klines, look)
     if look.quality is not None:
-        picture = compressed(picture, look.quality)
+        picture = to_jpeg(picture, look.quality)
     try:
         return Case(tool, look, klines, picture, recovery.read_bars(png.read(picture)), "")
     except ImageError as error:
@@ -247,27 +247,29 @@ def read(tool: str, paint: Painter, klines: Klines, look: Look) -> Case:
 
 
 SHARES = ("same_setup", "same_setup_of_all", "same_phase", "refused", "misread")
-"""Figures of each group; only the second and the last two count pictures that were not read."""
+"""Metrics of each group; only the second and the last two count pictures that were not read."""
 
 LATE_MS = 1_790_000_000_000
 """All exemplars are eligible: this is about pictures, not about time."""
 
 
-def figures(reader: Reader, found: Sequence[Case], draws: int = 300) -> dict[str, Any]:
+def measure_groups(reader: Reader, results: Sequence[Case], draws: int = 300) -> dict[str, Any]:
     """Shares of all pictures and of each tool, style and kind of picture."""
-    pixels = np.stack([case.klines.bars[-WINDOW:] for case in found])
-    truth_setup, truth_phase = answered(reader, pixels, found)
-    read = np.array([case.bars is not None for case in found])
-    seen = np.concatenate([case.bars for case in found if case.bars is not None])
-    setup, phase = np.full(len(found), -1), np.full(len(found), -1)
-    setup[read], phase[read] = answered(reader, seen, [c for c in found if c.bars is not None])
+    pixels = np.stack([case.klines.bars[-WINDOW:] for case in results])
+    truth_setup, truth_phase = predict_codes(reader, pixels, results)
+    read = np.array([case.bars is not None for case in results])
+    seen = np.concatenate([case.bars for case in results if case.bars is not None])
+    setup, phase = np.full(len(results), -1), np.full(len(results), -1)
+    setup[read], phase[read] = predict_codes(
+        reader, seen, [c for c in results if c.bars is not None]
+    )
     same, alike = setup == truth_setup, phase == truth_phase
-    wrong = np.array([case.misread for case in found])
-    chart = np.unique([c.klines.digest for c in found], return_inverse=True)[1]
+    wrong = np.array([case.misread for case in results])
+    chart = np.unique([c.klines.digest for c in results], return_inverse=True)[1]
 
     def shares(rows: NDArray[np.int64]) -> dict[str, Any]:
-        def measure(drawn: NDArray[np.integer[Any]]) -> list[float]:
-            at = rows[drawn]
+        def measure(sample: NDArray[np.integer[Any]]) -> list[float]:
+            at = rows[sample]
             good = at[read[at]]
             parts = (same[good], same[at], alike[good], ~read[at], wrong[at])
             return [float(part.mean()) if len(part) else float("nan") for part in parts]
@@ -276,7 +278,7 @@ def figures(reader: Reader, found: Sequence[Case], draws: int = 300) -> dict[str
         return {"n": len(rows), **card.nest(dict(zip(SHARES, estimates, strict=True)))}
 
     parts: dict[str, list[int]] = {}
-    for row, case in enumerate(found):
+    for row, case in enumerate(results):
         for name in kinds(case):
             parts.setdefault(name, []).append(row)
     return {name: shares(np.array(rows)) for name, rows in parts.items()}
@@ -284,21 +286,23 @@ def figures(reader: Reader, found: Sequence[Case], draws: int = 300) -> dict[str
 
 def kinds(case: Case) -> list[str]:
     """The groups that a picture counts in."""
-    look, named = case.look, [case.tool, f"{case.tool} {case.look.style}"]
+    look, groups = case.look, [case.tool, f"{case.tool} {case.look.style}"]
     if case.tool in OWN:
-        return named
-    named += ["foreign", f"foreign {'JPEG' if look.quality is not None else 'PNG'}"]
-    named.append(f"foreign {look.size[0]}x{look.size[1]}")
+        return groups
+    groups += ["foreign", f"foreign {'JPEG' if look.quality is not None else 'PNG'}"]
+    groups.append(f"foreign {look.size[0]}x{look.size[1]}")
     if look.averages:
-        named.append("foreign with moving averages")
-    named.append(f"foreign {'with' if look.volume else 'without'} volume")
-    return named
+        groups.append("foreign with moving averages")
+    groups.append(f"foreign {'with' if look.volume else 'without'} volume")
+    return groups
 
 
-def answered(reader: Reader, bars: NDArray[np.float64], found: Sequence[Case]) -> tuple[Ints, Ints]:
+def predict_codes(
+    reader: Reader, bars: NDArray[np.float64], results: Sequence[Case]
+) -> tuple[Ints, Ints]:
     """Codes of setups and phases that candles (n, 96, 5) get."""
     n = len(bars)
-    intervals = [Interval(case.klines.interval) for case in found]
+    intervals = [Interval(case.klines.interval) for case in results]
     spans = spans_of(["ANYUSDT"] * n, intervals, [LATE_MS] * n)
     answers = reader.answers(bars, spans, has_scale=False)
     return card.SETUP_OF[answers.code], answers.phase
@@ -337,17 +341,17 @@ def by_plotly_test() -> None:
     """Draw something, so that a missing browser shows at once."""
     import plotly.graph_objects as go
 
-    drawn(go.Figure(), (200, 200))
+    render_plotly(go.Figure(), (200, 200))
 
 
 def measure(klines: Path, count: int, seed: int, keep: Path | None = None) -> dict[str, Any]:
     """Everything that is measured, by group."""
     tools = painters()
-    shown = charts(klines, count * len(drawings(tools)), seed)
-    found = list(cases(shown, tools, seed))
+    segments = charts(klines, count * len(drawings(tools)), seed)
+    results = list(cases(segments, tools, seed))
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
-        for number, case in enumerate(found):
+        for number, case in enumerate(results):
             name = f"{number:04}-{case.tool}-{case.look.style}"
             (keep / f"{name}.img").write_bytes(case.picture)
     root = Path(__file__).parents[1] / "no-data-root"
@@ -356,7 +360,7 @@ def measure(klines: Path, count: int, seed: int, keep: Path | None = None) -> di
         "klines": klines.name,
         "model": reader.model.version,
         "seed": seed,
-        "groups": figures(reader, found),
+        "groups": measure_groups(reader, results),
     }
 
 
@@ -367,13 +371,13 @@ def main() -> None:
     parser.add_argument("--charts", type=int, default=10, help="of each style")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the pictures")
-    asked = parser.parse_args()
-    found = measure(asked.klines, asked.charts, asked.seed, asked.keep)
+    options = parser.parse_args()
+    report = measure(options.klines, options.charts, options.seed, options.keep)
     print(f"{'':<34}{'n':>5}  {'  '.join(SHARES)}")
-    for group, part in found["groups"].items():
+    for group, part in report["groups"].items():
         row = [f"{part[name]['value'] or 0:{len(name) + 2}.3f}" for name in SHARES]
         print(f"{group:<34}{part['n']:>5}{''.join(row)}")
-    print(json.dumps(found))
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Charts as trading terminals draw them: TradingView's Lightweight Charts in a headless browser.
 
 The script comes with the package `lightweight-charts`; a Chrome or Chromium has to be on the path.
-Volume stands behind the candles, the newest one's numbers in the upper left corner. A dotted line
+Volume is drawn behind the candles, the newest one's numbers in the upper left corner. A dotted line
 of the last price crosses all candles to a tag that touches the last one, or keeps a few candles'
 width from it.
 """
@@ -28,7 +28,7 @@ THEMES = {
 
 AVERAGES = ("#2962ff", "#ff6d00")
 BROWSERS = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser", "chrome")
-PATIENCE_S = 120
+TIMEOUT_S = 120
 
 
 @cache
@@ -38,10 +38,10 @@ def script() -> str:
     Raises:
         ModuleNotFoundError: the package is not installed.
     """
-    found = importlib.util.find_spec("lightweight_charts")
-    if found is None or not found.submodule_search_locations:
+    package = importlib.util.find_spec("lightweight_charts")
+    if package is None or not package.submodule_search_locations:
         raise ModuleNotFoundError("pip install lightweight-charts")
-    folder = Path(found.submodule_search_locations[0])
+    folder = Path(package.submodule_search_locations[0])
     return (folder / "js" / "lightweight-charts.js").read_text(encoding="utf-8")
 
 
@@ -60,7 +60,7 @@ def browser() -> str:
 
 
 def check() -> None:
-    """See that all is here that drawing takes.
+    """Check that the charting library and a browser are installed.
 
     Raises:
         ModuleNotFoundError: the package is not installed.
@@ -100,7 +100,7 @@ def draw(klines: Klines, setting: Setting) -> bytes:
                 f"--window-size={setting.size[0]},{setting.size[1]}", f"--screenshot={picture}",
                 f"--user-data-dir={folder}/profile", "--virtual-time-budget=3000", page.as_uri(),
             ],
-            check=True, capture_output=True, timeout=PATIENCE_S,
+            check=True, capture_output=True, timeout=TIMEOUT_S,
         )  # fmt: skip
         return picture.read_bytes()
 
@@ -152,14 +152,14 @@ def _page(klines: Klines, setting: Setting) -> str:
     )
     legend = f"{klines.symbol} · {klines.interval} · {values}"
     style = f"position:absolute;left:12px;top:10px;z-index:9;font:13px sans-serif;color:{text}"
-    shown = {"from": 0, "to": len(bars) - 1 + setting.ahead}
+    visible = {"from": 0, "to": len(bars) - 1 + setting.ahead}
     return (
         f"<html><meta charset='utf-8'><body style='margin:0;background:{ground}'>"
         f"<div style='{style}'>{legend}</div><div id='chart'></div>"
         f"<script>{script()}</script><script>"
         "const chart = LightweightCharts.createChart(document.getElementById('chart'), "
         f"{json.dumps(options)}); let last;{''.join(series)}"
-        f"chart.timeScale().setVisibleLogicalRange({json.dumps(shown)});"
+        f"chart.timeScale().setVisibleLogicalRange({json.dumps(visible)});"
         "</script></body></html>"
     )
 

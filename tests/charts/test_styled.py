@@ -142,7 +142,7 @@ def test_blur_moves_light_to_neighbours_along_one_axis_and_loses_none(axis):
     sharp, soft = paint(bars)[0], paint(bars, blur=share)[0]
     along = 1 - axis  # time runs along the picture's columns
     assert (sharp != soft).any()
-    assert soft.sum(axis=along) == pytest.approx(sharp.sum(axis=along), abs=HEIGHT / 2)
+    assert soft.sum(axis=along) == pytest.approx(sharp.sum(axis=along), abs=20)  # rounding
     assert soft.max() <= 255
 
 

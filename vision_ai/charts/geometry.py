@@ -1,4 +1,4 @@
-"""Where ink goes: candles as whole sub-rows of a fixed canvas.
+"""Where candles are drawn on the model view: whole sub-rows of a fixed canvas.
 
 Everything is quantised to integers before anything is drawn, so that pictures are equal to the
 byte on every machine, mirror exactly and do not depend on the unit of price.

@@ -1,4 +1,4 @@
-"""What a chart PNG says about itself, so that a program can find the candles in it again."""
+"""The record inside a chart PNG: what it shows and where, so that its candles can be read."""
 
 from typing import Annotated, Literal, Self
 

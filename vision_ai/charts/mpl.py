@@ -46,7 +46,7 @@ _TITLE_SIZES = (14, 12, 10, 8)
 
 
 def draw(klines: Klines, config: ChartConfig) -> bytes:
-    """Draw a window of 96 candles as a PNG that says in its text chunk what it shows.
+    """Draw a window of 96 candles as a PNG with a text chunk that holds what it shows.
 
     Raises:
         KlinesError: not exactly 96 candles, or a gap between them.
@@ -136,14 +136,14 @@ def _put_on_pixels(axes: Axes, klines: Klines) -> None:
     ends = klines.bars[:, LOW] - flat, klines.bars[:, HIGH] + flat
     middle = (left + right) / 2
     wicks = np.stack([np.c_[middle, end] for end in ends], axis=1)
-    for drawn in axes.collections:
-        drawn.set_snap(False)
-        if isinstance(drawn, PolyCollection):
-            drawn.set_verts(boxes)
-            drawn.set_linewidth(0)
-        elif isinstance(drawn, LineCollection):
-            drawn.set_segments(list(wicks))
-            drawn.set_linewidth(_PIXEL)
+    for collection in axes.collections:
+        collection.set_snap(False)
+        if isinstance(collection, PolyCollection):
+            collection.set_verts(boxes)
+            collection.set_linewidth(0)
+        elif isinstance(collection, LineCollection):
+            collection.set_segments(list(wicks))
+            collection.set_linewidth(_PIXEL)
 
 
 def _across(axes: Axes) -> NDArray[np.float64]:
@@ -170,13 +170,13 @@ def _boxes(
 def _draw_volume(axes: Axes, klines: Klines, theme: Theme) -> None:
     heights = klines.bars[:, VOLUME]
     rise = np.sign(klines.bars[:, CLOSE] - klines.bars[:, OPEN]).astype(int)
-    inks = {1: theme.volume_up, -1: theme.volume_down, 0: theme.volume_still}
+    colours = {1: theme.volume_up, -1: theme.volume_down, 0: theme.volume_still}
     axes.set_xlim(_X_LIMITS)
     axes.set_ylim(0, max(float(heights.max()), np.finfo(float).tiny) * 1.08)
     left, _, _, right = _across(axes)
     bars = PolyCollection(
         _boxes((left, right), np.zeros(WINDOW), heights),
-        facecolors=[_unit(inks[r]) for r in rise],
+        facecolors=[_unit(colours[r]) for r in rise],
         linewidths=0,
         snap=False,
     )
@@ -205,7 +205,7 @@ def _label_axes(price: Axes, volume: Axes, klines: Klines, theme: Theme) -> None
     largest = volume.get_ylim()[1] / 1.08
     volume.yaxis.tick_right()
     volume.set_yticks([largest / 2, largest], [ticks.short_text(largest * f) for f in (0.5, 1)])
-    ink = theme.up if last >= klines.bars[-1, OPEN] else theme.down
+    colour = theme.up if last >= klines.bars[-1, OPEN] else theme.down
     left, _, _, right = _across(price)
     gap = left[1:] - right[:-1]
     gaps = np.r_[left[0] - gap[0], right], np.r_[left, right[-1] + gap[-1]]  # no wick is touched
@@ -221,7 +221,7 @@ def _label_axes(price: Axes, volume: Axes, klines: Klines, theme: Theme) -> None
         va="center",
         color="white",
         fontsize=9,
-        bbox={"boxstyle": "square,pad=0.25", "facecolor": _unit(ink), "edgecolor": "none"},
+        bbox={"boxstyle": "square,pad=0.25", "facecolor": _unit(colour), "edgecolor": "none"},
     )
 
 
@@ -230,7 +230,7 @@ def _write_title(figure: Figure, klines: Klines, theme: Theme) -> None:
     decimals = ticks.price_decimals(klines.bars)
     last = float(klines.bars[-1, CLOSE])
     change = last / float(klines.bars[0, OPEN]) - 1
-    ink = theme.up if change >= 0 else theme.down
+    colour = theme.up if change >= 0 else theme.down
 
     def write(x: float, y: float, text: str, color: Rgb, **style: Any) -> Text:
         placed: Any = None  # no transform: pixels, which the stubs do not know
@@ -247,7 +247,7 @@ def _write_title(figure: Figure, klines: Klines, theme: Theme) -> None:
     price = f"{ticks.price_text(last, decimals)}   {change:+.2%} in {lasting}"
     for size in _TITLE_SIZES:
         title = write(14, 28, name, theme.text, size=size, weight="bold")
-        beside = write(end(title) + 16, 28, price, ink, size=size - 2)
+        beside = write(end(title) + 16, 28, price, colour, size=size - 2)
         if end(beside) <= width - 14 or size == _TITLE_SIZES[-1]:
             break
         title.remove()
@@ -257,7 +257,7 @@ def _write_title(figure: Figure, klines: Klines, theme: Theme) -> None:
     if dated:
         write(width - 14, 28, span, theme.faint, size=9, ha="right")
     candle = _candle_text(klines, decimals)
-    if not dated:  # without a date a chart says nothing: it comes before the last candle's prices
+    if not dated:  # a chart needs its date: it comes before the last candle's prices
         write(14, 47, span, theme.faint, size=9)
     elif len(candle) * _CHARACTER < width:
         write(14, 47, candle, theme.faint, size=9)
@@ -316,9 +316,9 @@ def _panel(axes: Axes) -> Panel:
     )
 
 
-def _unit(ink: Rgb) -> tuple[float, float, float]:
-    return (ink[0] / 255, ink[1] / 255, ink[2] / 255)
+def _unit(colour: Rgb) -> tuple[float, float, float]:
+    return (colour[0] / 255, colour[1] / 255, colour[2] / 255)
 
 
-def _hex(ink: Rgb) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*ink)
+def _hex(colour: Rgb) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -1,4 +1,4 @@
-"""The one door to Pillow: pictures to PNG files and back, with what they say about themselves.
+"""Pictures to PNG files and back, with the record that a chart of ours carries (by Pillow).
 
 A picture from outside is hostile until read: its size is checked before it is decoded, and its
 text chunks are believed only if they fit `ChartMeta` to the letter.
@@ -30,7 +30,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 @dataclass(frozen=True, eq=False)
 class ChartImage:
-    """A decoded picture: uint8 (h, w, 3) RGB, and what it says about itself if it is ours."""
+    """A decoded picture: uint8 (h, w, 3) RGB, and its record if the picture is ours."""
 
     pixels: Bytes
     meta: ChartMeta | None
@@ -87,7 +87,7 @@ END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 
 def peek(path: Path) -> ChartMeta | None:
-    """What a picture of ours says about itself, without decoding it.
+    """The record that a picture of ours carries, read without decoding its pixels.
 
     None where it is not ours, or cut off.
     """
@@ -96,7 +96,7 @@ def peek(path: Path) -> ChartMeta | None:
             file.seek(-len(END), os.SEEK_END)
             if file.read() != END:
                 return None
-            return _believed(str(image.info.get(CHUNK, "")), image)
+            return _parse_meta(str(image.info.get(CHUNK, "")), image)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return None
 
@@ -142,13 +142,13 @@ def _flatten(image: Image.Image) -> Image.Image:
 
 
 def _read_meta(image: Image.Image) -> ChartMeta | None:
-    """What the picture says about itself; None where it is not ours or was tampered with."""
+    """The record that the picture carries; None where it is not ours or was tampered with."""
     if not isinstance(image, PngImagePlugin.PngImageFile):
         return None
-    return _believed(image.text.get(CHUNK, ""), image)
+    return _parse_meta(image.text.get(CHUNK, ""), image)
 
 
-def _believed(text: str, image: Image.Image) -> ChartMeta | None:
+def _parse_meta(text: str, image: Image.Image) -> ChartMeta | None:
     if not text or len(text) > MAX_TEXT:
         return None
     try:

@@ -20,10 +20,10 @@ Level = tuple[float, float, float]
 
 
 def refuse_other_names(path: Path) -> None:
-    """A sheet is a PNG: it does not take the place of notes or of another kind of picture.
+    """Refuse a file name for a sheet that does not end in .png, such as that of notes.
 
     Raises:
-        InputError: the name says something else.
+        InputError: the name ends otherwise.
     """
     if path.suffix.lower() != ".png":
         raise InputError(
@@ -49,7 +49,7 @@ def contact_sheet(
         levels: prices to mark on each chart, if any, with the candles they span; one that lies
             outside the picture is left out.
         columns: charts to a row.
-        known: a dotted line parts the first so many candles from what followed.
+        known: a dotted line separates the first so many candles from what followed.
 
     Returns:
         PNG bytes.
@@ -63,7 +63,7 @@ def contact_sheet(
         pen.multiline_text((corner[0] + 6, corner[1] + 2), captions[i], fill=INK, spacing=1)
         _draw(pen, corner, chart, levels[i] if levels else ())
         if known is not None and known < len(chart):
-            _part(pen, corner, known)
+            _draw_known_limit(pen, corner, known)
     file = io.BytesIO()
     page.quantize(32).save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -96,7 +96,7 @@ def _draw(
         pen.line((left + start * CANDLE, y, left + min(stop, len(chart)) * CANDLE, y), fill=LEVEL)
 
 
-def _part(pen: ImageDraw.ImageDraw, corner: tuple[int, int], known: int) -> None:
+def _draw_known_limit(pen: ImageDraw.ImageDraw, corner: tuple[int, int], known: int) -> None:
     """A dotted line after the first so many candles."""
     x = corner[0] + 8 + known * CANDLE - 1
     for y in range(corner[1] + CAPTION, corner[1] + VOLUME_TOP, 6):

@@ -1,4 +1,4 @@
-"""Where candles of our own pictures stand: drawn and found again by the same numbers."""
+"""Where candles of our own pictures lie: drawn and read back by the same numbers."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class Slots:
 
         Args:
             edges: the panel's left and right edge in pixels.
-            limits: numbers of the candles that would stand on these edges; the first is 0.
+            limits: numbers of the candles that would lie on these edges; the first is 0.
             count: how many candles.
         """
         pitch = (edges[1] - edges[0]) / (limits[1] - limits[0])

@@ -55,7 +55,7 @@ def paint(bars: NDArray[np.float64], styles: Styles) -> Bytes:
 
 def _chart(bars: NDArray[np.float64], styles: Styles) -> Canvas:
     units = geometry.log_units(bars)
-    subs = _place(geometry.price_subs(units), styles)
+    subs = _add_margins(geometry.price_subs(units), styles)
     strokes = geometry.lay_out(
         np.clip(subs + _jitter(styles), 0, PRICE_SUBS), units, bars[..., VOLUME]
     )
@@ -74,7 +74,7 @@ def _chart(bars: NDArray[np.float64], styles: Styles) -> Canvas:
     return canvas
 
 
-def _place(subs: Rows, styles: Styles) -> Rows:
+def _add_margins(subs: Rows, styles: Styles) -> Rows:
     below, above = styles.margins[:, 0], styles.margins[:, 1]
     scaled = subs * (1 - below - above)[:, None, None] + PRICE_SUBS * below[:, None, None]
     return np.rint(scaled).astype(np.int64)
@@ -109,8 +109,8 @@ def _volume(strokes: Strokes, styles: Styles) -> Canvas:
     heights = np.rint(strokes.volume * styles.volume_scale[:, None]).astype(np.int64)
     table = geometry.fills(VOLUME_ROWS, SUB)
     level = np.take(table, np.minimum(heights, VOLUME_SUBS), axis=0) * np.float32(1 / SUB)
-    ink = _by_direction(strokes, styles.volume_up, styles.volume_down)
-    painted: Canvas = level[:, :, None, :] * ink
+    colour = _by_direction(strokes, styles.volume_up, styles.volume_down)
+    painted: Canvas = level[:, :, None, :] * colour
     return painted
 
 
@@ -153,7 +153,7 @@ def _blur(canvas: Canvas, styles: Styles) -> None:
 
 
 def _leak(pixels: Canvas, share: np.float32) -> None:
-    """Spread ink to both neighbours along the first axis; edges keep what would fall off."""
+    """Spread colour to both neighbours along the first axis; edges keep what would fall off."""
     flow = np.diff(pixels, axis=0)
     flow *= share
     pixels[:-1] += flow
@@ -172,7 +172,7 @@ def _noise_at(seed: np.int64, size: int) -> Canvas:
 
 @lru_cache(maxsize=1)
 def _noise_pool() -> Canvas:
-    """Standard normal noise, drawn once: charts differ by where in it they start."""
+    """Standard normal noise, drawn once: charts differ by where in it their noise starts."""
     return np.random.default_rng(_POOL_SEED).standard_normal(_POOL, dtype=np.float32)
 
 

@@ -8,7 +8,7 @@ Rgb = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Theme:
-    """Inks of one theme, RGB 0 to 255."""
+    """Colours of one theme, RGB 0 to 255."""
 
     name: Literal["light", "dark"]
     ground: Rgb

@@ -152,7 +152,7 @@ def test_pixels_count_and_not_the_stored_candles():
 def test_an_erased_candle_is_named():
     image = png.read(mpl.draw(klines(seed=6), ChartConfig()))
     blank = np.zeros_like(image.pixels) + image.pixels[0, 0]
-    with pytest.raises(ImageError, match="no candle at place 1"):
+    with pytest.raises(ImageError, match="Candle 1 of 96 cannot be seen"):
         recovery.read_bars(png.ChartImage(blank, image.meta))
 
 
@@ -172,7 +172,7 @@ def test_an_edge_is_found_to_a_part_of_a_pixel(top, height):
     """Against a bar whose coverage of each row is known."""
     rows = np.arange(80)
     cover = np.clip(np.minimum(rows + 1, top + height) - np.maximum(rows, top), 0, 1)
-    if 0 < cover[int(top)] <= recovery._TRACE:
+    if 0 < cover[int(top)] <= recovery._LEAST_SHARE:
         return  # so faint a row counts as background
     middle = int(np.argmax(cover))
     assert recovery._upper_edge(cover, middle) == pytest.approx(top, abs=1e-9)
@@ -184,7 +184,7 @@ def strip(cover, colour, behind=(19, 23, 34)):
     ground = np.tile(np.array(behind, float), (len(cover), 3, 1))
     change = share * (np.array(colour) - ground)
     theme = THEMES["dark"]
-    return recovery._Strip(change, ground, (theme.up, theme.down, theme.still))
+    return recovery._CandleColumns(change, ground, (theme.up, theme.down, theme.still))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.sampled_from([0, 1, 2]))
@@ -200,12 +200,12 @@ def test_a_mixture_of_two_colours_gives_back_its_share(cover, kind):
 def test_a_candle_is_known_by_the_colour_of_its_fullest_rows(kind, strength):
     theme = THEMES["dark"]
     colour = (theme.up, theme.down, theme.still)[kind]
-    assert strip([0, 0.1, strength, strength, 0], colour).ink() == kind
+    assert strip([0, 0.1, strength, strength, 0], colour).kind() == kind
 
 
 def test_faint_traces_and_empty_columns_are_no_candle():
-    assert strip([0, 0.2, 0.1], THEMES["dark"].up).ink() is None
-    assert strip([], THEMES["dark"].up).ink() is None
+    assert strip([0, 0.2, 0.1], THEMES["dark"].up).kind() is None
+    assert strip([], THEMES["dark"].up).kind() is None
 
 
 def test_a_height_is_turned_into_a_price_linearly_and_stays_positive():

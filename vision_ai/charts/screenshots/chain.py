@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from vision_ai.domain import Bools
 
 Span = tuple[int, int]
-"""Rows [top, bottom) of unbroken ink."""
+"""Rows [top, bottom) of unbroken foreground."""
 
 _TAG_SLOTS, _TAG_ROWS, LINE_ROWS = 3, 6, 3
 """A price tag is so wide and so tall at least, and the line that leads to it so thin at most."""
 
 _FILLED, _FREE = 0.4, 0.2
-"""Share of a stroke's rows that holds ink between two slots: in a tag, and between candles."""
+"""Share of a stroke's rows that is foreground between two slots: in a tag, and between candles."""
 
 _TAG_FRAYS = 2
 """Rows by which compression moves an end of a tag."""
@@ -56,8 +56,8 @@ def without_line(strokes: list[list[Span]]) -> list[list[Span]]:
 def longest_chain(strokes: list[list[Span]], height: int) -> list[tuple[int, Span]]:
     """Follow price through consecutive slots: the longest unbroken chain of (slot, stroke).
 
-    In each run of slots that hold ink, strokes are chosen so that they are long and each lies
-    level with the one before.
+    In each run of slots that hold foreground, strokes are chosen so that they are long and each
+    lies level with the one before.
     """
     best: list[tuple[int, Span]] = []
     for first, last in runs(np.array([bool(s) for s in strokes])):
@@ -132,7 +132,7 @@ def without_tag(
 
     Args:
         chain: slots and strokes, from left to right.
-        joined: how much of a stroke's rows holds ink between a slot and the next one.
+        joined: how much of a stroke's rows is foreground between a slot and the next one.
     """
     if not chain:
         return chain

@@ -10,10 +10,10 @@ _COLOUR_WEIGHT = 0.5
 
 
 def leanings(fills: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each body's colour (n, 3) speaks for the second of two kinds: -1 to 1.
+    """How clearly each body's colour (n, 3) is the second of two kinds (1) or the first (-1).
 
     Large bodies show their colour and settle what the kinds are; bodies smaller than their own
-    outline say nothing. All zero where the bodies have one colour only.
+    outline count as 0. All zero where the bodies have one colour only.
     """
     clear = fills[heights >= min(5.0, float(np.median(heights)))]
     seeds = clear[:: max(len(clear) // 12, 1)]

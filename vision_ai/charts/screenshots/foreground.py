@@ -45,7 +45,7 @@ def find_foreground(picture: Bytes, contrast: int) -> ForegroundMask:
     """Split a picture uint8 (h, w, 3) into ground and foreground.
 
     `contrast` is the difference from the ground, in the channel that differs most, that makes a
-    pixel ink: small finds faint candles, large sees past the noise of compression.
+    pixel foreground: small finds faint candles, large sees past the noise of compression.
     """
     pixels = picture.astype(np.int16)
     # what differs from the commonest colour stands out, within the area where that colour shows

@@ -55,7 +55,7 @@ def read_foreign(pixels: Bytes) -> NDArray[np.float64]:
     """Measure the last 96 candles of a chart that nobody described: bars float64 (1, 96, 5).
 
     Prices are relative: the price axis is taken as even in log price. Volume is all zero where no
-    bars stand on a common base line.
+    bars rise from a common base line.
 
     Raises:
         ImageError: no candles, fewer than 96, or bodies that cannot be distinguished.
@@ -96,9 +96,9 @@ def read_foreign(pixels: Bytes) -> NDArray[np.float64]:
 
 
 def _ends_at_a_frame(faint: "_RecoveredBars", strong: "_RecoveredBars") -> bool:
-    """Whether the fainter ink shows the same candles and one stroke more at the right end.
+    """Whether the fainter foreground shows the same candles and one stroke more at the right end.
 
-    Candles are drawn in one ink: what is seen only where faint marks count is the frame, which
+    Candles have full colours: what is seen only where faint marks count is the frame, which
     compression has frayed so that it looks like no line.
     """
     return _step_correlation(faint.bars[:, :-1], strong.bars[:, 1:]) >= _SAME
@@ -197,7 +197,7 @@ def _find_candles(
 
 
 def _without_overlays(mask: ForegroundMask, grid: PitchGrid, candles: _CandleChain) -> Bools | None:
-    """Ink less the lines drawn over the candles that were found; None where there is no line."""
+    """The foreground less the lines drawn over the candles; None where there is no line."""
     height, width = mask.foreground.shape
     bottom = height if candles.base is None else candles.base - 1
     slots = [number for number, _ in candles.chain]
@@ -230,7 +230,7 @@ class _Slot:
     Attributes:
         left: first column.
         foreground: bool (h, columns).
-        spans: rows [top, bottom) of unbroken ink about the middle, from the top.
+        spans: rows [top, bottom) of unbroken foreground about the middle, from the top.
     """
 
     left: int
@@ -259,9 +259,9 @@ def _slots(foreground: Bools, grid: PitchGrid) -> list[_Slot]:
 
 
 def _base_line(slots: list[_Slot], height: int) -> int | None:
-    """The row on which volume bars stand; None where too few strokes end on one row.
+    """The row from which volume bars rise; None where too few strokes end on one row.
 
-    Most ink lies above it: letters of a title end on one row as well.
+    Most foreground lies above it: letters of a title end on one row as well.
     """
     # count strokes by the row they end on, and foreground by row
     used = [slot for slot in slots if slot.spans]
@@ -270,7 +270,7 @@ def _base_line(slots: list[_Slot], height: int) -> int | None:
         for top, bottom in slot.spans:
             ends[bottom] += 1
             foreground[top:bottom] += 1
-    # ends may stray by a row; half of all foreground must lie above the base line
+    # ends may lie a row off; half of all foreground must lie above the base line
     ends_nearby = ends[:-2] + ends[1:-1] + ends[2:]
     ends_nearby[2 * foreground.cumsum()[1:-1] < foreground.sum()] = 0
     row = int(ends_nearby.argmax()) + 1
@@ -341,7 +341,9 @@ def _prices(mask: ForegroundMask, candles: list[tuple[_Slot, Span]]) -> NDArray[
     # rows count downwards: negate them, so that larger is higher
     ends = -np.array(bodies)
     leaning = leanings(fills, ends[:, 0] - ends[:, 1])
-    up = min((directions(ends, sign * leaning) for sign in (1, -1)), key=lambda found: found[1])[0]
+    up = min((directions(ends, sign * leaning) for sign in (1, -1)), key=lambda result: result[1])[
+        0
+    ]
     # of the two ways to name the colours, the one whose closes meet the next opens
     wicks = -np.array([(top + 0.5, bottom - 0.5) for _, (top, bottom) in candles])
     levels = _ohlc(wicks, ends, up)
@@ -388,7 +390,7 @@ def _body_width(widths: NDArray[np.int64]) -> float:
 
 
 def _widths(foreground: Bools) -> NDArray[np.int64]:
-    """Columns from the first to the last ink of each row."""
+    """Columns from the first to the last foreground pixel of each row."""
     columns = foreground.shape[1]
     first = np.where(foreground.any(axis=1), foreground.argmax(axis=1), columns)
     last = columns - foreground[:, ::-1].argmax(axis=1)

@@ -28,7 +28,7 @@ _LEAST_GAPS = 5
 _HIDDEN = 3
 """Gaps in which a line may be hidden before it counts as ended."""
 _SPREAD = 0.75
-"""Rows by which ink may stray from a line's own thickness: soft edges, and bends not seen."""
+"""Rows by which foreground may lie off a line's own thickness: soft edges, and bends not seen."""
 _SAMPLES = 8
 """Pixels of each candle that show its colours."""
 
@@ -36,13 +36,13 @@ _SAMPLES = 8
 def without_overlays(
     mask: ForegroundMask, gaps: NDArray[np.int64], strokes: list[tuple[float, Span]], bottom: int
 ) -> Bools | None:
-    """Ink (h, w) less the lines that run through candles; None where no line does.
+    """The foreground (h, w) less the lines that run through candles; None where no line does.
 
     Args:
         mask: the picture.
         gaps: a column between each two candles, from left to right.
         strokes: the middle column and the rows of each candle, as far as they are known.
-        bottom: the row above which candles stand.
+        bottom: the row above which candles lie.
     """
     candidates = [run for gap in range(len(gaps)) for run in _runs(mask, gap, gaps, bottom)]
     if not 0 < len(candidates) <= _MOST_RUNS * len(gaps):
@@ -125,7 +125,7 @@ def _tints(
 
 
 def _paths(candidates: list[_Run], gaps: NDArray[np.int64]) -> list[list[_Run]]:
-    """Stretches of one colour that go on from gap to gap."""
+    """Segments of one colour that continue from gap to gap."""
     pitch = float(np.diff(gaps).mean())
     open_paths: list[list[_Run]] = []
     closed_paths: list[list[_Run]] = []
@@ -212,7 +212,7 @@ def _candle_tints(
 
 
 def _between(on_line: Bools, foreground: Bools) -> Bools:
-    """Parts of the lines that have a candle's ink directly above and below, column by column."""
+    """Parts of the lines, by column, that have a candle's foreground directly above and below."""
     height = len(on_line)
     rows = np.arange(height)[:, None]
     # nearest row above and below that is not of a line, by column

@@ -130,9 +130,13 @@ def _comments(text: str) -> int:
 
 
 def _imports(root: Path, path: Path, tree: ast.Module, modules: set[str]) -> set[str]:
-    """Modules of the package that a file imports, at its top or within its functions."""
+    """Modules of the package that a file imports, at its top or within its functions.
+
+    What stands under `if __name__ == "__main__"` is run by a person, never by an import.
+    """
     named: set[str] = set()
-    for node in ast.walk(tree):
+    imported = [node for node in tree.body if not _is_main_block(node)]
+    for node in (inner for outer in imported for inner in ast.walk(outer)):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
@@ -140,6 +144,10 @@ def _imports(root: Path, path: Path, tree: ast.Module, modules: set[str]) -> set
         elif isinstance(node, ast.Import):
             named |= {alias.name for alias in node.names}
     return (named & modules) - {_module(root, path)}
+
+
+def _is_main_block(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
 
 
 def _module(root: Path, path: Path) -> str:

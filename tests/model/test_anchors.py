@@ -27,7 +27,7 @@ def windows(seed, count=3):
 
 
 def numbers(bars):
-    return anchors.NormalizedBars()(torch.from_numpy(batches.scale_ohlcv(bars)))
+    return anchors.BarFeatures()(torch.from_numpy(batches.scale_ohlcv(bars)))
 
 
 def test_the_model_looks_where_the_rule_book_looks():

@@ -24,7 +24,7 @@ def bars_of(seed, count=2):
     ends = table.window_ends()
     rows = np.random.default_rng(seed).integers(0, len(ends), count)
     ohlcv = batches.scale_ohlcv(table.windows(ends[rows]))
-    return anchors.NormalizedBars()(torch.from_numpy(ohlcv))
+    return anchors.BarFeatures()(torch.from_numpy(ohlcv))
 
 
 def caught(detector, bars):

@@ -25,7 +25,7 @@ def windows(seed, count=2):
 
 
 def normalized(bars):
-    return anchors.NormalizedBars()(torch.from_numpy(batches.scale_ohlcv(bars)))
+    return anchors.BarFeatures()(torch.from_numpy(batches.scale_ohlcv(bars)))
 
 
 def classify(detector, bars):

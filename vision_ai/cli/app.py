@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vision_ai import __version__
-from vision_ai.cli import charts, data, evidence, learning, outcome, words
+from vision_ai.cli import charts, data, evidence, labels, learning, outcome
 from vision_ai.cli.console import configure_logging
 from vision_ai.errors import StateError, VisionError
 
@@ -48,7 +48,7 @@ def _root(
     configure_logging(verbose=verbose)
 
 
-for module in (charts, data, learning, evidence, outcome, words):
+for module in (charts, data, learning, evidence, outcome, labels):
     module.register(app)
 
 

@@ -24,8 +24,8 @@ from vision_ai.pipeline.backtest.memory import (
     WITHOUT,
     Arm,
     CachingReader,
-    Market,
     MemoryCycle,
+    SymbolCandles,
 )
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
@@ -40,8 +40,8 @@ at_any_time = st.integers(-H_MS, 22 * H_MS).map(lambda offset: FIRST_MS + offset
 
 
 @pytest.fixture(scope="module")
-def market() -> Market:
-    return Market.of("simulated", FINE)
+def market() -> SymbolCandles:
+    return SymbolCandles.of("simulated", FINE)
 
 
 def rows(klines: Klines) -> list[tuple[int, ...]]:
@@ -51,7 +51,7 @@ def rows(klines: Klines) -> list[tuple[int, ...]]:
 # Markets: what may be looked at, at a time.
 
 
-def test_quarter_hours_are_made_of_the_finest_candles(market: Market) -> None:
+def test_quarter_hours_are_made_of_the_finest_candles(market: SymbolCandles) -> None:
     assert market.finest is FINE
     assert market.bars_15m.interval is M15
     whole = FINE.resample(M15)
@@ -67,17 +67,17 @@ def test_quarter_hours_are_made_of_the_finest_candles(market: Market) -> None:
 
 def test_quarter_hours_are_traded_as_they_are() -> None:
     coarse = walk(96, FIRST_MS, seed=1, interval=M15)
-    assert rows(Market.of("simulated", coarse).bars_15m) == rows(coarse)
+    assert rows(SymbolCandles.of("simulated", coarse).bars_15m) == rows(coarse)
 
 
 def test_hours_are_too_coarse_to_trade() -> None:
     with pytest.raises(IntervalError):
-        Market.of("simulated", walk(96, FIRST_MS, seed=1, interval=H1))
+        SymbolCandles.of("simulated", walk(96, FIRST_MS, seed=1, interval=H1))
 
 
 @given(now_ms=at_any_time, history_h=st.integers(1, 30))
 def test_the_newest_candles_are_those_closed_by_then(now_ms: int, history_h: int) -> None:
-    market = Market.of("simulated", FINE)
+    market = SymbolCandles.of("simulated", FINE)
     found = market.newest(now_ms, history_h * H_MS)
     closed = market.bars_15m.close_ms <= now_ms
     recent = market.bars_15m.open_ms >= now_ms - history_h * H_MS
@@ -93,7 +93,7 @@ def test_the_newest_candles_are_those_closed_by_then(now_ms: int, history_h: int
 def test_a_span_holds_only_candles_closed_by_then(
     now_ms: int, first: int, length: int, interval: Interval
 ) -> None:
-    market = Market.of("simulated", FINE)
+    market = SymbolCandles.of("simulated", FINE)
     span = CandleSpan("simulated", FINE.symbol, interval, first, first + length * M15.ms)
     source = market.finest if interval is M5 else market.bars_15m
     inside = (source.open_ms >= first) & (source.close_ms <= min(span.end_ms, now_ms))
@@ -102,13 +102,13 @@ def test_a_span_holds_only_candles_closed_by_then(
     ]
 
 
-def test_candles_finer_than_those_kept_are_none(market: Market) -> None:
+def test_candles_finer_than_those_kept_are_none(market: SymbolCandles) -> None:
     span = CandleSpan("simulated", FINE.symbol, Interval.M1, FIRST_MS, FIRST_MS + H_MS)
     found = market.between(span, FIRST_MS + 10 * H_MS)
     assert (len(found), found.interval, found.symbol) == (0, Interval.M1, FINE.symbol)
 
 
-def test_hours_of_a_span_are_made_of_whole_hours(market: Market) -> None:
+def test_hours_of_a_span_are_made_of_whole_hours(market: SymbolCandles) -> None:
     span = CandleSpan("simulated", FINE.symbol, H1, FIRST_MS, FIRST_MS + 4 * H_MS)
     found = market.between(span, FIRST_MS + 3 * H_MS + 30 * 60_000)
     assert found.open_ms.tolist() == [FIRST_MS + n * H_MS for n in range(3)]
@@ -199,7 +199,7 @@ def candles_after(at_ms: int, *, price: float = 100.0) -> Klines:
 
 
 def resolved(arm: Arm, klines: Klines, now_ms: int) -> None:
-    market = Market.of("simulated", klines)
+    market = SymbolCandles.of("simulated", klines)
     arm.resolve(lambda span: market.between(span, now_ms), now_ms)
 
 
@@ -283,7 +283,7 @@ def worked(workspace: Workspace, plain: Reader) -> MemoryCycle:
     """One hour of two arms on a market with whole charts and one that began too late."""
     whole = simulated_hours.markets()[0]
     late = Klines("LATEUSDT", whole.interval, whole.open_ms[-60:].copy(), whole.bars[-60:].copy())
-    markets = {k.symbol: Market.of("simulated", k) for k in (whole, late)}
+    markets = {k.symbol: SymbolCandles.of("simulated", k) for k in (whole, late)}
     reader = CachingReader(**vars(plain))
     arms = [Arm(name, workspace, reader, name == "learning") for name in ("frozen", "learning")]
     cycle = MemoryCycle(markets, arms, lambda _: reader)

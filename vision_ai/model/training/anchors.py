@@ -1,7 +1,7 @@
 """Normalized bars, the anchors laid over them, and the tensor steps that both detectors share.
 
 A setup is found where it happens before it is named: in the range that price left, at the level
-that held, at the bar where a leg ended. `NormalizedBars` brings the candles of every chart into
+that held, at the bar where a leg ended. `BarFeatures` brings the candles of every chart into
 one unit, the chart's ATR; `segments` classifies a fixed set of anchors (as an object detector
 has), `swings` each recent bar as a swing point. Upright and mirrored charts share every weight: a
 mirrored chart is the same bars with channels exchanged.
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 HIGH, NEG_LOW, CLOSE, NEG_CLOSE, SOFT_HIGH, NEG_SOFT_LOW, VOLUME, TRUE_RANGE = range(8)
-"""Channels of `NormalizedBars`. Lows are negated, so that a maximum is always the extreme; a soft
+"""Channels of `BarFeatures`. Lows are negated, so that a maximum is always the extreme; a soft
 high is the middle of high and close."""
 
 CHANNELS = 8
@@ -57,7 +57,7 @@ PRIOR_LOGIT = -4.0
 """First bias of the logits: nearly every anchor is negative."""
 
 
-class NormalizedBars(nn.Module):
+class BarFeatures(nn.Module):
     """OHLCV (n, 96, 5), 0 to 1 of the chart, to ATR from the last close: (n, 96, 8)."""
 
     def forward(self, ohlcv: Tensor) -> Tensor:

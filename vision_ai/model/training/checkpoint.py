@@ -39,7 +39,7 @@ class Entry(Record):
     notes: dict[str, Any]
 
 
-class Listing(Record):
+class CheckpointList(Record):
     """`checkpoints.json`: newest first."""
 
     schema_version: Literal[1] = 1
@@ -101,7 +101,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     earlier = _listing(folder).entries if listed.exists() else []
     storage.write_bytes(folder / entry.name, payload)
     kept = [entry, *(old for old in earlier if old.name != entry.name)][:KEPT]
-    storage.write_document(listed, Listing(entries=kept))
+    storage.write_document(listed, CheckpointList(entries=kept))
     names = {old.name for old in kept}
     for path in [*folder.glob("step-*.safetensors"), *folder.glob(".*.tmp")]:
         if path.name not in names:
@@ -132,8 +132,10 @@ def load(folder: Path) -> Checkpoint | None:
     )
 
 
-def _listing(folder: Path) -> Listing:
-    return storage.read_document(folder / "checkpoints.json", Listing, repair=_repair(folder))
+def _listing(folder: Path) -> CheckpointList:
+    return storage.read_document(
+        folder / "checkpoints.json", CheckpointList, repair=_repair(folder)
+    )
 
 
 def _repair(folder: Path) -> str:

@@ -97,7 +97,7 @@ class SegmentDetector(nn.Module):
         """Classify the proposed segments of both sides.
 
         Args:
-            bars: (n, 96, 8), of `NormalizedBars`.
+            bars: (n, 96, 8), of `BarFeatures`.
             since: the same shape, the running maxima from each bar to the last.
         """
         # extremes of every run of each quarter length, stacked along time: (n, runs, 8)

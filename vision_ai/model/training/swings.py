@@ -55,7 +55,7 @@ class SwingDetector(nn.Module):
         """Classify all recent bars.
 
         Args:
-            bars: (n, 96, 8), of `NormalizedBars`.
+            bars: (n, 96, 8), of `BarFeatures`.
             since: the same shape, running maxima from each bar to the last.
             so_far: the same shape, running maxima from the first bar to each.
 

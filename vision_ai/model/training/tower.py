@@ -185,7 +185,7 @@ class ChartTower(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = Stem(width)
-        self.normalize = anchors.NormalizedBars()
+        self.normalize = anchors.BarFeatures()
         self.bar_encoder = nn.Linear(2 * anchors.CHANNELS, width)
         self.position = nn.Parameter(torch.empty(WINDOW, width))
         nn.init.normal_(self.position, std=0.02)

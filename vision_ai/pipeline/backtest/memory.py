@@ -37,7 +37,7 @@ REPLAYED = PointInTimeFilter(is_replay=True)
 
 
 @dataclass(frozen=True)
-class Market:
+class SymbolCandles:
     """The candles of one symbol: the finest for trades, quarter hours for charts."""
 
     venue: str
@@ -45,7 +45,7 @@ class Market:
     bars_15m: Klines
 
     @classmethod
-    def of(cls, venue: str, klines: Klines) -> "Market":
+    def of(cls, venue: str, klines: Klines) -> "SymbolCandles":
         """Make the quarter hours as an exchange shows them.
 
         Raises:
@@ -167,7 +167,7 @@ class MemoryCycle:
         open_reader: opens the current model of an arm's workspace.
     """
 
-    markets: Mapping[str, Market]
+    markets: Mapping[str, SymbolCandles]
     arms: Sequence[Arm]
     open_reader: Callable[[Workspace], Reader]
     windows: Windows = field(default_factory=dict)
@@ -218,7 +218,7 @@ class MemoryCycle:
                 if call is not None:
                     arm.calls[with_cv].append(call)
 
-    def _newest(self, market: Market, now_ms: int) -> Klines:
+    def _newest(self, market: SymbolCandles, now_ms: int) -> Klines:
         return market.newest(now_ms, candles.history_ms(self.arms[0].workspace))
 
     def _predict(self, arm: Arm, now_ms: int) -> Iterable[Prediction]:

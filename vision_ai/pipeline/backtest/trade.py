@@ -20,7 +20,7 @@ from vision_ai.measures import purge
 from vision_ai.pipeline import candles, evaluate
 from vision_ai.pipeline.backtest import cycle, sandbox
 from vision_ai.pipeline.backtest.cycle import DAY_H, H_MS, Schedule
-from vision_ai.pipeline.backtest.memory import Arm, CachingReader, Market, MemoryCycle
+from vision_ai.pipeline.backtest.memory import Arm, CachingReader, MemoryCycle, SymbolCandles
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Result, Workspace, progress
 
@@ -105,14 +105,14 @@ def backtest(workspace: Workspace, options: BacktestOptions) -> BacktestResult:
     return result.model_copy(update={"report": str(page)})
 
 
-def read_markets(klines: Path, symbols: Sequence[str] | None) -> dict[str, Market]:
+def read_markets(klines: Path, symbols: Sequence[str] | None) -> dict[str, SymbolCandles]:
     """The finest candles of each symbol of a folder.
 
     Raises:
         KlinesError: no candles of 15m or finer, or none of the symbols.
     """
     wanted_symbols = {parse_symbol(symbol) for symbol in symbols or ()}
-    markets: dict[str, Market] = {}
+    markets: dict[str, SymbolCandles] = {}
     for path in files.candle_files(klines):
         name = files.parse_name(path)
         if wanted_symbols and name.symbol not in wanted_symbols:
@@ -122,7 +122,9 @@ def read_markets(klines: Path, symbols: Sequence[str] | None) -> dict[str, Marke
         if klines_of_file.interval.ms > Interval.M15.ms or not len(klines_of_file):
             continue
         if finer is None or klines_of_file.interval.ms < finer.finest.interval.ms:
-            markets[klines_of_file.symbol] = Market.of(name.venue or files.IMPORTED, klines_of_file)
+            markets[klines_of_file.symbol] = SymbolCandles.of(
+                name.venue or files.IMPORTED, klines_of_file
+            )
     if not markets:
         raise evaluate.no_candles(klines, Interval.M15, wanted_symbols)
     return dict(sorted(markets.items()))
@@ -130,7 +132,7 @@ def read_markets(klines: Path, symbols: Sequence[str] | None) -> dict[str, Marke
 
 def play(
     workspace: Workspace,
-    markets: dict[str, Market],
+    markets: dict[str, SymbolCandles],
     schedule: Schedule,
     learning: Sequence[bool],
 ) -> list[Arm]:
@@ -158,7 +160,10 @@ def play(
 
 
 def _schedule(
-    workspace: Workspace, reader: Reader, markets: dict[str, Market], options: BacktestOptions
+    workspace: Workspace,
+    reader: Reader,
+    markets: dict[str, SymbolCandles],
+    options: BacktestOptions,
 ) -> Schedule:
     """From the first hour whose charts the model cannot have seen to the last hour of candles."""
     extents = evaluate.seen(reader)
@@ -189,7 +194,7 @@ def _schedule(
 
 def _content(
     arms: Sequence[Arm],
-    markets: dict[str, Market],
+    markets: dict[str, SymbolCandles],
     schedule: Schedule,
     options: BacktestOptions,
 ) -> dict[str, Any]:
@@ -233,7 +238,7 @@ def _differences(ledgers: dict[str, DailyLedger], seed: int) -> dict[str, Any]:
 
 def _method(
     arms: Sequence[Arm],
-    markets: dict[str, Market],
+    markets: dict[str, SymbolCandles],
     schedule: Schedule,
     options: BacktestOptions,
 ) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Commands on words and labels: describe, review, labels."""
+"""Commands on descriptions and labels: describe, review, labels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(
         _labels(),
         name="labels",
-        help="Take people's labels out and in: to share a desk's work, or to label in a table.",
+        help="Take people's labels out and in: to share a review's work, or to label in a table.",
     )
 
 

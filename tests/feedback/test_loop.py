@@ -167,7 +167,7 @@ def swapped(lines: list[bytes]) -> bytes:
 def resealed_elsewhere(lines: list[bytes]) -> bytes:
     content = json.loads(lines[0]) | {"symbol": "ETHUSDT"}
     strange = records.Feedback.model_validate(content)
-    return checksummed_log._seal(strange, 1).model_dump_json().encode() + b"\n" + lines[1]
+    return checksummed_log._add_checksum(strange, 1).model_dump_json().encode() + b"\n" + lines[1]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_damage_is_named_kept_aside_and_never_counted(tmp_path: Path, damage, re
 def test_a_line_that_repeats_another_in_its_own_place_is_named(tmp_path: Path) -> None:
     path = tmp_path / "BTCUSDT_20250615_1515.jsonl"
     for number in (1, 2):
-        sealed = checksummed_log._seal(line(), number)
+        sealed = checksummed_log._add_checksum(line(), number)
         with path.open("ab") as log:
             log.write(sealed.model_dump_json().encode() + b"\n")
     lines, bad = checksummed_log.read(path, records.Feedback, feedback.key)

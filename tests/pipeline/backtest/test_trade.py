@@ -30,7 +30,7 @@ from vision_ai.model.registry import SHIPPED
 from vision_ai.pipeline import schemas
 from vision_ai.pipeline.backtest import sandbox, simulate, trade
 from vision_ai.pipeline.backtest.cycle import Schedule
-from vision_ai.pipeline.backtest.memory import Arm, CachingReader, Market, MemoryCycle
+from vision_ai.pipeline.backtest.memory import Arm, CachingReader, MemoryCycle, SymbolCandles
 from vision_ai.pipeline.reader import Reader
 from vision_ai.pipeline.workspace import Workspace
 from vision_ai.trader_decision import journal
@@ -38,9 +38,9 @@ from vision_ai.trader_decision import journal
 VENUE = f"{simulated_hours.SOURCE}-linear"
 
 
-def markets(until_ms: int | None = None) -> dict[str, Market]:
+def markets(until_ms: int | None = None) -> dict[str, SymbolCandles]:
     cut = (k if until_ms is None else k.until(until_ms) for k in simulated_hours.markets())
-    return {k.symbol: Market.of(VENUE, k) for k in cut}
+    return {k.symbol: SymbolCandles.of(VENUE, k) for k in cut}
 
 
 def play(workspace: Workspace, hours: int, until_ms: int | None = None) -> list[Arm]:
@@ -288,17 +288,19 @@ def fair_from(monkeypatch) -> int:
 
 
 @pytest.fixture(scope="module")
-def long_markets() -> dict[str, Market]:
+def long_markets() -> dict[str, SymbolCandles]:
     """Fifteen days on both sides of `START`."""
     end_ms = START + 15 * 24 * H_MS
     made = (
         market.simulate(symbol, Interval.M15, 30 * 96, seed=seed, end_ms=end_ms)
         for seed, symbol in enumerate(simulated_hours.SYMBOLS)
     )
-    return {k.symbol: Market.of(VENUE, k) for k in made}
+    return {k.symbol: SymbolCandles.of(VENUE, k) for k in made}
 
 
-def schedule_of(workspace: Workspace, markets: dict[str, Market], **options: object) -> Schedule:
+def schedule_of(
+    workspace: Workspace, markets: dict[str, SymbolCandles], **options: object
+) -> Schedule:
     reader: Reader = None  # type: ignore[assignment]  # what was seen is asked of a stub
     return trade._schedule(
         workspace, reader, markets, trade.BacktestOptions(Path("candles"), **options)
@@ -334,7 +336,9 @@ def test_a_start_in_the_models_time_is_a_leak_and_says_the_first_fair_one(
 def test_candles_that_end_in_the_models_time_are_refused(
     workspace, long_markets, fair_from: int
 ) -> None:
-    early = {name: Market.of(VENUE, m.finest.until(fair_from)) for name, m in long_markets.items()}
+    early = {
+        name: SymbolCandles.of(VENUE, m.finest.until(fair_from)) for name, m in long_markets.items()
+    }
     with pytest.raises(LeakError, match="Give later candles"):
         schedule_of(workspace, early)
 

@@ -29,8 +29,8 @@ $(VENV)/.full: pyproject.toml | $(BIN)/python
 demo: $(VENV)/.light ## set up, then read charts of simulated candles: no keys, no network
 	$(BIN)/vision-ai demo
 
-test: $(VENV)/.full ## set up, then run the default tests (under ten minutes on two cores)
-	$(BIN)/python -m pytest -m "not slow"
+test: $(VENV)/.full ## set up, then run the default tests (under five minutes on two cores)
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 slow: $(VENV)/.full ## the long tests: kills, real candles, training
 	$(BIN)/python -m pytest -m slow --durations=10

@@ -207,7 +207,11 @@ def test_a_small_card_names_what_it_is_of(tmp_path, capsys) -> None:
     assert sum(method["intervals"].values()) == 60
     for name in FIGURES:
         assert set(figure(card, name)) == {"value", "low", "high"}
-    assert sum(row["n"] for row in card["coverage"] if row["terciles"] == "hindsight") == 120
+    # every chart is in one tercile; the newest 1h chart ends less than 6 h before the last candle
+    for terciles in ("hindsight", "at the time"):
+        rows = [row for row in card["coverage"] if row["terciles"] == terciles]
+        counts = [sum(row["n"] for row in rows if row["horizon"] == h) for h in ("2h", "6h")]
+        assert counts == [60, 59]
 
 
 DATED = TrainingCandles(

@@ -46,7 +46,7 @@ def test_start_loads_no_heavy_library(code: str) -> None:
 
 def test_the_version_stands_in_one_place() -> None:
     declared = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
-    changed = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    changed = re.search(r"^## \[(\d.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert declared is not None
     assert changed is not None
     assert declared[1] == changed[1] == vision_ai.__version__
